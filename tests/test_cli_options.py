@@ -1,0 +1,275 @@
+"""How options, --config and defaults become the settings that a worker receives."""
+
+import importlib
+import inspect
+import sys
+import types
+
+import pytest
+from click.testing import CliRunner
+
+from videorep.cli.main import videorep_command
+from videorep.config import FinetuneConfig, PretrainConfig
+
+
+def words(text):
+    return text.split()
+
+
+@pytest.fixture
+def handed_over(monkeypatch):
+    """Runs a command with its worker replaced; gives the worker's arguments."""
+
+    def run(command, module, function, *arguments):
+        calls = []
+
+        def worker(*positional, **named):
+            calls.append((positional, named))
+            return {"run": "runs/x", "loss": 1.5}
+
+        monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(**{function: worker}))
+        result = CliRunner().invoke(videorep_command, [*command.split(), *map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return calls[0]
+
+    return run
+
+
+@pytest.fixture
+def pretrain(handed_over):
+    def run(*arguments):
+        command = "pretrain moving-mnist --out runs/x"
+        positional, named = handed_over(command, "videorep.training.pretrain", "pretrain", *arguments)
+        assert positional[1] == "runs/x"
+        return positional[0], named
+
+    return run
+
+
+@pytest.fixture
+def finetune(handed_over):
+    def run(*arguments):
+        command = "finetune shards --out runs/x"
+        positional, named = handed_over(command, "videorep.training.finetune", "finetune", *arguments)
+        return positional[0], named
+
+    return run
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    def write(text):
+        path = tmp_path / "settings.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def fails(*arguments):
+    result = CliRunner().invoke(videorep_command, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output
+    return result.exit_code, result.stderr
+
+
+def test_defaults_are_those_of_the_configuration(pretrain, finetune):
+    config, named = pretrain()
+    assert config == PretrainConfig()
+    assert {name: named[name] for name in ("resume", "overwrite", "dry_run")} == dict.fromkeys(
+        ("resume", "overwrite", "dry_run"), False
+    )
+    assert finetune()[0].training == FinetuneConfig(config.model).training
+
+
+def test_every_pretrain_option_arrives(pretrain):
+    config, named = pretrain(
+        *words("--model autoencoder --units 64 --layers 3 --conditional reconstruction --output gaussian"),
+        *words("--input-frames 5 --future-frames 6 --digits mnist --num-digits 1 --patch 32 --colour"),
+        *words("--steps 7 --batch-size 8 --optimizer sgd --learning-rate 0.5 --precision mixed_bfloat16 --seed 9"),
+        *words("--resume --overwrite --dry-run"),
+    )
+    model, data, training = config.model, config.data, config.training
+    assert (model.name, model.units, model.conditional, model.output) == (
+        "autoencoder",
+        (64, 64, 64),
+        ("reconstruction",),
+        "gaussian",
+    )
+    assert (model.input_frames, model.future_frames) == (5, 6)
+    assert (data.path, data.digits, data.num_digits, data.patch, data.colour) == ("moving-mnist", "mnist", 1, 32, True)
+    assert (training.steps, training.batch_size, training.optimizer, training.learning_rate) == (7, 8, "sgd", 0.5)
+    assert (training.precision, training.seed) == ("mixed_bfloat16", 9)
+    assert named["resume"] and named["overwrite"] and named["dry_run"]
+
+
+def test_every_finetune_option_arrives(finetune):
+    config, named = finetune(
+        *words("--init runs/composite --model single-frame --dropout 0.1 --freeze-encoder --block-frames 8"),
+        *words("--block-stride 4 --videos-per-class 2 --repeats 10 --steps 3"),
+    )
+    assert config.init == "runs/composite" and config.data.path == "shards"
+    model = config.model
+    assert (model.name, model.dropout, model.freeze_encoder) == ("single-frame", 0.1, True)
+    assert (model.block_frames, model.block_stride, config.data.videos_per_class) == (8, 4, 2)
+    assert config.training.steps == 3 and named["repeats"] == 10
+
+
+def test_command_line_overrules_file_and_file_overrules_defaults(pretrain, config_file):
+    path = config_file(
+        "[training]\nsteps = 11\nbatch_size = 12\n[model]\nname = 'autoencoder'\n[data]\npath = 'other'\n"
+    )
+    config, _ = pretrain("--config", path, "--steps", 13)
+    assert config.training.steps == 13
+    assert config.training.batch_size == 12
+    assert config.training.optimizer == "rmsprop"
+    assert config.model.name == "autoencoder"
+    assert config.data.path == "moving-mnist"
+
+
+def test_default_given_on_the_command_line_overrules_the_file(pretrain, config_file):
+    config, _ = pretrain("--config", config_file("[training]\nsteps = 11\n"), "--steps", 1000)
+    assert config.training.steps == 1000
+
+
+@pytest.mark.parametrize(
+    "arguments, units",
+    [
+        ((), (2048, 2048)),
+        (("--units", 512), (512, 512)),
+        (("--layers", 1), (2048,)),
+        (("--units", 512, "--layers", 1), (512,)),
+    ],
+)
+def test_units_and_layers(pretrain, arguments, units):
+    assert pretrain(*arguments)[0].model.units == units
+
+
+@pytest.mark.parametrize(
+    "arguments, units",
+    [((), (30, 20, 10)), (("--units", 512), (512,) * 3), (("--layers", 2), (30, 30))],
+)
+def test_units_of_a_file(pretrain, config_file, arguments, units):
+    path = config_file("[model]\nunits = [30, 20, 10]\n")
+    assert pretrain("--config", path, *arguments)[0].model.units == units
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--conditional", "reconstruction,future"),
+        ("--conditional", "reconstruction", "--conditional", "future"),
+        ("--conditional", "reconstruction, future", "--conditional", "future"),
+    ],
+)
+def test_conditional_is_repeated_or_separated_by_commas(pretrain, arguments):
+    assert pretrain(*arguments)[0].model.conditional == ("reconstruction", "future")
+
+
+@pytest.mark.parametrize(
+    "arguments, choices",
+    [
+        (("--model", "gan"), ("autoencoder", "future_predictor", "composite")),
+        (("--conditional", "past"), ("reconstruction", "future")),
+        (("--optimizer", "lion"), ("sgd", "rmsprop", "adam")),
+        (("--precision", "float8"), ("float32", "mixed_bfloat16", "mixed_float16")),
+        (("--units", "many"), ("integer",)),
+    ],
+)
+def test_unknown_value_is_bad_usage_and_names_the_choices(arguments, choices):
+    status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", *arguments)
+    assert status == 2
+    assert all(choice in message for choice in choices)
+
+
+def test_unknown_size_is_bad_usage():
+    status, message = fails("build-shards", "clips", "videos", "--out", "shards", "--size", "120")
+    assert status == 2
+    assert "expected height x width such as 120x160, received '120'" in message
+
+
+@pytest.mark.parametrize(
+    "text, part",
+    [
+        ("[training]\nstep = 3\n", "'step'"),
+        ("[training]\nsteps = 'many'\n", "training.steps"),
+        ("training = 3\n", "training"),
+        ("[training\n", "TOML"),
+    ],
+)
+def test_bad_file_is_one_sentence(config_file, text, part):
+    path = config_file(text)
+    status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--config", path, "--seed", 1)
+    assert status == 1
+    assert message.startswith("Error: expected ") and part in message and message.count("\n") == 1
+
+
+def test_missing_file_is_one_sentence(tmp_path):
+    path = tmp_path / "none.toml"
+    status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--config", path)
+    assert status == 1 and str(path) in message and message.count("\n") == 1
+
+
+def test_value_out_of_range_is_one_sentence():
+    status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--learning-rate", "-1")
+    assert status == 1
+    assert message == "Error: expected learning_rate to be greater than 0, received -1.0\n"
+
+
+def test_units_beside_init_are_bad_usage():
+    status, message = fails("finetune", "shards", "--out", "runs/x", "--init", "runs/y", "--units", "5")
+    assert status == 2 and "--init" in message
+
+
+def test_missing_out_is_bad_usage():
+    status, message = fails("pretrain", "moving-mnist")
+    assert status == 2 and "--out" in message
+
+
+def test_builders_receive_every_option(handed_over):
+    positional, named = handed_over(
+        "build-shards clips videos --out shards",
+        "videorep.data.clips",
+        "build_clips",
+        *words("--labels ucf101 --split lists:2 --fps 12.5 --size 120x160 --sample-seconds 10 --total-hours 3"),
+        *words("--seed 4 --workers 2 --dry-run --timeout 9"),
+        *words("--max-bad-fraction 0.1 --keep-partial --allow-leaks --quality 80"),
+    )
+    assert positional == ("videos", "shards")
+    assert named.pop("progress") is not None
+    assert named == {
+        "labels": "ucf101",
+        "split": "lists:2",
+        "fps": 12.5,
+        "size": (120, 160),
+        "sample_seconds": 10.0,
+        "total_hours": 3.0,
+        "seed": 4,
+        "workers": 2,
+        "timeout": 9.0,
+        "max_bad_fraction": 0.1,
+        "keep_partial": True,
+        "allow_leaks": True,
+        "quality": 80,
+        "resume": False,
+        "overwrite": False,
+        "dry_run": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "command, module, function, only_in_python",
+    [
+        ("clips videos", "videorep.data.clips", "build_clips", {"classes", "name"}),
+        ("percepts shards --backbone vgg16", "videorep.data.percepts", "build_percepts", set()),
+        ("moving-mnist --count 5", "videorep.data.moving_mnist_shards", "build_moving_mnist", {"splits"}),
+    ],
+    ids=["clips", "percepts", "moving-mnist"],
+)
+def test_builders_and_their_commands_agree_on_defaults(handed_over, command, module, function, only_in_python):
+    parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters.values()
+    _, named = handed_over(f"build-shards {command} --out shards", module, function)
+    assert set(named) == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - only_in_python
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty and p.name in named}
+    assert {name: named[name] for name in defaults if name != "progress"} == {
+        name: value for name, value in defaults.items() if name != "progress"
+    }

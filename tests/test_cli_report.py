@@ -1,0 +1,63 @@
+"""What commands print of their workers' results."""
+
+import types
+
+import pytest
+
+from videorep.cli.report import format_value, print_dataset, print_facts, print_table
+
+
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (0.123456789, "0.12346"),
+        (12345.6, "12,346"),
+        (0, "0"),
+        (1234567, "1,234,567"),
+        (True, "yes"),
+        (None, "-"),
+        (["a", 1], "a, 1"),
+        ("as it is", "as it is"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_format_value(value, words):
+    assert format_value(value) == words
+
+
+def test_facts_are_aligned_and_nested(capsys):
+    print_facts({"run": "runs/x", "block_accuracy": 0.5, "none": None, "empty": {}, "per_class": {"jump": 1.0}})
+    assert capsys.readouterr().out.splitlines() == [
+        "run:            runs/x",
+        "block accuracy: 0.5",
+        "per class:",
+        "  jump: 1",
+    ]
+
+
+def test_table_aligns_numbers_at_the_right(capsys):
+    print_facts({"rows": [{"model": "composite", "future_loss": 341.2}, {"model": "mean", "future_loss": None}]})
+    assert capsys.readouterr().out.splitlines() == [
+        "rows:",
+        "  model      future loss",
+        "  composite        341.2",
+        "  mean                 -",
+    ]
+
+
+def test_table_of_words(capsys):
+    print_table([{"a": "x"}])
+    assert capsys.readouterr().out == "a\nx\n"
+
+
+def test_dataset_names_what_was_left_out(capsys):
+    bad = [{"path": f"{n}.avi", "status": "left out", "reason": "no frames"} for n in range(12)]
+    shard = types.SimpleNamespace(records=1200)
+    dataset = types.SimpleNamespace(
+        kind="clips", sources=[*bad, {"status": "written"}], splits={"train": [shard, shard]}, labels=("a", "b")
+    )
+    print_dataset("shards", dataset)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == ["Made clips in shards", "  train:    2,400 records", "  labels:   2", "  left out: 12"]
+    assert lines[4] == "    0.avi: no frames" and len(lines) == 15
+    assert lines[-1] == "    and 2 more: videorep inspect shards"

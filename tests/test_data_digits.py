@@ -1,0 +1,139 @@
+"""Digits: what is drawn, what is read, and what is said when they are missing."""
+
+import gzip
+import io
+import urllib.error
+
+import numpy as np
+import pytest
+
+from videorep.data import digits
+from videorep.data.digits import describe_digits, load_digits
+from videorep.data.rendered_digits import render_digits
+from videorep.errors import ConfigError, DataError
+
+
+def idx_bytes(images):
+    return bytes([0, 0, 8, 3]) + np.array(images.shape, ">u4").tobytes() + images.tobytes()
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(3).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+
+
+def test_rendered_digits_look_like_mnist_in_numbers():
+    train, labels = render_digits("train")
+    assert train.shape == (6000, 28, 28) and train.dtype == np.uint8
+    assert np.bincount(labels).tolist() == [600] * 10
+    assert 0.10 < train.mean() / 255 < 0.17  # MNIST: 0.13
+    assert train.reshape(6000, -1).max(axis=1).min() > 200
+    rows, columns = np.indices((28, 28))
+    ink = train.astype(float).sum(axis=(1, 2))
+    for axis in (rows, columns):
+        assert np.abs((train * axis).sum(axis=(1, 2)) / ink - 13.5).max() < 2  # mass in the centre
+    assert max(train[:, [0, -1]].max(), train[:, :, [0, -1]].max()) < 16
+
+
+def test_rendered_labels_are_learnable():
+    train, train_labels = render_digits("train")
+    test, test_labels = render_digits("test")
+    flat = train.reshape(len(train), -1).astype(float)
+    distances = (flat**2).sum(1) - 2 * test.reshape(len(test), -1).astype(float) @ flat.T
+    assert (train_labels[distances.argmin(1)] == test_labels).mean() > 0.97  # nearest neighbour
+
+
+def test_rendered_splits_share_no_image():
+    train, test = (load_digits("rendered", split) for split in ("train", "test"))
+    assert len(test) == 1000
+    assert not {image.tobytes() for image in train} & {image.tobytes() for image in test}
+
+
+def test_rendered_digits_say_that_they_are_not_mnist(images):
+    facts = describe_digits("rendered", images)
+    assert "not MNIST" in facts["digits_origin"] and facts["digits_count"] == 5
+    assert facts["digits_sha256"] != describe_digits("rendered", images[:4])["digits_sha256"]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx_folder(tmp_path, images, ending):
+    content = idx_bytes(images)
+    for name, part in (("train-images-idx3-ubyte", content), ("t10k-images-idx3-ubyte", idx_bytes(images[:2]))):
+        (tmp_path / (name + ending)).write_bytes(gzip.compress(part) if ending else part)
+    np.testing.assert_array_equal(load_digits(tmp_path, "train"), images)
+    np.testing.assert_array_equal(load_digits(str(tmp_path), "test"), images[:2])
+
+
+def test_npz_by_file_and_by_folder(tmp_path, images):
+    np.savez(tmp_path / "mnist.npz", x_train=images, x_test=images[:3])
+    for path in (tmp_path, tmp_path / "mnist.npz"):
+        np.testing.assert_array_equal(load_digits(path, "train"), images)
+        np.testing.assert_array_equal(load_digits(path, "test"), images[:3])
+
+
+def test_real_mnist(shared_data):
+    train, test = (load_digits(shared_data / "mnist", split) for split in ("train", "test"))
+    assert train.shape == (60000, 28, 28) and test.shape == (10000, 28, 28)
+    assert train.mean() == pytest.approx(33.3184, abs=1e-3)  # MNIST's published mean 0.1307
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train-images-idx3-ubyte", b"short", "not one"),
+        ("train-images-idx3-ubyte", idx_bytes(np.zeros((2, 28, 28), np.uint8))[:-1], "not one"),
+        ("train-images-idx3-ubyte", idx_bytes(np.zeros((2, 20, 20), np.uint8)), "shape"),
+        ("train-images-idx3-ubyte", idx_bytes(np.zeros((0, 28, 28), np.uint8)), "shape"),
+        ("train-images-idx3-ubyte.gz", b"not gzip", "readable digits"),
+        ("train-images-idx3-ubyte.gz", gzip.compress(b"0" * 99)[:-9], "readable digits"),
+        ("mnist.npz", b"PK\3\4 broken", "npz file"),
+        ("unrelated.txt", b"", "found neither"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        load_digits(tmp_path, "train")
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_damaged_arrays_are_named(tmp_path, images):
+    path = tmp_path / "digits.npz"
+    np.savez(path, x_train=images.astype(float))
+    with pytest.raises(DataError, match="float64"):
+        load_digits(path, "train")
+    with pytest.raises(DataError, match="x_test"):
+        load_digits(path, "test")
+
+
+def test_missing_paths_and_splits(tmp_path):
+    with pytest.raises(DataError, match="--digits"):
+        load_digits(tmp_path / "absent", "train")
+    (tmp_path / "file.bin").write_bytes(b"0")
+    with pytest.raises(DataError, match="folder"):
+        load_digits(tmp_path / "file.bin", "train")
+    with pytest.raises(ConfigError, match="split"):
+        load_digits("rendered", "training")
+
+
+def test_mnist_by_name_without_network(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(digits.urllib.request, "urlopen", refuse)
+    with pytest.raises(DataError, match=r"--digits PATH.*--digits rendered"):
+        load_digits("mnist", "train")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_mnist_by_name_downloads_into_keras_cache(tmp_path, monkeypatch, images):
+    stream = io.BytesIO()
+    np.savez(stream, x_train=images, x_test=images)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(digits.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(stream.getvalue()))
+    with pytest.raises(DataError, match="other bytes"):
+        load_digits("mnist", "train")
+    monkeypatch.setattr(digits, "MNIST_SHA256", digits.hashlib.sha256(stream.getvalue()).hexdigest())
+    np.testing.assert_array_equal(load_digits("mnist", "train"), images)
+    assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["mnist.npz"]

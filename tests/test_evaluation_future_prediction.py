@@ -1,0 +1,83 @@
+"""Evaluation of pretrained runs against figures computed here from the model's own outputs."""
+
+import numpy as np
+import pytest
+
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.data.moving_mnist import MovingMNIST
+from videorep.errors import RunError
+from videorep.evaluation import evaluate_future_prediction
+from videorep.evaluation.baselines import copy_last_frame, mean_frame
+from videorep.models import build_model
+from videorep.runs import create_run
+
+T, F = 3, 2
+
+
+def make_run(folder, name="composite", conditional=()):
+    config = PretrainConfig(
+        ModelConfig(name, 4096, (5,), T, F, conditional, "bernoulli"), DataConfig(), TrainingConfig(batch_size=4)
+    )
+    run = create_run(folder, config)
+    run.save_model(build_model(name, 4096, (5,), T, F, conditional, seed=1))
+    return run
+
+
+def table(result):
+    return {row["predictor"]: row for row in result["rows"]}
+
+
+def test_figures_of_model_and_trivial_predictors(tmp_path):
+    run = make_run(tmp_path / "run")
+    result = evaluate_future_prediction(run, limit=6)
+    frames = MovingMNIST(frames=T + F, split="test").sequences(0, 6).reshape(6, T + F, 4096) / 255
+    inputs, future = frames[:, :T], frames[:, T:]
+    rows = table(result)
+    assert result["sequences"] == 6
+    outputs = run.model()({"frames": inputs.astype("float32")})
+    for branch, target in (("reconstruction", inputs), ("future", future)):
+        p = np.asarray(outputs[branch], np.float64)
+        entropy = -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum(-1)
+        assert rows["model"][f"{branch}_cross_entropy_per_frame"] == pytest.approx(entropy.mean(), rel=1e-5)
+        squared = ((p - target) ** 2).sum(-1)
+        assert rows["model"][f"{branch}_squared_error_per_frame"] == pytest.approx(squared.mean(), rel=1e-5)
+    copied = ((inputs[:, -1:] - future) ** 2).sum(-1)
+    assert rows["copy the last frame"]["future_squared_error_per_frame"] == pytest.approx(copied.mean(), rel=1e-6)
+    np.testing.assert_allclose(
+        result["future_by_frame"]["squared_error_per_frame"]["copy the last frame"], copied.mean(0), rtol=1e-6
+    )
+    assert rows["copy the last frame"]["reconstruction_squared_error_per_frame"] is None
+    assert rows["predict the mean frame"]["future_cross_entropy_per_frame"] < 1500
+
+
+def test_conditional_models_have_a_teacher_forced_row(tmp_path):
+    rows = table(evaluate_future_prediction(make_run(tmp_path / "run", conditional=("future",)), limit=4))
+    own, forced = rows["model"], rows["model, fed with true frames"]
+    assert own["future_cross_entropy_per_frame"] != forced["future_cross_entropy_per_frame"]
+    assert own["reconstruction_cross_entropy_per_frame"] == pytest.approx(
+        forced["reconstruction_cross_entropy_per_frame"]
+    )
+
+
+def test_a_longer_horizon(tmp_path):
+    result = evaluate_future_prediction(make_run(tmp_path / "run", "future_predictor"), limit=2, horizon=40)
+    assert len(result["future_by_frame"]["cross_entropy_per_frame"]["model"]) == 40
+
+
+def test_an_autoencoder_has_no_future(tmp_path):
+    rows = table(evaluate_future_prediction(make_run(tmp_path / "run", "autoencoder"), limit=2))
+    assert set(rows) == {"model", "predict the mean frame"}
+
+
+def test_frames_must_be_those_of_training(tmp_path):
+    config = PretrainConfig(ModelConfig("autoencoder", 10, (5,), T, F, (), "bernoulli"))
+    run = create_run(tmp_path / "run", config)
+    run.save_model(build_model("autoencoder", 10, (5,), T, F))
+    with pytest.raises(RunError, match="10 values"):
+        evaluate_future_prediction(run, DataConfig(), limit=2)
+
+
+def test_trivial_predictors():
+    frames = np.arange(12.0).reshape(2, 3, 2)
+    np.testing.assert_array_equal(copy_last_frame(frames, 2)[1], [[10, 11], [10, 11]])
+    np.testing.assert_array_equal(mean_frame([frames[:1], frames[1:]], limit=2), [5, 6])

@@ -1,0 +1,62 @@
+"""Run folders: made once, resumed only with the same settings, replaced only when asked."""
+
+import dataclasses
+
+import pytest
+
+from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
+from videorep.errors import OutputError, RunError
+from videorep.runs import create_run, load_run
+
+CONFIG = PretrainConfig(model=ModelConfig(features=6, units=(5,)))
+
+
+def test_a_run_keeps_its_settings(tmp_path):
+    create_run(tmp_path / "run", CONFIG)
+    assert load_run(tmp_path / "run").config == CONFIG
+
+
+def test_a_second_run_needs_resume_or_overwrite(tmp_path):
+    create_run(tmp_path / "run", CONFIG)
+    with pytest.raises(RunError, match=r"--resume.*--overwrite"):
+        create_run(tmp_path / "run", CONFIG)
+    assert create_run(tmp_path / "run", CONFIG, resume=True).config == CONFIG
+
+
+def test_resume_refuses_other_settings(tmp_path):
+    create_run(tmp_path / "run", CONFIG)
+    other = dataclasses.replace(CONFIG, training=TrainingConfig(learning_rate=0.5))
+    with pytest.raises(RunError, match=r"training.learning_rate = 0.003.*0.5"):
+        create_run(tmp_path / "run", other, resume=True)
+
+
+def test_overwrite_starts_afresh(tmp_path):
+    run = create_run(tmp_path / "run", CONFIG)
+    (run.path / "metrics.jsonl").write_text("{}\n")
+    run = create_run(tmp_path / "run", CONFIG, overwrite=True)
+    assert not run.metrics_path.exists()
+
+
+def test_overwrite_spares_what_is_not_a_run(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    with pytest.raises(RunError, match="not a run"):
+        create_run(tmp_path / "photos", CONFIG, overwrite=True)
+    assert (tmp_path / "photos" / "a.jpg").exists()
+
+
+def test_missing_unfinished_and_damaged_runs(tmp_path):
+    with pytest.raises(RunError, match="is not a folder"):
+        load_run(tmp_path / "nothing")
+    run = create_run(tmp_path / "run", CONFIG)
+    with pytest.raises(RunError, match="--resume"):
+        run.model()
+    (run.path / "config.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        load_run(run.path)
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="--out"):
+        create_run(tmp_path / "file" / "run", CONFIG)

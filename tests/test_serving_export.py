@@ -1,0 +1,96 @@
+"""Exported models: versioned folders that TensorFlow alone loads, in agreement with the model they came from."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from videorep.config import ClassifierConfig, FinetuneConfig, ModelConfig, PretrainConfig
+from videorep.errors import OutputError, RunError
+from videorep.models import build_classifier, build_model
+from videorep.runs import create_run
+from videorep.serving.export import export
+
+CLASSES = ("jump", "run", "walk")
+FEATURES = 5
+
+LOAD_WITHOUT_VIDEOREP = """
+import sys
+sys.modules["videorep"] = sys.modules["keras"] = None
+import numpy as np, tensorflow as tf
+served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+frames = np.load(sys.argv[2])
+outputs = served(frames=tf.constant(frames))
+arrays = {name: value.numpy() for name, value in outputs.items()}
+np.savez(sys.argv[3], **{name: array.astype("U") if array.dtype == object else array for name, array in arrays.items()})
+"""
+
+
+def serve_elsewhere(tmp_path, path, frames):
+    """Outputs of the SavedModel in a process that can import neither videorep nor keras."""
+    np.save(tmp_path / "frames.npy", frames)
+    arguments = [sys.executable, "-c", LOAD_WITHOUT_VIDEOREP, path, tmp_path / "frames.npy", tmp_path / "out.npz"]
+    subprocess.run(arguments, check=True, cwd=tmp_path, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    return np.load(tmp_path / "out.npz")
+
+
+@pytest.fixture
+def classifier_run(tmp_path):
+    config = ClassifierConfig(features=FEATURES, units=(4,), classes=CLASSES, block_frames=6, block_stride=3)
+    run = create_run(tmp_path / "classifier", FinetuneConfig(config))
+    model = build_classifier(config, seed=4)
+    run.write_provenance({"data": "none"})
+    run.save_model(model)
+    return run, model
+
+
+@pytest.mark.parametrize("length", [4, 6, 14])
+def test_a_served_classifier_averages_steps_then_blocks(classifier_run, tmp_path, length):
+    run, model = classifier_run
+    summary = export(run.path, tmp_path / "serving")
+    frames = np.random.default_rng(0).normal(size=(2, length, FEATURES)).astype("float32")
+    outputs = serve_elsewhere(tmp_path, summary["path"], frames)
+    starts = range(0, max(length - 6, 0) + 1, 3)
+    blocks = [np.asarray(model({"frames": frames[:, start : start + 6]})).mean(1) for start in starts]
+    expected = np.mean(blocks, axis=0)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+    np.testing.assert_array_equal(outputs["index"], expected.argmax(-1))
+    assert list(outputs["label"]) == [CLASSES[k] for k in expected.argmax(-1)]
+
+
+def test_a_served_encoder_decoder_gives_the_models_frames(tmp_path):
+    config = PretrainConfig(ModelConfig("composite", 5, (4,), 3, 2, ("future",), "bernoulli"))
+    run = create_run(tmp_path / "run", config)
+    model = build_model("composite", 5, (4,), 3, 2, ("future",), seed=1)
+    run.write_provenance({})
+    run.save_model(model)
+    frames = np.random.default_rng(0).uniform(size=(2, 3, 5)).astype("float32")
+    outputs = serve_elsewhere(tmp_path, export(run.path, tmp_path / "serving")["path"], frames)
+    for name, expected in model({"frames": frames}).items():
+        np.testing.assert_allclose(outputs[name], expected, atol=1e-6)
+
+
+def test_versions_count_up_and_are_not_replaced_unasked(classifier_run, tmp_path):
+    run, _ = classifier_run
+    assert export(run.path, tmp_path / "serving")["version"] == 1
+    assert export(run.path, tmp_path / "serving")["version"] == 2
+    with pytest.raises(OutputError, match="--overwrite"):
+        export(run.path, tmp_path / "serving", version=2)
+    assert export(run.path, tmp_path / "serving", version=2, overwrite=True)["version"] == 2
+    assert sorted(path.name for path in (tmp_path / "serving").iterdir()) == ["1", "2"]
+
+
+def test_an_unfinished_run_is_not_exported(tmp_path):
+    config = FinetuneConfig(ClassifierConfig(features=5, units=(4,), classes=CLASSES))
+    run = create_run(tmp_path / "run", config)
+    with pytest.raises(RunError, match="finished"):
+        export(run.path, tmp_path / "serving")
+    assert not (tmp_path / "serving").exists()
+
+
+def test_an_unwritable_output_leaves_nothing(classifier_run, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="--out"):
+        export(classifier_run[0].path, tmp_path / "file" / "serving")

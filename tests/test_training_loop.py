@@ -1,0 +1,198 @@
+"""The loop: learns, resumes exactly, refuses to go on with a loss that is no number, keeps its figures."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from videorep.config import ClassifierConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.errors import RunError
+from videorep.models import build_classifier, build_model
+from videorep.runs import create_run, load_run
+from videorep.training.loop import TrainingLoop, evaluate_objective
+from videorep.training.objectives import classifier_objective, encoder_decoder_objective
+from videorep.training.optimizers import build_optimizer, learning_rate_schedule
+
+TRAINING = TrainingConfig(
+    steps=20, batch_size=4, learning_rate=1e-2, warmup_steps=3, report_every=5, checkpoint_every=7, seed=1
+)
+
+
+def sequences(start, features=6, frames=5):
+    """Endless batches; batch k depends on k alone."""
+
+    def generate():
+        step = start
+        while True:
+            rng = np.random.default_rng(step)
+            base = rng.integers(0, 2, (4, 1, features), dtype="uint8") * 255
+            yield {"frames": np.repeat(base, frames, axis=1)}
+            step += 1
+
+    spec = {"frames": tf.TensorSpec((4, frames, features), tf.uint8)}
+    return tf.data.Dataset.from_generator(generate, output_signature=spec)
+
+
+def make_loop(folder, training=TRAINING, **options):
+    config = PretrainConfig(model=ModelConfig("composite", 6, (5,), 3, 2, output="bernoulli"), training=training)
+    run = create_run(folder, config, resume=True)
+    model = build_model("composite", 6, (5,), 3, 2, seed=1, dtype=training.precision)
+    return TrainingLoop(model, encoder_decoder_objective(model), training, run, **options)
+
+
+def weights(loop):
+    return [np.asarray(weight) for weight in loop.model.get_weights()]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
+def test_training_lowers_the_loss(tmp_path, optimizer):
+    loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, optimizer=optimizer))
+    loop.fit(sequences(0))
+    lines = loop.run.metrics()
+    assert [line["step"] for line in lines] == [5, 10, 15, 20]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert lines[-1]["sequences"] == 80
+    assert lines[-1]["loss"] == pytest.approx(
+        lines[-1]["reconstruction_cross_entropy_per_frame"] + lines[-1]["future_cross_entropy_per_frame"], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, precision):
+    training = dataclasses.replace(TRAINING, precision=precision)
+    whole = make_loop(tmp_path / "whole", training)
+    whole.fit(sequences(0))
+
+    class StopHereError(Exception):
+        pass
+
+    def interrupted_batches():
+        yield from sequences(0).take(12)
+        raise StopHereError
+
+    first = make_loop(tmp_path / "parts", training)
+    spec = {"frames": tf.TensorSpec((4, 5, 6), tf.uint8)}
+    with pytest.raises(tf.errors.OpError):
+        first.fit(tf.data.Dataset.from_generator(interrupted_batches, output_signature=spec))
+    second = make_loop(tmp_path / "parts", training)
+    assert second.restore() == 7
+    second.fit(sequences(7))
+    for expected, received in zip(weights(whole), weights(second), strict=True):
+        np.testing.assert_array_equal(expected, received)
+    assert [line["step"] for line in second.run.metrics()] == [5, 10, 15, 20]
+    assert second.run.metrics()[-1]["loss"] == pytest.approx(whole.run.metrics()[-1]["loss"], rel=1e-6)
+
+
+def test_dropout_resumes_where_it_was(tmp_path):
+    training = dataclasses.replace(TRAINING, steps=14)
+    config = ClassifierConfig(features=3, units=(4,), classes=("a", "b"))
+
+    def labelled(start):
+        def generate():
+            step = start
+            while True:
+                rng = np.random.default_rng(step)
+                yield {
+                    "frames": rng.normal(size=(4, 6, 3)).astype("float32"),
+                    "mask": np.ones((4, 6), bool),
+                    "label": rng.integers(0, 2, 4, dtype="int32"),
+                }
+                step += 1
+
+        spec = {
+            "frames": tf.TensorSpec((4, 6, 3), tf.float32),
+            "mask": tf.TensorSpec((4, 6), tf.bool),
+            "label": tf.TensorSpec((4,), tf.int32),
+        }
+        return tf.data.Dataset.from_generator(generate, output_signature=spec)
+
+    def loop(name, steps):
+        run = create_run(tmp_path / name, FinetuneConfig(model=config, training=training), resume=True)
+        model = build_classifier(config, seed=1)
+        return TrainingLoop(model, classifier_objective(model), dataclasses.replace(training, steps=steps), run)
+
+    whole = loop("whole", 14)
+    whole.fit(labelled(0))
+    # Both loops share one learning-rate schedule, so the first part is cut off by stopping, not by fewer steps.
+    part = loop("part", 14)
+
+    class StopAfter(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch >= 10
+
+    part.callbacks = (StopAfter(),)
+    part.fit(labelled(0))
+    rest = loop("part", 14)
+    assert rest.restore() == 7
+    rest.fit(labelled(7))
+    for expected, received in zip(weights(whole), weights(rest), strict=True):
+        np.testing.assert_array_equal(expected, received)
+
+
+def test_a_loss_that_is_no_number_stops_training(tmp_path):
+    loop = make_loop(tmp_path / "run")
+    loop.model.set_weights([np.full_like(weight, np.nan) for weight in loop.model.get_weights()])
+    with pytest.raises(RunError, match="expected a finite loss"):
+        loop.fit(sequences(0))
+    assert not loop.run.finished
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    loop = make_loop(tmp_path / "run")
+    loop.fit(sequences(0))
+    index = next(loop.run.checkpoints.glob("ckpt-20.index"))
+    index.write_bytes(b"nonsense")
+    with pytest.raises(RunError, match="ckpt-20"):
+        make_loop(tmp_path / "run").restore()
+
+
+def test_validation_figures_stand_beside(tmp_path):
+    training = dataclasses.replace(TRAINING, evaluate_every=10)
+    loop = make_loop(tmp_path / "run", training, evaluate=lambda: {"loss": 5.0})
+    loop.fit(sequences(0))
+    assert [line.get("validation_loss") for line in loop.run.metrics()] == [None, 5.0, None, 5.0]
+
+
+def test_events_hold_the_same_figures(tmp_path):
+    loop = make_loop(tmp_path / "run")
+    loop.fit(sequences(0))
+    (path,) = loop.run.events.iterdir()
+    losses = {}
+    for record in tf.data.TFRecordDataset(str(path)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            if value.tag == "loss":
+                losses[event.step] = float(tf.make_ndarray(value.tensor))
+    assert losses == {line["step"]: pytest.approx(line["loss"], rel=1e-6) for line in loop.run.metrics()}
+
+
+def test_evaluate_objective_averages_over_examples():
+    def objective(batch, training):
+        return batch["x"], {"double": 2 * batch["x"]}
+
+    batches = tf.data.Dataset.from_tensor_slices({"x": tf.range(5, dtype=tf.float32)}).batch(2)
+    assert evaluate_objective(objective, batches) == {"loss": 2.0, "double": 4.0}
+
+
+def test_learning_rate_warms_up_and_falls():
+    schedule = learning_rate_schedule(TrainingConfig(steps=1000, learning_rate=2.0, warmup_steps=100))
+    at = [float(schedule(step)) for step in (0, 50, 100, 550, 1000)]
+    np.testing.assert_allclose(at, [0, 1, 2, 2 * (0.02 + 0.98 * 0.5), 0.04], rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    optimizer = build_optimizer(TrainingConfig(optimizer="sgd", momentum=0.0, clip_norm=1.0, warmup_steps=0))
+    variables = [keras.Variable(np.zeros(2, "float32")), keras.Variable(np.zeros(1, "float32"))]
+    optimizer.apply([tf.constant([3.0, 0.0]), tf.constant([4.0])], variables)
+    moved = np.concatenate([np.asarray(variable) for variable in variables])
+    np.testing.assert_allclose(moved, -3e-3 * np.array([0.6, 0, 0.8]), rtol=1e-4)
+
+
+def test_metrics_file_is_lines_of_json(tmp_path):
+    loop = make_loop(tmp_path / "run")
+    loop.fit(sequences(0))
+    for line in load_run(tmp_path / "run").metrics_path.read_text().splitlines():
+        assert {"step", "sequences", "seconds", "loss", "learning_rate"} <= json.loads(line).keys()

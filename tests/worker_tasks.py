@@ -1,0 +1,54 @@
+"""What the tests of the worker pool let its workers do."""
+
+import ctypes
+import os
+import time
+from pathlib import Path
+
+
+def square(number, beat):
+    return number * number, os.getpid()
+
+
+def slow_square(number, seconds, beat):
+    time.sleep(seconds)
+    return number * number
+
+
+def misbehave(how, beat):
+    if how == "segfault":
+        ctypes.string_at(0)
+    if how == "hang":
+        time.sleep(3600)
+    if how == "raise":
+        raise KeyError("bad task")
+    if how == "exit":
+        os._exit(3)
+    return how
+
+
+def fail_once(marker, beat):
+    """Crashes the first time and works the second."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        ctypes.string_at(0)
+    return "worked"
+
+
+def show_life(seconds, beat):
+    """Takes long but shows that it lives."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.05)
+        beat()
+    return "done"
+
+
+def big(size, beat):
+    return bytes(size)
+
+
+def imported(names, beat):
+    import sys
+
+    return [name for name in names if name in sys.modules]

@@ -1,0 +1,1 @@
+"""The `videorep` command line: one small file per command, the work itself elsewhere."""

@@ -1,0 +1,55 @@
+"""`videorep build-shards percepts`."""
+
+import click
+
+from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
+from videorep.cli.report import print_dataset
+
+
+@click.command()
+@click.argument("shards", metavar="SHARDS")
+@options.out_folder
+@click.option(
+    "--backbone",
+    required=True,
+    metavar="[vgg16|NAME|MODEL.keras]",
+    help="A name from keras.applications, or a Keras model file whose input is an image.",
+)
+@click.option("--layer", help="Layer whose values to keep; vgg16: fc1 (the paper's fc6), others: the last.")
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    metavar="[imagenet|PATH]",
+    help="Weights of a backbone from keras.applications.",
+)
+@click.option(
+    "--stream", type=click.Choice(["rgb", "flow"]), default="rgb", show_default=True, help="Frames, or optical flow."
+)
+@click.option(
+    "--flow-stack", type=click.IntRange(min=1), default=1, show_default=True, help="Flow fields that the net sees."
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32"]),
+    default="float16",
+    show_default=True,
+    help="How values are stored.",
+)
+@click.option("--gzip", "compression", flag_value="gzip", default="", help="Smaller where most values are 0; slower.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Frames per batch.")
+@options.long_work
+def build_percepts(shards, out, **choices):
+    """Write what a convnet sees in each frame of the clips in SHARDS: a (frames, features) array per clip.
+
+    \b
+    Examples:
+      videorep build-shards percepts shards --out percepts --backbone vgg16
+      videorep build-shards percepts shards --out percepts --backbone features.keras
+    """
+    load_tensorflow()
+    from videorep.data.percepts import build_percepts as build
+    from videorep.progress import make_progress
+
+    print_dataset(out, build(shards, out, **choices, progress=make_progress()))

@@ -1,0 +1,63 @@
+"""`videorep finetune`."""
+
+import click
+
+from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
+from videorep.cli.report import print_facts
+from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, from_dict
+
+DEFAULTS = ClassifierConfig()
+
+
+@click.command()
+@options.data_setting
+@options.out_run
+@click.option(
+    "--init", metavar="PRETRAINED_RUN", help="Start from the encoder of this run; random weights unless given."
+)
+@options.setting("model.name", "--model", type=click.Choice(CLASSIFIERS), default=DEFAULTS.name)
+@options.units
+@options.layers
+@options.setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Between layers.")
+@options.setting(
+    "model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only."
+)
+@options.setting(
+    "model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block."
+)
+@options.setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
+@options.setting(
+    "data.videos_per_class", "--videos-per-class", type=int, default=0, help="Train on N videos per class; 0: on all."
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs to make, each with other videos per class and other random weights.",
+)
+@options.training_settings
+@options.config_file
+@options.long_work
+@click.pass_context
+def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, **_):
+    """Train an action classifier on the labelled videos of DATA, from a pretrained encoder or from random weights.
+
+    \b
+    Examples:
+      videorep finetune percepts --init runs/composite --out runs/classifier
+      videorep finetune percepts --init runs/composite --out runs/few --videos-per-class 4 --repeats 10
+      videorep finetune percepts --out runs/from-random --units 512 --layers 1
+    """
+    if init and (options.given(ctx, "units") or options.given(ctx, "layers")):
+        raise click.UsageError("--units and --layers come from the run that --init names: leave them out.")
+    settings = {"model": {}} | options.read_settings(ctx, config_path) | ({"init": init} if init else {})
+    config = from_dict(FinetuneConfig, settings)
+
+    load_tensorflow()
+    from videorep.progress import make_progress
+    from videorep.training.finetune import finetune as train
+
+    choices = {"repeats": repeats, "resume": resume, "overwrite": overwrite, "dry_run": dry_run}
+    print_facts(train(config, out, **choices, progress=make_progress()))

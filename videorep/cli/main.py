@@ -1,0 +1,87 @@
+"""The `videorep` program: finds a command, runs it, and says in one sentence what went wrong.
+
+Exit status: 0 done, 1 an error with a remedy, 2 bad usage, 130 interrupted, 143 terminated.
+"""
+
+import os
+import signal
+import sys
+
+import click
+
+import videorep
+from videorep.cli.errors import explain_operating_system_error, explain_unexpected_error, is_resumable
+from videorep.cli.lazy import LazyGroup
+from videorep.cli.quiet import silence_tensorflow
+from videorep.errors import VideorepError
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM); raised so that workers are stopped on the way out."""
+
+
+class VideorepGroup(LazyGroup):
+    """The top group: turns what its commands raise into one sentence and an exit status."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except VideorepError as error:
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(explain_operating_system_error(error, ctx)) from error
+        except (KeyboardInterrupt, Terminated) as stop:
+            resume = ": give the same command again with --resume to go on" if is_resumable(ctx) else ""
+            click.echo(f"\nInterrupted{resume}.", err=True)
+            ctx.exit(130 if isinstance(stop, KeyboardInterrupt) else 143)
+
+
+@click.group(
+    cls=VideorepGroup,
+    commands_in={
+        "build-shards": "videorep.cli.build_shards:build_shards",
+        "pretrain": "videorep.cli.pretrain:pretrain",
+        "finetune": "videorep.cli.finetune:finetune",
+        "evaluate": "videorep.cli.evaluate:evaluate",
+        "predict": "videorep.cli.predict:predict",
+        "visualize": "videorep.cli.visualize:visualize",
+        "export": "videorep.cli.export:export",
+        "inspect": "videorep.cli.inspect:inspect",
+        "verify": "videorep.cli.verify:verify",
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(videorep.__version__, message="videorep %(version)s")
+def videorep_command():
+    """Learn from unlabelled videos, then classify actions from few labels.
+
+    \b
+    The usual way:
+      videorep build-shards clips VIDEOS --out shards --labels folders
+      videorep build-shards percepts shards --out percepts --backbone vgg16
+      videorep pretrain percepts --out runs/composite
+      videorep finetune percepts --init runs/composite --out runs/classifier
+      videorep evaluate runs/classifier percepts
+      videorep export runs/classifier --out serving
+    """
+
+
+def main():
+    """Entry point of the `videorep` program."""
+    silence_tensorflow()
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # training is written for it
+    if os.environ.get("VIDEOREP_TRACEBACK"):
+        sys.exit(videorep_command.main(prog_name="videorep", standalone_mode=False))
+    sys.excepthook = explain_unexpected_error
+    signal.signal(signal.SIGTERM, _terminate)
+    videorep_command.main(prog_name="videorep")
+
+
+def _terminate(signal_number, frame):
+    raise Terminated
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Options and arguments that several commands share, and how they reach the configuration."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from videorep.cli.errors import OUTPUT, RESUMABLE
+from videorep.config import (
+    BRANCHES,
+    OPTIMIZERS,
+    PRECISIONS,
+    DataConfig,
+    ModelConfig,
+    TrainingConfig,
+    read_toml,
+    require,
+)
+from videorep.errors import OutputError
+
+SEPARATOR = "__"
+
+
+class FrameSize(click.ParamType):
+    """Height and width of frames, written HxW."""
+
+    name = "HxW"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        height, _, width = value.lower().partition("x")
+        if not (height.isdecimal() and width.isdecimal() and int(height) > 0 and int(width) > 0):
+            self.fail(f"expected height x width such as 120x160, received {value!r}", param, ctx)
+        return int(height), int(width)
+
+
+class CommaList(click.ParamType):
+    """One or several of `choices`, separated by commas; the option may also be repeated."""
+
+    name = "list"
+
+    def __init__(self, choices):
+        self.choices = tuple(choices)
+
+    def get_metavar(self, param, ctx=None):
+        return "[" + "|".join(self.choices) + "]"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        for name in names:
+            if name not in self.choices:
+                self.fail(f"{name!r} is not one of {', '.join(map(repr, self.choices))}", param, ctx)
+        return names
+
+
+def setting(where, *flags, default=None, **attributes):
+    """An option that sets one field of the configuration.
+
+    Args:
+        where: "table.field", such as "training.steps".
+        default: The value in effect without the option, for `--help`; the configuration's own default decides.
+    """
+    return click.option(
+        *flags, where.replace(".", SEPARATOR), default=default, show_default=default not in (None, ()), **attributes
+    )
+
+
+def given(ctx, name):
+    """Whether the option was given on the command line."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def read_settings(ctx, config_path):
+    """Nested settings: the TOML file, overruled by the options on the command line; defaults are left out."""
+    settings = read_toml(config_path) if config_path else {}
+    for name, value in ctx.params.items():
+        if SEPARATOR in name and given(ctx, name):
+            table, field = name.split(SEPARATOR)
+            _table(settings, table, config_path)[field] = value
+    if given(ctx, "units") or given(ctx, "layers"):
+        model = _table(settings, "model", config_path)
+        stacked = model.get("units") or ModelConfig().units
+        count = ctx.params["layers"] if given(ctx, "layers") else len(stacked)
+        model["units"] = [ctx.params["units"] if given(ctx, "units") else stacked[0]] * count
+    return settings
+
+
+def _table(settings, name, config_path):
+    table = settings.setdefault(name, {})
+    require(isinstance(table, dict), f"{name} in {config_path}", "a table of settings", table)
+    return table
+
+
+def combine(*decorators):
+    """One decorator that adds several options, which `--help` lists in this order."""
+
+    def decorate(function):
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def claim_file(path, overwrite):
+    """Checks, before the work begins, that a result can be written to the file `path`; returns it as a Path.
+
+    Raises:
+        OutputError: it exists and may not be overwritten, or its folder is missing or cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir() or (path.exists() and not overwrite):
+        remedy = "choose another name" if path.is_dir() else "add --overwrite or choose another name"
+        raise OutputError(f"expected a new file, received {path}, which exists; {remedy}")
+    if not os.access(path.parent, os.W_OK):
+        state = "cannot be written" if path.parent.is_dir() else "is not a folder"
+        raise OutputError(f"expected a file in a folder that can be written, but {path.parent} {state}; choose another")
+    return path
+
+
+def data_like(run, path, digits=None):
+    """The DataConfig of `run` for the data at `path`: the same treatment of pixels, other digits if given."""
+    changes = {"path": path} | ({"digits": digits} if digits else {})
+    return dataclasses.replace(run.config.data, **changes)
+
+
+def _remember(key):
+    """A callback that notes the option's value where the error messages find it."""
+
+    def callback(ctx, param, value):
+        ctx.meta[key] = value
+        return value
+
+    return callback
+
+
+data_argument = click.argument("data", metavar="DATA")
+data_setting = click.argument("data__path", metavar="DATA")
+run_argument = click.argument("run", metavar="RUN")
+
+out_folder = click.option(
+    "--out", required=True, metavar="DIR", callback=_remember(OUTPUT), help="Folder that this makes."
+)
+out_run = click.option(
+    "--out", required=True, metavar="RUN", callback=_remember(OUTPUT), help="Folder of the run that this makes."
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what lies there.")
+resume = click.option(
+    "--resume",
+    is_flag=True,
+    callback=_remember(RESUMABLE),
+    help="Go on where the same command was interrupted; start afresh where nothing was begun.",
+)
+dry_run = click.option("--dry-run", is_flag=True, help="Tell what would happen; write nothing.")
+long_work = combine(resume, overwrite, dry_run)
+seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides every draw.")
+config_file = click.option(
+    "--config", "config_path", metavar="FILE.toml", help="Settings; options given here overrule them."
+)
+
+_data, _training = DataConfig(), TrainingConfig()
+
+digits = setting(
+    "data.digits",
+    "--digits",
+    default=_data.digits,
+    metavar="[rendered|mnist|PATH]",
+    help="Digits of moving-mnist: drawn here, MNIST from Keras, or your idx or npz files.",
+)
+num_digits = setting(
+    "data.num_digits", "--num-digits", type=int, default=_data.num_digits, help="Digits per moving-mnist sequence."
+)
+conditional = setting(
+    "model.conditional",
+    "--conditional",
+    type=CommaList(BRANCHES),
+    multiple=True,
+    default=(),
+    callback=lambda ctx, param, values: tuple(dict.fromkeys(name for names in values for name in names)),
+    help="Decoders that are fed with the frame before; none unless given.",
+)
+units = click.option("--units", type=click.IntRange(min=1), default=2048, show_default=True, help="Size of each layer.")
+layers = click.option(
+    "--layers", type=click.IntRange(min=1), default=2, show_default=True, help="Number of LSTM layers."
+)
+training_settings = combine(
+    setting("training.steps", "--steps", type=int, default=_training.steps, help="Training steps."),
+    setting("training.batch_size", "--batch-size", type=int, default=_training.batch_size, help="Sequences per step."),
+    setting("training.optimizer", "--optimizer", type=click.Choice(OPTIMIZERS), default=_training.optimizer),
+    setting("training.learning_rate", "--learning-rate", type=float, default=_training.learning_rate),
+    setting("training.precision", "--precision", type=click.Choice(PRECISIONS), default=_training.precision),
+    setting("training.seed", "--seed", type=int, default=_training.seed, help="Decides every draw."),
+)

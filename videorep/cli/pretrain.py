@@ -1,0 +1,54 @@
+"""`videorep pretrain`."""
+
+import click
+
+from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
+from videorep.cli.report import print_facts
+from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, from_dict
+
+DEFAULTS = ModelConfig()
+
+
+@click.command()
+@options.data_setting
+@options.out_run
+@options.setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)
+@options.units
+@options.layers
+@options.conditional
+@options.setting(
+    "model.output",
+    "--output",
+    type=click.Choice(OUTPUTS),
+    default=DEFAULTS.output,
+    help="Pixels by cross entropy, or values by squared error; auto looks at the data.",
+)
+@options.setting("model.input_frames", "--input-frames", type=int, default=DEFAULTS.input_frames)
+@options.setting("model.future_frames", "--future-frames", type=int, default=DEFAULTS.future_frames)
+@options.digits
+@options.num_digits
+@options.setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
+@options.setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
+@options.training_settings
+@options.config_file
+@options.long_work
+@click.pass_context
+def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
+    """Train an LSTM encoder-decoder on unlabelled sequences: to reconstruct them, to predict what follows, or both.
+
+    DATA is a folder of shards, or the word moving-mnist for digits that are made on the fly, without end.
+
+    \b
+    Examples:
+      videorep pretrain moving-mnist --out runs/digits --units 512 --layers 1 --steps 2000
+      videorep pretrain percepts --out runs/composite --input-frames 16 --future-frames 13
+      videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
+    """
+    config = from_dict(PretrainConfig, options.read_settings(ctx, config_path))
+
+    load_tensorflow()
+    from videorep.progress import make_progress
+    from videorep.training.pretrain import pretrain as train
+
+    print_facts(train(config, out, resume=resume, overwrite=overwrite, dry_run=dry_run, progress=make_progress()))

@@ -1,0 +1,30 @@
+"""`videorep verify`."""
+
+import click
+
+from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
+from videorep.errors import ShardError
+
+
+@click.command()
+@options.data_argument
+def verify(data):
+    """Read every record of the shards in DATA and compare them with dataset.json: counts, checksums, schema, labels.
+
+    Exit status 0 when all is well, 1 when anything is not.
+
+    \b
+    Example:
+      videorep verify shards
+    """
+    load_tensorflow()
+    from videorep.data.verify import verify_dataset
+    from videorep.progress import make_progress
+
+    problems = verify_dataset(data, progress=make_progress())
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        raise ShardError(f"expected sound shards in {data}, found {len(problems)} problem(s); build them again")
+    click.echo(f"{data} is sound")

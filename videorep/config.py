@@ -1,0 +1,232 @@
+"""Everything that a run decides, as frozen, validated dataclasses: TOML in, JSON out."""
+
+import dataclasses
+import json
+import tomllib
+import typing
+
+from videorep.errors import ConfigError
+
+MODELS = ("autoencoder", "future_predictor", "composite")
+CLASSIFIERS = ("lstm", "single-frame")
+BRANCHES = ("reconstruction", "future")
+OUTPUTS = ("auto", "bernoulli", "gaussian")
+OPTIMIZERS = ("sgd", "rmsprop", "adam")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+FEEDINGS = ("teacher", "own")
+DIGITS = ("mnist", "rendered")
+
+
+def require(condition, setting, expected, received):
+    """Raises ConfigError with the one sentence that names what is wrong."""
+    if not condition:
+        raise ConfigError(f"expected {setting} to be {expected}, received {received!r}")
+
+
+def _require_positive(config, *names):
+    for name in names:
+        value = getattr(config, name)
+        require(isinstance(value, int) and value >= 1, name, "a whole number of at least 1", value)
+
+
+def _require_at_least_zero(config, *names):
+    for name in names:
+        value = getattr(config, name)
+        require(isinstance(value, int) and value >= 0, name, "a whole number of at least 0", value)
+
+
+def _require_choice(config, name, choices):
+    require(getattr(config, name) in choices, name, f"one of {', '.join(choices)}", getattr(config, name))
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Shape of an encoder-decoder; the arguments of `videorep.models.build_model`.
+
+    `features` 0 and `output` "auto" are decided by the data: pixels are "bernoulli", percepts "gaussian".
+    """
+
+    name: str = "composite"
+    features: int = 0
+    units: tuple[int, ...] = (2048, 2048)
+    input_frames: int = 10
+    future_frames: int = 10
+    conditional: tuple[str, ...] = ()
+    output: str = "auto"
+
+    def __post_init__(self):
+        _require_choice(self, "name", MODELS)
+        _require_choice(self, "output", OUTPUTS)
+        _require_positive(self, "input_frames", "future_frames")
+        _require_at_least_zero(self, "features")
+        units_ok = len(self.units) > 0 and all(isinstance(n, int) and n >= 1 for n in self.units)
+        require(units_ok, "units", "one positive whole number per layer", self.units)
+        for branch in self.conditional:
+            require(
+                branch in self.branches, "conditional", f"among {', '.join(self.branches)} of a {self.name}", branch
+            )
+
+    @property
+    def branches(self):
+        """The decoders this model has, in the order of `BRANCHES`."""
+        return {"autoencoder": BRANCHES[:1], "future_predictor": BRANCHES[1:], "composite": BRANCHES}[self.name]
+
+    @property
+    def sequence_frames(self):
+        """Frames that one training sequence needs: the input, and the future where there is one."""
+        return self.input_frames + (self.future_frames if "future" in self.branches else 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig:
+    """Shape of an action classifier (paper section 3.2); `features` 0 and empty `classes` are decided by the data."""
+
+    name: str = "lstm"
+    features: int = 0
+    units: tuple[int, ...] = (2048, 2048)
+    classes: tuple[str, ...] = ()
+    block_frames: int = 16
+    block_stride: int = 8
+    dropout: float = 0.5
+    freeze_encoder: bool = False
+
+    def __post_init__(self):
+        _require_choice(self, "name", CLASSIFIERS)
+        _require_positive(self, "block_frames", "block_stride")
+        _require_at_least_zero(self, "features")
+        require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
+
+    @property
+    def block(self):
+        """Frames of a block, and between the starts of neighbouring blocks; the baseline sees every frame alone."""
+        return (1, 1) if self.name == "single-frame" else (self.block_frames, self.block_stride)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where frames come from and how they become (T, D) arrays."""
+
+    path: str = "moving-mnist"
+    digits: str = "rendered"
+    num_digits: int = 2
+    colour: bool = False
+    patch: int = 0
+    stride: int = 8
+    videos_per_class: int = 0
+
+    def __post_init__(self):
+        _require_positive(self, "num_digits", "stride")
+        _require_at_least_zero(self, "patch", "videos_per_class")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained. The learning rate warms up linearly, then falls along a cosine."""
+
+    steps: int = 1000
+    batch_size: int = 64
+    optimizer: str = "rmsprop"
+    learning_rate: float = 3e-3
+    momentum: float = 0.9
+    decay: float = 0.99
+    warmup_steps: int = 100
+    final_fraction: float = 0.02
+    clip_norm: float = 100.0
+    feeding: str = "teacher"
+    precision: str = "float32"
+    seed: int = 0
+    report_every: int = 50
+    checkpoint_every: int = 500
+    evaluate_every: int = 0
+    evaluation_sequences: int = 500
+
+    def __post_init__(self):
+        _require_choice(self, "optimizer", OPTIMIZERS)
+        _require_choice(self, "precision", PRECISIONS)
+        _require_choice(self, "feeding", FEEDINGS)
+        _require_positive(self, "steps", "batch_size", "report_every", "checkpoint_every", "evaluation_sequences")
+        for name in ("learning_rate", "clip_norm"):
+            require(getattr(self, name) > 0, name, "greater than 0", getattr(self, name))
+        for name in ("momentum", "decay"):
+            require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        require(0 <= self.final_fraction <= 1, "final_fraction", "in [0, 1]", self.final_fraction)
+        _require_at_least_zero(self, "warmup_steps", "evaluate_every", "seed")
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+    """A run of `videorep pretrain`."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    kind: str = "pretrain"
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig:
+    """A run of `videorep finetune`; `init` is the pretrained run's folder, or empty for random weights."""
+
+    model: ClassifierConfig
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    init: str = ""
+    kind: str = "finetune"
+
+
+KINDS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
+
+
+def from_dict(cls, values, where="configuration"):
+    """Builds dataclass `cls` from nested plain values.
+
+    Raises:
+        ConfigError: an unknown key, or a value of the wrong type.
+    """
+    require(isinstance(values, dict), where, "a table of settings", values)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in values:
+        require(key in fields, f"every key of {where}", f"one of {', '.join(fields)}", key)
+    hints = typing.get_type_hints(cls)
+    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
+
+
+def _convert(hint, value, where):
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, where)
+    if typing.get_origin(hint) is tuple:
+        require(isinstance(value, (list, tuple)), where, "a list", value)
+        element = typing.get_args(hint)[0]
+        return tuple(_convert(element, item, where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    require(fits, where, f"of type {hint.__name__}", value)
+    return value
+
+
+def to_dict(config):
+    """The nested plain values of a configuration."""
+    return dataclasses.asdict(config)
+
+
+def to_json(config):
+    """The configuration as indented JSON, keys in the order of their fields."""
+    return json.dumps(to_dict(config), indent=2) + "\n"
+
+
+def read_toml(path):
+    """Reads a TOML file into nested plain values.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(
+            f"expected a readable TOML file at {path}, received: {error.strerror}; check --config"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"expected TOML in {path}, received: {error}; mend the file") from error

@@ -1,0 +1,208 @@
+"""Pretrained convnets that turn frames into percepts: named layers of keras.applications or of `.keras` files."""
+
+import dataclasses
+import difflib
+import hashlib
+import inspect
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from videorep.data.frames import PAPER_CROP
+from videorep.errors import BackboneError
+
+PAPER_LAYER = "fc1"  # Keras' name of VGG's fc6
+STREAM_LAYER = "fc6"  # of a run of train-stream
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A convnet, cut at one layer, together with the preprocessing that its weights expect.
+
+    `extract` maps images (B, S, S, C), RGB in 0..255 (or mean-subtracted flow), to percepts (B, D) float32.
+    `description` tells name, layer, weights and their hash; it goes into dataset.json.
+    """
+
+    extract: Callable
+    size: int
+    channels: int
+    features: int
+    description: dict
+
+
+def load_backbone(name, layer=None, weights="imagenet"):
+    """Loads the convnet `name` and cuts it at `layer`.
+
+    A keras.applications convnet gets that module's own `preprocess_input`; a `.keras` file receives its images as they
+    are (RGB in 0..255) and scales them itself. A layer with positions (B, H, W, C) is averaged over them to (B, C).
+
+    Args:
+        name: A name from keras.applications in any case ("vgg16"), a `.keras` file, or a run of train-stream.
+        layer: Name of the layer that gives the percepts. Default: the paper's fc6, named "fc1" in VGG and "fc6" in a
+            run of train-stream; otherwise the output of the file, or of the application without its head.
+        weights: "imagenet" (what Keras has in its cache or downloads) or a file of the full or of the headless
+            application; a `.keras` file brings its own.
+    Returns:
+        Backbone.
+    Raises:
+        BackboneError: an unknown name or layer, unreadable or unfit weights, or an input that is not an image.
+    """
+    path = Path(name)
+    if path.is_dir():
+        layer = layer or STREAM_LAYER
+    if path.suffix == ".keras" or path.is_dir():
+        model, preprocess = _cut(_load_file(path, weights), layer, name), None
+        weights = name
+    else:
+        model, preprocess = _load_application(name, layer, weights)
+    _, height, width, channels = model.input_shape
+    if height != width or len(model.outputs) != 1:
+        raise BackboneError(
+            f"expected a convnet with a square input and one output, received {name} with {height}x{width} and "
+            f"{len(model.outputs)}; use another, or name a --layer"
+        )
+    description = {
+        "backbone": path.name,
+        "layer": layer or model.layers[-1].name,
+        "weights": Path(weights).name,
+        "weights_sha256": hash_weights(model),
+    }
+
+    @tf.function(reduce_retracing=True)
+    def extract(images):
+        images = tf.cast(images, tf.float32)
+        features = model(images if preprocess is None else preprocess(images), training=False)
+        positions = list(range(1, features.shape.rank - 1))
+        return tf.cast(tf.reduce_mean(features, positions) if positions else features, tf.float32)
+
+    return Backbone(extract, height or PAPER_CROP, channels, model.output_shape[-1], description)
+
+
+def hash_weights(model):
+    """SHA-256 over the weights that the percepts depend on, in the model's order, with their shapes."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(repr((array.shape, str(array.dtype))).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _load_file(path, weights):
+    import videorep.models.temporal_stream  # noqa: F401 (registers the layer that a run's file names)
+
+    file = path / "model.keras" if path.is_dir() else path
+    if not file.is_file():
+        raise BackboneError(f"expected a Keras model at {file}, found no such file; check --backbone")
+    if weights not in (None, "imagenet"):
+        raise BackboneError(
+            f"expected no --weights beside {file}, which brings its own, received {weights}; leave it out"
+        )
+    try:
+        model = keras.models.load_model(file, compile=False)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise BackboneError(
+            f"expected a Keras model in {file}, received: {_first_line(error)}; save it anew"
+        ) from error
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:
+        raise BackboneError(
+            f"expected {file} to have one input, images (B, H, W, C), received {shapes}; use another model"
+        )
+    return model
+
+
+def _load_application(name, layer, weights):
+    constructor = _find_application(name)
+    preprocess = sys.modules[constructor.__module__].preprocess_input
+    full = constructor(weights=None)
+    bare = constructor(weights=None, include_top=False, input_shape=full.input_shape[1:])
+    if layer is None:
+        names = [each.name for each in full.layers]
+        layer = PAPER_LAYER if PAPER_LAYER in names else bare.layers[-1].name
+    needs_head = layer not in [each.name for each in bare.layers]
+    if needs_head:
+        _require_layer(full, layer, name)
+    if weights == "imagenet":
+        model = _download(constructor, name, include_top=needs_head, input_shape=full.input_shape[1:])
+    else:
+        model = _load_weights([full] if needs_head else [bare, full], name, layer, weights)
+    return _cut(model, layer, name), preprocess
+
+
+def _load_weights(models, name, layer, weights):
+    """The first of the models that the file fits, with its weights."""
+    if not Path(weights).is_file():
+        raise BackboneError(f"expected --weights to be imagenet or a file, found no file {weights}; check the path")
+    reasons = []
+    for model in models:
+        try:
+            _fill(model, weights)
+            return model
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            reasons.append(_first_line(error))
+    raise BackboneError(
+        f"expected weights of {name} up to layer {layer} in {weights}, received: {reasons[0]}; pass a file that holds "
+        "them, named *.weights.h5 or *.h5 as Keras saves them, or choose another --layer"
+    )
+
+
+def _fill(model, weights):
+    floating = [weight for weight in model.weights if "float" in str(weight.dtype)]
+    for weight in floating:
+        weight.assign(np.full(weight.shape, np.nan))  # so that what the file lacks shows
+    with warnings.catch_warnings():
+        # Files of older Keras versions lack groups that repeat the layers; what is missing is found below.
+        warnings.filterwarnings("ignore", "Skipping nested container")
+        model.load_weights(weights)
+    absent = [weight.path for weight in floating if np.isnan(np.asarray(weight)).any()]
+    if absent:
+        raise ValueError(f"no numbers for {', '.join(absent[:3])}")
+
+
+def _download(constructor, name, **settings):
+    try:
+        return constructor(weights="imagenet", **settings)
+    except Exception as error:
+        # keras.utils.get_file raises Exception itself, no subclass, when a download fails.
+        if type(error) is not Exception and not isinstance(error, OSError):
+            raise
+        raise BackboneError(
+            f"expected to find or download the ImageNet weights of {name}, received: {_first_line(error)}; "
+            "pass a weights file with --weights PATH"
+        ) from error
+
+
+def _find_application(name):
+    functions = inspect.getmembers(keras.applications, inspect.isfunction)
+    known = {function_name.lower(): function for function_name, function in functions}
+    wanted = str(name).lower().replace("-", "").replace("_", "")
+    if wanted not in known:
+        close = difflib.get_close_matches(wanted, known, n=3) or ["vgg16", "resnet50", "efficientnetb0"]
+        raise BackboneError(
+            f"expected --backbone to be a .keras file, a run folder or a name from keras.applications, "
+            f"received {name}; try {', '.join(close)}"
+        )
+    return known[wanted]
+
+
+def _cut(model, layer, name):
+    if layer is None:
+        return model
+    return keras.Model(model.inputs[0], _require_layer(model, layer, name).output)
+
+
+def _require_layer(model, layer, name):
+    names = [each.name for each in model.layers]
+    if layer not in names:
+        shown = ", ".join(difflib.get_close_matches(layer, names, n=4, cutoff=0.4) or names[-6:])
+        raise BackboneError(f"expected --layer to be a layer of {name}, such as {shown}; received {layer}")
+    return model.get_layer(layer)
+
+
+def _first_line(error):
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

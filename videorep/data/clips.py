@@ -1,0 +1,237 @@
+"""Builds clip shards from videos: `build-shards clips`.
+
+Every video ends up written, or listed in dataset.json with the reason why not. Decoding happens in worker processes.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import os
+
+import numpy as np
+
+from videorep.config import require
+from videorep.data.building import build_dataset
+from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, measure_in_worker
+from videorep.data.labels import list_videos
+from videorep.data.records import Clip, Outcome, Source, plan_shards
+from videorep.data.sampling import sample_pieces
+from videorep.data.workers import WorkerError, WorkerPool
+from videorep.errors import DataError
+from videorep.progress import SilentProgress
+
+CLIPS_PER_SHARD = 32
+TIMEOUT = 60.0
+MAX_BAD_FRACTION = 0.5
+# Left out by intent; every other reason means that a video is bad.
+INTENDED = ("duplicate", "no label", "not a video", "not in the official lists", "not sampled", "unused")
+
+
+def build_clips(
+    videos,
+    out,
+    *,
+    labels=None,
+    split=None,
+    classes=None,
+    fps=None,
+    size=None,
+    quality=QUALITY,
+    sample_seconds=None,
+    total_hours=None,
+    seed=0,
+    workers=None,
+    timeout=TIMEOUT,
+    max_bad_fraction=MAX_BAD_FRACTION,
+    keep_partial=False,
+    allow_leaks=False,
+    name="clips",
+    resume=False,
+    overwrite=False,
+    dry_run=False,
+    progress=None,
+):
+    """Decodes videos into clip shards, one record per video or per piece of one.
+
+    Shards depend on the videos, the options that shape content and the seed, not on the workers or on interruptions.
+
+    Args:
+        videos: Folder of videos (searched in depth, links followed), or a CSV of path[,start,end][,label].
+        out: Folder to make or to complete.
+        labels, split, classes, allow_leaks: See `labels.list_videos`.
+        fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
+        size: (height, width) to resize to by area averaging; None keeps each video's.
+        quality: Of the JPEG images, 1 to 100.
+        sample_seconds: Cut random pieces of this length instead of taking whole videos.
+        total_hours: How much to cut in all; None for as many pieces as fit without overlap.
+        seed: Decides the order of the records, the pieces, and the sides of a split by share.
+        workers: Decoding processes; one per core by default.
+        timeout: Seconds without a new frame after which a decoder is stopped; its video gets one more try.
+        max_bad_fraction: Give up when more than this share of the videos is bad: unreadable, damaged, too short,
+            crashed, timed out, not a file. Duplicates and videos that no list names are not bad.
+        keep_partial: Keep the frames that damaged videos yield; dataset.json then tells what is wrong with them.
+        name: Leading part of the shards' names.
+        resume, overwrite, progress: See `building.build_dataset`.
+        dry_run: Only find and count; write nothing.
+    Returns:
+        `Dataset`; with `dry_run` a dict of what would be built.
+    Raises:
+        ConfigError: an option has a value that makes no sense.
+        DataError: no videos, lists that do not fit, a leak between splits, or too many bad videos.
+        OutputError, ShardError: see `building.build_dataset`.
+    """
+    _require_options(fps, size, quality, sample_seconds, total_hours, seed, workers, timeout, max_bad_fraction)
+    progress = SilentProgress() if progress is None else progress
+    listing = list_videos(videos, labels=labels, split=split, classes=classes, seed=seed, allow_leaks=allow_leaks)
+    encoding = Encoding(fps, size, quality, keep_partial)
+    with WorkerPool(workers or len(os.sched_getaffinity(0)), timeout) as pool:
+        found = listing.videos
+        if sample_seconds is not None:
+            found, lengths = _measure(found, pool, progress)
+            found = sample_pieces(found, lengths, sample_seconds, total_hours, seed)
+        job = _Job(found, listing.labels, encoding, pool, max_bad_fraction, seed)
+        if dry_run:
+            return job.describe() | listing.facts
+        settings = {"fps": fps, "size": size, "quality": quality, "keep_partial": keep_partial}
+        settings |= {"sample_seconds": sample_seconds, "total_hours": total_hours}
+        made = {"command": "build-shards clips", "seed": seed, "settings": settings, "found": listing.facts}
+        facts = {"labels": listing.labels, "made": made}
+        options = {"resume": resume, "overwrite": overwrite, "progress": progress, "check": job.check}
+        return build_dataset(out, name, "clips", job.plan, job.process, facts, **options)
+
+
+def _require_options(fps, size, quality, sample_seconds, total_hours, seed, workers, timeout, max_bad_fraction):
+    require(fps is None or 0 < fps <= 1000, "--fps", "above 0 and at most 1000", fps)
+    sound = size is None or (len(size) == 2 and all(isinstance(side, int) and 1 <= side <= 8192 for side in size))
+    require(sound, "--size", "HEIGHTxWIDTH with sides of 1 to 8192 pixels", size)
+    require(isinstance(quality, int) and 1 <= quality <= 100, "--quality", "a whole number from 1 to 100", quality)
+    require(sample_seconds is None or sample_seconds > 0, "--sample-seconds", "above 0", sample_seconds)
+    require(total_hours is None or total_hours > 0, "--total-hours", "above 0", total_hours)
+    both = total_hours is None or sample_seconds is not None
+    require(both, "--total-hours", "given together with --sample-seconds", total_hours)
+    require(isinstance(seed, int) and seed >= 0, "--seed", "a whole number of at least 0", seed)
+    require(workers is None or (isinstance(workers, int) and workers >= 1), "--workers", "at least 1", workers)
+    require(timeout > 0, "--timeout", "above 0 seconds", timeout)
+    require(0 <= max_bad_fraction <= 1, "--max-bad-fraction", "from 0 to 1", max_bad_fraction)
+
+
+def _measure(videos, pool, progress):
+    """The videos, unreadable ones with the reason, and their lengths in seconds."""
+    usable = [video for video in videos if not video.reason]
+    results = pool.map(measure_in_worker, ((video.file.path,) for video in usable))
+    measured, lengths = [], []
+    with progress.task("Measuring videos", len(usable), "videos") as advance:
+        for video in videos:
+            length = 0.0
+            if not video.reason:
+                result = next(results)
+                length, reason = (0.0, str(result)) if isinstance(result, WorkerError) else result
+                video = dataclasses.replace(video, reason=reason)
+                advance(1, note=video.file.name)
+            measured.append(video)
+            lengths.append(length)
+    return measured, lengths
+
+
+class _Job:
+    """The plan of one build, and how its sources become outcomes."""
+
+    def __init__(self, videos, labels, encoding, pool, max_bad_fraction, seed):
+        self.labels, self.encoding, self.pool = labels, encoding, pool
+        self.max_bad_fraction = max_bad_fraction
+        sources = {self._source(video): video for video in videos}
+        self.paths = {source: video.file.path for source, video in sources.items()}
+        self.reasons = {source: video.reason for source, video in sources.items() if video.reason}
+        self.total = sum(not is_intended(self.reasons.get(source, "")) for source in sources)
+        self.bad = collections.Counter()
+        self.plan = self._plan(sources, seed)
+
+    def _source(self, video):
+        label = self.labels.index(video.label) if video.label in self.labels else None
+        return Source(video.file.name, video.split, label, start=video.start, end=video.end)
+
+    def _plan(self, sources, seed):
+        """Shuffles what is to be decoded over the shards; the rest is accounted for in the last shard of its split."""
+        usable = [source for source in sources if source not in self.reasons]
+        order = np.random.default_rng(seed).permutation(len(usable))
+        usable = sorted((usable[index] for index in order), key=lambda source: (source.split != "train", source.split))
+        plan = plan_shards(usable, CLIPS_PER_SHARD)
+        for source in self.reasons:
+            plan.setdefault(source.split, [[]])[-1].append(source)
+        return plan
+
+    def describe(self):
+        """What a dry run tells."""
+        usable = [source for source in self.paths if source not in self.reasons]
+        return {
+            "clips": dict(collections.Counter(source.split for source in usable)),
+            "shards": {split: len(shards) for split, shards in self.plan.items()},
+            "classes": len(self.labels),
+            "left_out": dict(collections.Counter(map(kind_of, self.reasons.values()))),
+        }
+
+    def process(self, pending):
+        """Yields the `Outcome` of each source of the pending shards, in order."""
+        sources = [source for task in pending for source in task.sources]
+        tasks = ((self.paths[s], self.encoding, s.start, s.end) for s in sources if s not in self.reasons)
+        with contextlib.closing(self.pool.map(encode_in_worker, tasks)) as results:
+            for source in sources:
+                if source in self.reasons:
+                    outcome = Outcome(source, [], self.reasons[source])
+                else:
+                    outcome = self._outcome(source, next(results))
+                if not outcome.records:
+                    self._count(source.path, outcome.reason)
+                yield outcome
+
+    def _outcome(self, source, result):
+        if isinstance(result, WorkerError):
+            return Outcome(source, [], str(result))
+        digest, video, reason = result
+        if video is None:
+            return Outcome(source, [], reason, {"sha256": digest})
+        label = None if source.label_index is None else self.labels[source.label_index]
+        shape = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}
+        named = {"path": source.path, "label_index": source.label_index, "label_text": label}
+        clip = Clip(video.images, video.timestamps, **shape, **named)
+        return Outcome(source, [clip], video.damage, {"sha256": digest, "frames": clip.frames})
+
+    def check(self, entries):
+        """Counts the bad videos among finished sources; raises DataError if there are too many."""
+        self.bad.clear()
+        for entry in entries:
+            if not entry["records"]:
+                self._count(entry["path"], entry["reason"])
+
+    def _count(self, path, reason):
+        if is_intended(reason):
+            return
+        self.bad[kind_of(reason)] += 1
+        bad = self.bad.total()
+        if bad > self.max_bad_fraction * self.total:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.bad.most_common())
+            raise DataError(
+                f"expected at most {self.max_bad_fraction:.0%} of {self.total} videos to be bad, received {bad} so far "
+                f"({kinds}), the last {path!r}: {reason}; mend or remove them, or raise --max-bad-fraction"
+            )
+
+
+def is_intended(reason):
+    """Whether a video was left out by intent, not because it is bad."""
+    return reason.startswith(INTENDED)
+
+
+def kind_of(reason):
+    """The kind of a reason: "damaged" of "damaged: 28 of 50 frames decoded"."""
+    return reason.split(":")[0]
+
+
+def count_outcomes(dataset):
+    """How many sources were written, written in part, and left out by kind of reason: what the command prints."""
+    written = [source for source in dataset.sources if source["records"]]
+    left_out = collections.Counter(kind_of(source["reason"]) for source in dataset.sources if not source["records"])
+    return {
+        "written": len(written),
+        "partial": sum(bool(source["reason"]) for source in written),
+        "left_out": dict(sorted(left_out.items())),
+    }

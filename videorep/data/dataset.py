@@ -1,0 +1,260 @@
+"""dataset.json: what a folder of shards holds, how it was made, and where each record lies. No TensorFlow.
+
+A folder without dataset.json is an unfinished build, so it is written last, under a temporary name first.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from videorep.errors import ShardError
+
+SCHEMA_VERSION = 1
+MANIFEST = "dataset.json"
+KINDS = ("clips", "percepts")
+WRITTEN = "written"
+LEFT_OUT = "left out"
+HASH_CHUNK = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardInfo:
+    """One shard file.
+
+    `index` has one entry per record in each of its lists: "offset" of the record's frame in the file, "frames", "label"
+    (-1: none), "crc" (the masked CRC-32C at the end of the record) and, for percepts, "payload": the offset in the
+    file of the array's bytes, so that a reader can fetch a window of frames without the rest.
+    """
+
+    file: str
+    records: int
+    bytes: int
+    sha256: str
+    index: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """What dataset.json says. `folder` is where it was read; every other field is a key of the file.
+
+    Args:
+        sources: One dict per source, in the order of the shards: path, split, label_index, sha256, start, end, status
+            ("written" or "left out"), reason, records, shard, and what the builder told of it.
+        height, width, channels: Of every image; None where they differ, and for percepts.
+        features, dtype, compression: Of every percept; None for clips.
+        frame_rate: Of every record; None where they differ.
+        made: How: command, seed, versions, settings.
+        statistics: Of percepts, over the frames of one split: mean, deviation and share of zeros per feature.
+    """
+
+    folder: Path
+    kind: str
+    name: str
+    labels: tuple
+    splits: dict
+    sources: tuple
+    height: int | None
+    width: int | None
+    channels: int | None
+    features: int | None
+    dtype: str | None
+    compression: str | None
+    frame_rate: float | None
+    made: dict
+    fingerprint: str
+    statistics: dict | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    def shards(self, split):
+        """The split's `ShardInfo`s in order.
+
+        Raises:
+            ShardError: there is no such split.
+        """
+        if split not in self.splits:
+            raise ShardError(
+                f"expected split {split!r} in {self.folder}, received only {', '.join(self.splits)}; name one of these"
+            )
+        return self.splits[split]
+
+    def paths(self, split):
+        """The split's shard files in order."""
+        return [self.folder / shard.file for shard in self.shards(split)]
+
+    def index(self, split):
+        """The split's records in order, as one NumPy structured array.
+
+        Fields: shard (number in the split), offset, size (of the record's data), frames, label, crc, source (number in
+        `sources`), and payload (0 for clips).
+        """
+        columns = ("shard", "offset", "size", "frames", "label", "crc", "source", "payload")
+        shards = self.shards(split)
+        rows = np.zeros(sum(shard.records for shard in shards), [(name, np.int64) for name in columns])
+        rows["source"] = [
+            number
+            for number, source in enumerate(self.sources)
+            if source["split"] == split
+            for _ in range(source["records"])
+        ]
+        first = 0
+        for number, shard in enumerate(shards):
+            part = rows[first : first + shard.records]
+            part["shard"] = number
+            for column, values in shard.index.items():
+                part[column] = values
+            part["size"] = np.diff([*shard.index["offset"], shard.bytes]) - FRAMING_BYTES
+            first += shard.records
+        return rows
+
+    @property
+    def provenance(self):
+        """What a run records of the data it saw: the shards by name and hash."""
+        hashes = {shard.file: shard.sha256 for shards in self.splits.values() for shard in shards}
+        return {"path": str(self.folder), "name": self.name, "kind": self.kind, "shards": hashes}
+
+
+FRAMING_BYTES = 16
+HEADER_BYTES = 12
+
+
+def hash_file(path):
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(HASH_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def checksum(values):
+    """SHA-256 over the canonical JSON of plain values: keys sorted, no spaces, ASCII."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_plain(dataset):
+    """The keys and values of dataset.json, without its checksum."""
+    values = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
+    del values["folder"]
+    values["labels"] = list(dataset.labels)
+    values["sources"] = list(dataset.sources)
+    values["splits"] = {
+        split: [dataclasses.asdict(shard) for shard in shards] for split, shards in dataset.splits.items()
+    }
+    return {"format": "videorep", "schema_version": values.pop("schema_version")} | values
+
+
+def _to_text(plain):
+    """Indented JSON in which each shard, source and list of numbers takes one line."""
+
+    def render(value, depth):
+        pad = "  " * depth
+        nested = isinstance(value, (dict, list)) and len(value) > 0 and depth < 4
+        if not nested or (isinstance(value, list) and not isinstance(value[0], (dict, list))):
+            return json.dumps(value)
+        if isinstance(value, list):
+            return "[\n" + ",\n".join(f"{pad}  {json.dumps(item)}" for item in value) + f"\n{pad}]"
+        items = (f"{pad}  {json.dumps(key)}: {render(item, depth + 1)}" for key, item in value.items())
+        return "{\n" + ",\n".join(items) + f"\n{pad}}}"
+
+    return render(plain, 0) + "\n"
+
+
+def write_text_durably(path, text):
+    """Writes a file so that it is there whole or not at all, even after a power cut."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    rename_durably(temporary, path)
+
+
+def rename_durably(source, target):
+    """Renames a file that has been flushed, and flushes the folder."""
+    os.replace(source, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_dataset(dataset):
+    """Writes dataset.json into the dataset's folder, with a checksum over all the rest."""
+    plain = to_plain(dataset)
+    write_text_durably(dataset.folder / MANIFEST, _to_text(plain | {"checksum": checksum(plain)}))
+
+
+def read_manifest(folder):
+    """Reads dataset.json without judging its checksum: `(Dataset, whether the checksum holds)`.
+
+    Raises:
+        ShardError: it is missing, is not JSON, lacks a key, or is of a newer schema.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ShardError(f"expected a folder of shards at {folder}, received nothing there; run videorep build-shards")
+    if not path.exists():
+        raise ShardError(
+            f"expected {MANIFEST} in {folder}, received a folder without it: the build is unfinished or this is not a "
+            "folder of shards; give the build command again with --resume"
+        )
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        stated = plain.pop("checksum")
+        version = plain["schema_version"]
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ShardError(
+            f"expected {path} as videorep wrote it, received a file that does not parse; {_REBUILD}"
+        ) from error
+    except OSError as error:
+        raise ShardError(f"expected a readable {path}, received: {error.strerror}; check its permissions") from error
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ShardError(
+            f"expected schema version {SCHEMA_VERSION} or older in {path}, received {version}; install a newer videorep"
+        )
+    intact = checksum(plain) == stated
+    try:
+        return _from_plain(folder, plain), intact
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ShardError(
+            f"expected every key of the schema in {path}, received a file without {error}; {_REBUILD}"
+        ) from error
+
+
+_REBUILD = "restore the file or rebuild with --overwrite"
+
+
+def _from_plain(folder, plain):
+    values = {key: value for key, value in plain.items() if key != "format"}
+    values["labels"] = tuple(plain["labels"])
+    values["sources"] = tuple(plain["sources"])
+    values["splits"] = {
+        split: tuple(ShardInfo(**shard) for shard in shards) for split, shards in plain["splits"].items()
+    }
+    return Dataset(folder=folder, **values)
+
+
+def load_dataset(path):
+    """Reads what a folder of shards holds.
+
+    Args:
+        path: Folder that a build has finished.
+    Returns:
+        `Dataset`.
+    Raises:
+        ShardError: no such folder, an unfinished build, a newer schema, or a dataset.json that was edited.
+    """
+    dataset, intact = read_manifest(path)
+    if not intact:
+        raise ShardError(
+            f"expected {Path(path) / MANIFEST} as the build wrote it, received an edited one, whose checksum does not "
+            f"hold; {_REBUILD}"
+        )
+    return dataset

@@ -1,0 +1,256 @@
+"""Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
+
+import collections
+
+import numpy as np
+import tensorflow as tf
+
+from videorep.data.backbones import load_backbone
+from videorep.data.dataset import WRITTEN, load_dataset
+from videorep.data.frames import read_batches
+from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
+from videorep.data.schema import parse_clip
+from videorep.data.shards import build_dataset, require_files
+from videorep.errors import BackboneError, ConfigError, ShardError
+
+STREAMS = ("rgb", "flow")
+
+
+def build_percepts(
+    shards,
+    out,
+    *,
+    backbone="vgg16",
+    layer=None,
+    weights="imagenet",
+    stream="rgb",
+    flow_stack=1,
+    dtype="float16",
+    compression="",
+    batch_size=32,
+    resume=False,
+    overwrite=False,
+    dry_run=False,
+    progress=None,
+):
+    """Runs a convnet over clip shards and writes one percept, a (T, D) array, per clip.
+
+    The percept shards mirror the clip shards: same splits, same number, same clips in the same order. Frames are
+    decoded while the network computes, and batched across the clips of a shard.
+
+    Args:
+        shards: Folder of clip shards.
+        out: Folder to make.
+        backbone, layer, weights: See `videorep.data.backbones.load_backbone`.
+        stream: "rgb", or "flow" for stacks of optical flow (`videorep.data.flow`).
+        flow_stack: L, fields per stack; the network's input has 2L channels. Clips of T frames give T stacks.
+        dtype: "float16" or "float32", how values are stored.
+        compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
+        batch_size: Frames per call of the network.
+        resume, overwrite, progress: See `videorep.data.shards.build_dataset`.
+        dry_run: Write nothing.
+    Returns:
+        The new `Dataset`; with `dry_run` a dict that tells what would be made.
+    Raises:
+        ConfigError: a setting has no such value.
+        BackboneError: the convnet cannot be had, does not fit the stream, or its values do not fit `dtype`.
+        ShardError: `shards` is not a finished folder of clips.
+        OutputError: `out` cannot be written, or holds something.
+    """
+    _require_settings(stream, flow_stack, dtype, compression, batch_size)
+    dataset = load_dataset(shards)
+    if dataset.kind != "clips":
+        raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
+    for split in dataset.splits:
+        require_files(dataset, split)
+    net = load_backbone(backbone, layer, weights)
+    stack = flow_stack if stream == "flow" else 0
+    _require_fit(net, backbone, stack)
+    inputs = _list_inputs(dataset)
+    settings = net.description | {
+        "stream": stream,
+        "flow_stack": stack,
+        "crop": net.size,
+        "dtype": dtype,
+        "compression": compression,
+        "batch_size": batch_size,
+        "clips": dataset.provenance["shards"],
+    }
+    if dry_run:
+        return _describe(inputs, net, settings, dataset)
+    plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
+    facts = {
+        "labels": dataset.labels,
+        "made": {"command": "videorep build-shards percepts", "seed": None, "settings": settings},
+    }
+    extraction = _Extraction(net, inputs, dataset.labels, batch_size, stack, dtype, compression)
+    return build_dataset(
+        out,
+        dataset.name,
+        "percepts",
+        plan,
+        extraction.run,
+        facts,
+        resume=resume,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+_Input = collections.namedtuple("_Input", "file frames sources records")
+_Input.__doc__ = "One clip shard: its path, the frames of each record, its sources, and the records of each source."
+
+
+def _list_inputs(dataset):
+    """`{split: [_Input per shard with records]}`: what must be read, known from dataset.json alone."""
+    members = collections.defaultdict(list)
+    for entry in dataset.sources:
+        if entry["status"] == WRITTEN:
+            members[entry["shard"]].append(entry)
+    inputs = {}
+    for split in dataset.splits:
+        for path, shard in zip(dataset.paths(split), dataset.shards(split), strict=True):
+            entries = members[shard.file]
+            sources = [_source(entry) for entry in entries]
+            if sources:
+                each = _Input(path, shard.index["frames"], sources, [entry["records"] for entry in entries])
+                inputs.setdefault(split, []).append(each)
+    return inputs
+
+
+def _source(entry):
+    return Source(**{key: entry[key] for key in ("path", "split", "label_index", "sha256", "start", "end")})
+
+
+class _Extraction:
+    """From pending shards to outcomes: the `process` of `build_dataset`."""
+
+    def __init__(self, net, inputs, labels, batch_size, stack, dtype, compression):
+        self._net, self._inputs, self._labels = net, inputs, labels
+        self._batch_size, self._stack = batch_size, stack
+        self._dtype, self._compression = dtype, compression
+
+    def run(self, pending):
+        """One `Outcome` per source, in order; decoding runs ahead across shards."""
+        inputs = [self._inputs[task.split][task.index] for task in pending]
+        totals = [sum(each.frames) for each in inputs]
+        batches = read_batches([each.file for each in inputs], totals, self._batch_size, self._net.size, self._stack)
+        counts = [
+            n for each, total in zip(inputs, totals, strict=True) for n in (*each.frames, -total % self._batch_size)
+        ]
+        arrays = split_rows(self._blocks(batches), counts)
+        for each in inputs:
+            clips = self._clips(each.file)
+            for source, records in zip(each.sources, each.records, strict=True):
+                yield Outcome(source, [self._percept(next(clips), next(arrays)) for _ in range(records)])
+            next(arrays)  # what filled up the shard's last batch
+
+    def _blocks(self, batches):
+        """The stored form of each batch's percepts, (B, D)."""
+        for batch in _readable(batches):
+            try:
+                features = self._net.extract(batch).numpy()
+            except tf.errors.ResourceExhaustedError as error:
+                raise BackboneError(
+                    f"expected memory for {self._batch_size} frames at once, received too little; lower --batch-size"
+                ) from error
+            yield to_storage(features, self._dtype)
+
+    def _clips(self, file):
+        """What the percepts of a shard take over from its clips."""
+
+        def keep(record):
+            clip = parse_clip(record)
+            start = clip["timestamps"][0]
+            return {"start": start} | {key: clip[key] for key in ("path", "label_index", "frame_rate")}
+
+        return _readable(tf.data.TFRecordDataset(str(file), buffer_size=1 << 20).map(keep).as_numpy_iterator())
+
+    def _percept(self, clip, array):
+        label = None if clip["label_index"] < 0 else int(clip["label_index"])
+        return Percept(
+            array,
+            path=clip["path"].decode("utf-8", "surrogateescape"),
+            label_index=label,
+            label_text=None if label is None else self._labels[label],
+            frame_rate=float(clip["frame_rate"]),
+            start=float(clip["start"]) / 1e6,
+            compression=self._compression,
+        )
+
+
+def split_rows(blocks, counts):
+    """Cuts an endless-to-the-eye stream of (B, D) blocks into arrays of `counts` rows, copies of their own."""
+    parts, held = [], 0
+    blocks = iter(blocks)
+    for count in counts:
+        while held < count:
+            parts.append(next(blocks))
+            held += len(parts[-1])
+        rows = np.concatenate(parts) if parts else np.zeros((0, 0))
+        parts, held = [rows[count:]], held - count
+        yield rows[:count].copy()
+
+
+def to_storage(features, dtype):
+    """Features as `dtype`.
+
+    Raises:
+        BackboneError: a value is not finite or exceeds what `dtype` can hold.
+    """
+    with np.errstate(over="ignore"):
+        stored = features.astype(dtype)
+    if not np.isfinite(stored).all():
+        largest = np.abs(features).max()
+        raise BackboneError(
+            f"expected percepts that {dtype} can hold, received values up to {largest:.4g}; "
+            "use float32 storage or another layer"
+        )
+    return stored
+
+
+def _readable(elements):
+    """Passes elements on; what TensorFlow says of a damaged shard or image becomes a ShardError."""
+    try:
+        yield from elements
+    except tf.errors.OpError as error:
+        raise ShardError(
+            f"expected readable clips, received: {error.message.splitlines()[0]}; "
+            "videorep verify on the clip shards names the damage"
+        ) from error
+
+
+def _require_settings(stream, flow_stack, dtype, compression, batch_size):
+    for name, value, choices in (
+        ("stream", stream, STREAMS),
+        ("dtype", dtype, DTYPES),
+        ("compression", compression, COMPRESSIONS),
+    ):
+        if value not in choices:
+            raise ConfigError(f"expected {name} to be one of {', '.join(map(repr, choices))}, received {value!r}")
+    for name, value in (("flow_stack", flow_stack), ("batch_size", batch_size)):
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"expected {name} to be a whole number of at least 1, received {value!r}")
+
+
+def _require_fit(net, name, stack):
+    channels = 2 * stack or 3
+    if net.channels != channels:
+        wanted = f"--stream flow with --flow-stack {stack}" if stack else "--stream rgb"
+        raise BackboneError(
+            f"expected a convnet with {channels} input channels for {wanted}, received {name} with {net.channels}; "
+            "choose a convnet that was trained on this stream"
+        )
+
+
+def _describe(inputs, net, settings, dataset):
+    frames = sum(sum(each.frames) for members in inputs.values() for each in members)
+    return {
+        "clips": sum(sum(each.records) for members in inputs.values() for each in members),
+        "frames": frames,
+        "features": net.features,
+        "shards": {split: len(members) for split, members in inputs.items()},
+        "bytes_before_compression": frames * net.features * np.dtype(settings["dtype"]).itemsize,
+        "settings": {key: value for key, value in settings.items() if key != "clips"},
+        "source": str(dataset.folder),
+    }

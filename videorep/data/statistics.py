@@ -1,0 +1,41 @@
+"""Mean, deviation and share of zeros of every feature, gathered shard by shard so that a build can resume."""
+
+import numpy as np
+
+DIGITS = 7
+
+
+class FeatureStatistics:
+    """Sums over frames in float64; the order of `add` and `merge` decides the last bits, so keep the shards' order."""
+
+    def __init__(self):
+        self._frames = 0
+        self._sums = None
+
+    def add(self, array):
+        """Takes in (T, D) frames."""
+        frames = np.asarray(array, np.float64)
+        sums = np.stack([frames.sum(0), np.square(frames).sum(0), (frames == 0).sum(0)])
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._frames += len(frames)
+
+    def to_plain(self):
+        """The sums as JSON values, for a journal."""
+        return {"frames": self._frames, "sums": None if self._sums is None else self._sums.tolist()}
+
+    def merge(self, plain):
+        """Takes in what `to_plain` gave."""
+        if plain["sums"] is not None:
+            sums = np.array(plain["sums"])
+            self._sums = sums if self._sums is None else self._sums + sums
+            self._frames += plain["frames"]
+
+    def summary(self, split):
+        """{"split", "frames", "mean", "deviation", "zeros"}: lists of D numbers; None where no frame was seen."""
+        if self._sums is None:
+            return None
+        mean, square, zeros = self._sums / self._frames
+        deviation = np.sqrt(np.maximum(square - np.square(mean), 0))
+        lists = {"mean": mean, "deviation": deviation, "zeros": zeros}
+        rounded = {key: [float(f"{value:.{DIGITS}g}") for value in values] for key, values in lists.items()}
+        return {"split": split, "frames": self._frames} | rounded

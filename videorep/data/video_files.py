@@ -1,0 +1,117 @@
+"""Finds the videos below a folder, and whatever looks like one but cannot be read. No TensorFlow."""
+
+import dataclasses
+import os
+import stat
+from pathlib import Path
+
+from videorep.errors import DataError
+
+_SUFFIXES = """3gp asf avi divx f4v flv m1v m2ts m2v m4v mjpeg mjpg mkv mov mp4 mpe mpeg mpg mts mxf ogm ogv qt rm ts
+vob webm wmv"""
+VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a fifo"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoFile:
+    """One file. `name` is its path below the folder, in valid Unicode; `problem` says why it is not to be opened."""
+
+    path: str
+    name: str
+    size: int = 0
+    problem: str = ""
+
+    @property
+    def stem(self):
+        """The name without folders and suffix."""
+        return os.path.splitext(self.name.rsplit("/", 1)[-1])[0]
+
+    @property
+    def folders(self):
+        """The names of the folders above it, outermost first."""
+        return tuple(self.name.split("/")[:-1])
+
+
+def printable(path):
+    """A path as valid Unicode: bytes that are not UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def inspect_file(path, name):
+    """Looks at what lies at `path` without opening it, so that a fifo cannot block."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            link = os.path.islink(path)
+            return VideoFile(
+                path, name, problem="not a regular file: a dangling link" if link else "missing: no such file"
+            )
+        return VideoFile(path, name, problem=f"unreadable: {error.strerror}")
+    for is_kind, kind in KINDS:
+        if is_kind(status.st_mode):
+            return VideoFile(path, name, problem=f"not a regular file: {kind}")
+    return VideoFile(path, name, status.st_size, "" if status.st_size else "unreadable: an empty file")
+
+
+def find_videos(folder):
+    """All files below a folder, links followed, in the order of their names.
+
+    Hidden files are passed over. A file whose suffix is not that of a video has a problem, and so has a folder with
+    such a suffix and no file inside.
+
+    Returns:
+        List of `VideoFile`.
+    Raises:
+        DataError: no such folder, or not one file that looks like a video.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise DataError(f"expected a folder of videos at {root}, received nothing there; check the path")
+    if root.is_file():
+        return [inspect_file(str(root), printable(root.name))]
+    try:
+        files = list(_walk(str(root), "", frozenset()))
+    except OSError as error:
+        raise DataError(f"expected a readable folder, received {error.filename}: {error.strerror}; check it") from error
+    if not any(_looks_like_video(file.name) for file in files):
+        suffixes = ", ".join(sorted(VIDEO_SUFFIXES))
+        raise DataError(f"expected videos below {root} ({suffixes}), received {len(files)} other files; check the path")
+    return files
+
+
+def _looks_like_video(name):
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+
+
+def _walk(folder, prefix, above):
+    """Yields what lies below; `above` identifies the folders on the way down, so that a circle of links ends."""
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in above:
+        return
+    above = above | {(status.st_dev, status.st_ino)}
+    with os.scandir(folder) as entries:
+        entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    for entry in entries:
+        name = prefix + printable(entry.name)
+        if os.path.isdir(entry.path):
+            within = list(_walk(entry.path, name + "/", above))
+            yield from within
+            if _looks_like_video(name) and not within:
+                yield inspect_file(entry.path, name)
+        elif _looks_like_video(name):
+            yield inspect_file(entry.path, name)
+        else:
+            yield VideoFile(entry.path, name, problem=f"not a video: {_suffix_words(name)}")
+
+
+def _suffix_words(name):
+    suffix = os.path.splitext(name)[1]
+    return f"suffix {suffix}" if suffix else "no suffix"

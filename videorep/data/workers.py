@@ -1,0 +1,214 @@
+"""Worker processes that may crash or hang without taking the parent along. No TensorFlow.
+
+They are started as `python -m videorep.data.workers`. Unlike the children of multiprocessing (and of the pools on top
+of it) they never import the caller's main module, so they start in a quarter of a second whatever the caller imported,
+and callers need no `if __name__ == "__main__"`.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import pickle
+import queue
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ATTEMPTS = 2  # a crash or a hang may come of the machine's state, not of the input
+WINDOW = 4  # tasks per worker that may run or be finished ahead of the one that the caller waits for
+HELD_BYTES = 256 << 20  # of finished results; no task is started while more is held
+BEAT_SECONDS = 1.0
+DECODER_SETTINGS = {"OPENCV_FFMPEG_LOGLEVEL": "16", "OPENCV_LOG_LEVEL": "SILENT"}  # FFmpeg's errors, nothing else
+
+
+class WorkerError(Exception):
+    """A task that crashed or hung its worker in every attempt; the message says which."""
+
+
+class _Worker:
+    """One process and the connection to it."""
+
+    def __init__(self):
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        self._connection, theirs = multiprocessing.Pipe()
+        environment = os.environ | DECODER_SETTINGS | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment.pop("OPENCV_FFMPEG_DEBUG", None)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "videorep.data.workers", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                env=environment,
+            )
+
+    def call(self, function, arguments, timeout):
+        """The function's result and its size; EOFError or OSError if the worker dies, TimeoutError if it is silent."""
+        self._connection.send((function, arguments))
+        while self._connection.poll(timeout):
+            message = self._connection.recv_bytes()
+            result = pickle.loads(message)
+            if result is not None:
+                return result, len(message)
+        raise TimeoutError
+
+    def kill(self):
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+
+    def bury(self):
+        """Ends the process, frees what it held, and tells how it ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)  # a crash closes the connection a little before the process is gone
+        self.kill()
+        status = self._process.wait()
+        self._connection.close()
+        with self._errors as file:
+            file.seek(0)
+            lines = file.read().decode(errors="replace").split("\n")
+        if status < 0:
+            return signal.Signals(-status).name
+        return f"exit status {status}: {next(filter(None, reversed(lines)), 'no message')}"
+
+
+class WorkerPool:
+    """A fixed number of workers, each replaced when it crashes or hangs.
+
+        with WorkerPool(workers=2, timeout=60) as pool:
+            for result in pool.map(function, tasks): ...
+
+    Args:
+        workers: How many processes.
+        timeout: Seconds without a sign of life after which a worker is taken to hang.
+    """
+
+    def __init__(self, workers, timeout):
+        self._timeout = timeout
+        self._size = workers
+        self._closed = False
+        self._idle = queue.SimpleQueue()
+        self._alive = set()
+        self._lock = threading.Lock()
+        self._threads = concurrent.futures.ThreadPoolExecutor(workers)
+        for _ in range(workers):
+            self._hire()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def map(self, function, tasks):
+        """Yields the result of `function(*task, beat)` for each task, in order, or a `WorkerError` in its place.
+
+        Args:
+            function: A function of a module that workers can import; it calls `beat()` now and then to show life. Its
+                result is never None.
+            tasks: Iterable of tuples of arguments; it is read only a little ahead of the results.
+        """
+        pending = collections.deque()
+        tasks = iter(tasks)
+        while True:
+            while len(pending) < WINDOW * self._size and _held(pending) <= HELD_BYTES:
+                task = next(tasks, None)
+                if task is None:
+                    break
+                pending.append(self._threads.submit(self._run, function, task))
+            if not pending:
+                return
+            result, _ = pending.popleft().result()
+            yield result
+
+    def close(self):
+        """Kills the workers; what they were doing is lost."""
+        with self._lock:
+            self._closed = True
+            for worker in self._alive:
+                worker.kill()
+        self._threads.shutdown(cancel_futures=True)
+        while self._alive:
+            self._alive.pop().bury()
+
+    def _hire(self):
+        with self._lock:
+            if not self._closed:
+                worker = _Worker()
+                self._alive.add(worker)
+                self._idle.put(worker)
+
+    def _dismiss(self, worker):
+        with self._lock:
+            self._alive.discard(worker)
+        return worker.bury()
+
+    def _run(self, function, task):
+        """Runs in a thread of the parent: waits for a worker as long as it takes."""
+        fault = WorkerError("stopped")
+        for _ in range(ATTEMPTS):
+            if self._closed:
+                break
+            worker = self._idle.get()
+            try:
+                result = worker.call(function, task, self._timeout)
+            except TimeoutError:
+                worker.kill()
+                self._dismiss(worker)
+                fault = WorkerError(f"timed out: no frame for {self._timeout:g} s")
+            except (EOFError, OSError):
+                fault = WorkerError(f"decoder crashed: {self._dismiss(worker)}")
+            else:
+                self._idle.put(worker)
+                return result
+            self._hire()
+        return fault, 0
+
+
+def _held(futures):
+    return sum(future.result()[1] for future in futures if future.done())
+
+
+def _end_with_parent(descriptor):
+    """Ends the process when the other end of the connection is gone, as it is after the parent was killed."""
+    poller = select.poll()
+    poller.register(descriptor, 0)
+    poller.poll()
+    os._exit(1)
+
+
+def _pulse(connection):
+    """A function that tells the parent, at most once a second, that this process is alive."""
+    told_at = time.monotonic()
+
+    def beat():
+        nonlocal told_at
+        now = time.monotonic()
+        if now - told_at >= BEAT_SECONDS:
+            told_at = now
+            connection.send(None)
+
+    return beat
+
+
+def serve(descriptor):
+    """The worker's side: runs one task after another until the parent closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
+    connection = multiprocessing.connection.Connection(descriptor)
+    beat = _pulse(connection)
+    with contextlib.suppress(EOFError):
+        while True:
+            function, arguments = connection.recv()
+            connection.send(function(*arguments, beat))
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,19 @@
+"""Figures of trained models, and of what they must beat."""
+
+from videorep.evaluation.action_recognition import evaluate_action_recognition
+from videorep.evaluation.future_prediction import evaluate_future_prediction
+from videorep.evaluation.metrics import (
+    cross_entropy_per_frame,
+    frame_metrics,
+    half_squared_error_per_frame,
+    squared_error_per_frame,
+)
+
+__all__ = [
+    "cross_entropy_per_frame",
+    "evaluate_action_recognition",
+    "evaluate_future_prediction",
+    "frame_metrics",
+    "half_squared_error_per_frame",
+    "squared_error_per_frame",
+]

@@ -1,0 +1,6 @@
+"""Keras layers of the encoder-decoder, for any Keras backend."""
+
+from videorep.layers.decoder import Decoder
+from videorep.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
+
+__all__ = ["Decoder", "PeepholeLSTM", "PeepholeLSTMCell"]

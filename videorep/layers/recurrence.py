@@ -1,0 +1,185 @@
+"""The peephole LSTM as pure functions: one step, and a whole sequence with its gradient.
+
+    i_t = sigmoid(W_xi x_t + W_hi h_{t-1} + w_ci * c_{t-1} + b_i)
+    f_t = sigmoid(W_xf x_t + W_hf h_{t-1} + w_cf * c_{t-1} + b_f)
+    c_t = f_t * c_{t-1} + i_t * tanh(W_xc x_t + W_hc h_{t-1} + b_c)
+    o_t = sigmoid(W_xo x_t + W_ho h_{t-1} + w_co * c_t + b_o)
+    h_t = o_t * tanh(c_t)
+
+Axes: T time, B batch, U units. Gates stand in the order i, f, c, o and peepholes in the order i, f, o.
+Sequences are time-major here: step t is then a contiguous block. Matrix products run in the
+compute dtype; gate sums, gates and the cell state are float32.
+
+Source: Srivastava et al. 2015, section 2.1.
+"""
+
+import keras
+from keras import ops
+
+# Up to this many steps the loop is unrolled: backends then schedule and fuse across steps, and the
+# hand-written gradient applies. Longer (or unknown) lengths run in one compiled loop, so that
+# neither the graph nor the compile time grows with the length.
+UNROLL_LIMIT = 32
+
+
+def peephole_step(gate_sums, cell, peephole):
+    """One step of the equations above.
+
+    Args:
+        gate_sums: (B, 4U) float32, W_x x_t + W_h h_{t-1} + b for the gates i, f, c, o.
+        cell: (B, U) float32, c_{t-1}.
+        peephole: (3, U) float32, w_ci, w_cf, w_co.
+    Returns:
+        h_t (B, U), c_t (B, U) and what the gradient needs: (i, f, candidate, o, tanh(c_t)).
+    """
+    i, f, candidate, o = ops.split(gate_sums, 4, axis=-1)
+    i = ops.sigmoid(i + peephole[0] * cell)
+    f = ops.sigmoid(f + peephole[1] * cell)
+    candidate = ops.tanh(candidate)
+    cell = f * cell + i * candidate
+    o = ops.sigmoid(o + peephole[2] * cell)
+    squashed = ops.tanh(cell)
+    return o * squashed, cell, (i, f, candidate, o, squashed)
+
+
+def peephole_step_gradient(hidden_gradient, cell_gradient, previous_cell, gates, peephole):
+    """The gradient of `peephole_step`.
+
+    Args:
+        hidden_gradient: (B, U), of the loss by h_t.
+        cell_gradient: (B, U), of the loss by c_t, not counting what goes through h_t.
+        previous_cell: (B, U), c_{t-1}.
+        gates: what `peephole_step` returned last.
+        peephole: (3, U).
+    Returns:
+        The gradients by the gate sums (B, 4U) and by c_{t-1} (B, U).
+    """
+    i, f, candidate, o, squashed = gates
+    d_o = hidden_gradient * squashed * o * (1.0 - o)
+    d_cell = cell_gradient + hidden_gradient * o * (1.0 - squashed * squashed) + d_o * peephole[2]
+    d_i = d_cell * candidate * i * (1.0 - i)
+    d_f = d_cell * previous_cell * f * (1.0 - f)
+    d_candidate = d_cell * i * (1.0 - candidate * candidate)
+    d_previous = d_cell * f + d_i * peephole[0] + d_f * peephole[1]
+    return ops.concatenate([d_i, d_f, d_candidate, d_o], axis=-1), d_previous
+
+
+def gate_sums(hidden, recurrent_kernel, bias, projected=None):
+    """W_h h_{t-1} + b (+ the projected input W_x x_t), summed in float32."""
+    sums = ops.cast(ops.matmul(ops.cast(hidden, recurrent_kernel.dtype), recurrent_kernel), "float32") + bias
+    return sums if projected is None else sums + ops.cast(projected, "float32")
+
+
+def peephole_sequence(hidden, cell, recurrent_kernel, bias, peephole, projected=None, mask=None, steps=None):
+    """All steps of one layer.
+
+    Args:
+        hidden, cell: (B, U) float32, the initial state.
+        recurrent_kernel: (U, 4U), in the dtype of the matrix products.
+        bias: (4U,) float32.
+        peephole: (3, U) float32.
+        projected: (T, B, 4U), W_x x_t for every step, or None for a layer without input.
+        mask: (T, B) bool or None; where False, state and output stay what they were.
+        steps: T, needed where `projected` is None.
+    Returns:
+        h_1..h_T (T, B, U) float32 and c_T (B, U) float32.
+    """
+    steps = projected.shape[0] if projected is not None else steps
+    if steps is None or steps > UNROLL_LIMIT:
+        return _looped(hidden, cell, recurrent_kernel, bias, peephole, projected, mask, steps)
+    arguments = [hidden, cell, recurrent_kernel, bias, peephole]
+    if projected is not None:
+        arguments.append(projected)
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        # Keras' custom gradient carries a single output on the other backends: they differentiate the plain loop.
+        hiddens, cells, _ = _unrolled(*arguments, mask=mask, steps=steps)
+        return ops.stack(hiddens[1:]), cells[-1]
+
+    @ops.custom_gradient
+    def sequence(*arguments):
+        hiddens, cells, gates = _unrolled(*arguments, mask=mask, steps=steps)
+
+        def gradient(*upstream):
+            # TensorFlow passes one argument per output, JAX one tuple.
+            hidden_gradients, cell_gradient = upstream[0] if len(upstream) == 1 else upstream
+            return _unrolled_gradient(arguments, mask, hiddens, cells, gates, hidden_gradients, cell_gradient)
+
+        return (ops.stack(hiddens[1:]), cells[-1]), gradient
+
+    return sequence(*arguments)
+
+
+def _hold(mask, new, old):
+    return ops.where(mask[:, None], new, old)
+
+
+def _unrolled(hidden, cell, recurrent_kernel, bias, peephole, projected=None, *, mask, steps):
+    """Every state h_0..h_T and c_0..c_T, and the gates of every step."""
+    hiddens, cells, gates = [hidden], [cell], []
+    for t in range(steps):
+        sums = gate_sums(hiddens[t], recurrent_kernel, bias, None if projected is None else projected[t])
+        hidden, cell, step_gates = peephole_step(sums, cells[t], peephole)
+        if mask is not None:
+            hidden, cell = _hold(mask[t], hidden, hiddens[t]), _hold(mask[t], cell, cells[t])
+        hiddens.append(hidden)
+        cells.append(cell)
+        gates.append(step_gates)
+    return hiddens, cells, gates
+
+
+def _unrolled_gradient(arguments, mask, hiddens, cells, gates, hidden_gradients, cell_gradient):
+    """Gradients by the arguments of `_unrolled`, in their order.
+
+    The loop carries only the recurrence; each weight gradient is one product over all steps after it.
+    """
+    _, _, recurrent_kernel, _, peephole, *projected = arguments
+    steps, dtype = len(gates), recurrent_kernel.dtype
+    transposed = ops.transpose(recurrent_kernel)
+    hidden_gradient, sums_gradients = None, [None] * steps
+    for t in reversed(range(steps)):
+        arriving = hidden_gradients[t] if hidden_gradient is None else hidden_gradients[t] + hidden_gradient
+        d_sums, d_cell = peephole_step_gradient(arriving, cell_gradient, cells[t], gates[t], peephole)
+        if mask is not None:
+            d_sums = _hold(mask[t], d_sums, ops.zeros_like(d_sums))
+            d_cell = _hold(mask[t], d_cell, cell_gradient)
+        sums_gradients[t] = d_sums
+        hidden_gradient = ops.cast(ops.matmul(ops.cast(d_sums, dtype), transposed), "float32")
+        if mask is not None:
+            hidden_gradient += _hold(mask[t], ops.zeros_like(arriving), arriving)
+        cell_gradient = d_cell
+    d_sums = ops.stack(sums_gradients)
+    d_recurrent = ops.matmul(
+        ops.transpose(ops.cast(ops.concatenate(hiddens[:-1], axis=0), dtype)),
+        ops.cast(ops.reshape(d_sums, (-1, d_sums.shape[-1])), dtype),
+    )
+    d_i, d_f, _, d_o = ops.split(d_sums, 4, axis=-1)
+    before, after = ops.stack(cells[:-1]), ops.stack(cells[1:])
+    d_peephole = [
+        ops.sum(d_gate * state, axis=(0, 1)) for d_gate, state in ((d_i, before), (d_f, before), (d_o, after))
+    ]
+    result = [hidden_gradient, cell_gradient, d_recurrent, ops.sum(d_sums, axis=(0, 1)), ops.stack(d_peephole)]
+    return (*result, *(ops.cast(d_sums, each.dtype) for each in projected))
+
+
+def _looped(hidden, cell, recurrent_kernel, bias, peephole, projected, mask, steps):
+    """The same in one loop of the backend's, differentiated by the backend."""
+
+    def step(state, inputs):
+        projected, mask = inputs
+        sums = gate_sums(state[0], recurrent_kernel, bias, projected)
+        new = peephole_step(sums, state[1], peephole)[:2]
+        if mask is not None:
+            new = tuple(_hold(mask, after, before) for after, before in zip(new, state, strict=True))
+        return new, new
+
+    present = [each for each in (projected, mask) if each is not None]
+
+    def body(state, inputs):
+        inputs = list(inputs) if present else []
+        return step(
+            state,
+            (inputs.pop(0) if projected is not None else None, inputs.pop(0) if mask is not None else None),
+        )
+
+    (_, cell), (hiddens, _) = ops.scan(body, (hidden, cell), tuple(present) if present else None, length=steps)
+    return hiddens, cell

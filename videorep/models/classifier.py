@@ -1,0 +1,88 @@
+"""The LSTM action classifier and its single-frame baseline."""
+
+import dataclasses
+
+import keras
+
+from videorep.config import ClassifierConfig, from_dict, require
+from videorep.layers import PeepholeLSTM
+from videorep.layers.peephole_lstm import uniform_fan_in
+
+
+@keras.saving.register_keras_serializable(package="videorep")
+class Classifier(keras.Model):
+    """Class probabilities at every step of a block of frames.
+
+    "lstm": stacked peephole LSTMs and a softmax on the top layer at every step, inverted dropout on what passes
+    between layers, fresh per step, never on the recurrent path. "single-frame": the softmax straight on each frame
+    (logistic regression). Zero-padded steps at a block's end do not change the steps before them; whoever averages
+    over steps leaves them out.
+
+    Args:
+        config: ClassifierConfig.
+        seed: Int or None, of the initial weights and the dropout.
+    Call arguments:
+        inputs: {"frames": (B, T, D)}, any T.
+    Returns:
+        (B, T, K) float32 probabilities; K is the number of classes.
+    Source: Srivastava et al. 2015, section 3.2.
+    """
+
+    def __init__(self, config, seed=None, dtype=None, **kwargs):
+        require(config.features >= 1, "features", "the number of values per frame, at least 1", config.features)
+        require(len(config.classes) >= 2, "classes", "at least two class names", config.classes)
+
+        # Layers
+        units = config.units if config.name == "lstm" else ()
+        lstms = [
+            PeepholeLSTM(
+                size,
+                return_sequences=True,
+                kernel_initializer=uniform_fan_in(_offset(seed, 2 * depth)),
+                recurrent_initializer=uniform_fan_in(_offset(seed, 2 * depth + 1)),
+                trainable=not config.freeze_encoder,
+                dtype=dtype,
+                name=f"lstm_{depth}",
+            )
+            for depth, size in enumerate(units)
+        ]
+        softmax = keras.layers.Dense(
+            len(config.classes),
+            activation="softmax",
+            kernel_initializer=uniform_fan_in(_offset(seed, 2 * len(units))),
+            dtype="float32",
+            name="probabilities",
+        )
+
+        # Functional graph
+        frames = keras.Input((None, config.features), name="frames")
+        sequence = frames
+        for depth, lstm in enumerate(lstms):
+            sequence = lstm(_dropout(config, seed, depth, dtype)(sequence))
+        outputs = softmax(_dropout(config, seed, len(lstms), dtype)(sequence))
+        super().__init__({"frames": frames}, outputs, **{"name": "classifier", **kwargs})
+
+        # Configuration
+        self.config, self.seed, self.lstms = config, seed, lstms
+
+    def get_config(self):
+        return {
+            "config": dataclasses.asdict(self.config),
+            "seed": self.seed,
+            "dtype": keras.dtype_policies.serialize(
+                self.dtype_policy if not self.lstms else self.lstms[0].dtype_policy
+            ),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(from_dict(ClassifierConfig, config["config"]), config["seed"], config["dtype"], name=config["name"])
+
+
+def _dropout(config, seed, depth, dtype):
+    return keras.layers.Dropout(config.dropout, seed=_offset(seed, 500 + depth), dtype=dtype, name=f"dropout_{depth}")
+
+
+def _offset(seed, number):
+    return None if seed is None else seed * 1000 + number

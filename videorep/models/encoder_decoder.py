@@ -1,0 +1,126 @@
+"""Autoencoder, future predictor and composite: one encoder, one or two decoders."""
+
+import dataclasses
+
+import keras
+
+from videorep.config import BRANCHES, ModelConfig, from_dict, require
+from videorep.layers import Decoder, PeepholeLSTM
+from videorep.layers.peephole_lstm import uniform_fan_in
+
+SEEDS_PER_STACK = 100
+
+
+@keras.saving.register_keras_serializable(package="videorep")
+class EncoderDecoder(keras.Model):
+    """Stacked peephole LSTMs that read frames, and decoders that start from copies of all their final states.
+
+    Use `videorep.models.build_model`. As a functional graph the model runs free; `logits` is what training calls.
+
+    Args:
+        config: ModelConfig.
+        seed: Int or None, of the initial weights.
+    Call arguments:
+        inputs: {"frames": (B, T, D)}, in [0, 1] for "bernoulli".
+    Returns:
+        {"reconstruction": (B, T, D), "future": (B, F, D)}, float32, those that the model has.
+    Source: Srivastava et al. 2015, sections 2.2 to 2.4.
+    """
+
+    def __init__(self, config, seed=None, dtype=None, **kwargs):
+        require(config.features >= 1, "features", "the number of values per frame, at least 1", config.features)
+        require(config.output != "auto", "output", "bernoulli or gaussian", config.output)
+
+        # Layers
+        encoder = [
+            PeepholeLSTM(
+                size,
+                return_sequences=depth < len(config.units) - 1,
+                return_state=True,
+                kernel_initializer=uniform_fan_in(_offset(seed, 2 * depth)),
+                recurrent_initializer=uniform_fan_in(_offset(seed, 2 * depth + 1)),
+                dtype=dtype,
+                name=f"encoder_{depth}",
+            )
+            for depth, size in enumerate(config.units)
+        ]
+        decoders = {
+            branch: Decoder(
+                config.units,
+                config.features,
+                config.input_frames if branch == "reconstruction" else config.future_frames,
+                conditional=branch in config.conditional,
+                output=config.output,
+                backwards=branch == "reconstruction",
+                seed=_offset(seed, SEEDS_PER_STACK * (1 + BRANCHES.index(branch))),
+                dtype=dtype,
+                name=f"{branch}_decoder",
+            )
+            for branch in config.branches
+        }
+
+        # Functional graph
+        frames = keras.Input((config.input_frames, config.features), name="frames")
+        states = _encode(encoder, frames)
+        activation = "sigmoid" if config.output == "bernoulli" else "linear"
+        outputs = {
+            branch: keras.layers.Activation(activation, dtype="float32", name=branch)(decoder(states))
+            for branch, decoder in decoders.items()
+        }
+        super().__init__({"frames": frames}, outputs, **{"name": config.name, **kwargs})
+
+        # Configuration
+        self.config, self.seed = config, seed
+        self.encoder, self.decoders = encoder, decoders
+
+    def encode(self, frames):
+        """Every encoder layer's final [h, c], each (B, units) float32, from frames (B, T, D)."""
+        return _encode(self.encoder, frames)
+
+    def logits(self, frames, teacher=None):
+        """Decoder outputs before the logistic.
+
+        Args:
+            frames: (B, T, D).
+            teacher: {"reconstruction": (B, T, D), "future": (B, F, D)}, the true frames that conditional decoders
+                are fed with, in natural time order; None: they are fed with their own output.
+        Returns:
+            {branch: (B, T or F, D) float32}: logits ("bernoulli") or values ("gaussian").
+        """
+        states, teacher = self.encode(frames), teacher or {}
+        return {branch: decoder(states, teacher=teacher.get(branch)) for branch, decoder in self.decoders.items()}
+
+    def with_horizon(self, future_frames):
+        """The same model, same weights, that emits another number of future frames."""
+        longer = EncoderDecoder(
+            dataclasses.replace(self.config, future_frames=future_frames),
+            seed=self.seed,
+            dtype=self.encoder[0].dtype_policy,
+        )
+        longer.set_weights(self.get_weights())
+        return longer
+
+    def get_config(self):
+        return {
+            "config": dataclasses.asdict(self.config),
+            "seed": self.seed,
+            "dtype": keras.dtype_policies.serialize(self.encoder[0].dtype_policy),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        model = from_dict(ModelConfig, config["config"])
+        return cls(model, seed=config["seed"], dtype=config["dtype"], name=config["name"])
+
+
+def _offset(seed, number):
+    return None if seed is None else seed * 1000 + number
+
+
+def _encode(encoder, frames):
+    states, sequence = [], frames
+    for lstm in encoder:
+        sequence, *state = lstm(sequence)
+        states.append(state)
+    return states

@@ -1,0 +1,1 @@
+"""Training: losses, the loop, and the two jobs that use it."""

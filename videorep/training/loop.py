@@ -1,0 +1,184 @@
+"""The training loop: compiled steps under a distribution strategy, Keras callbacks, checkpoints.
+
+Keras' `fit` fails under MultiWorkerMirroredStrategy, so the loop is the project's own. Between callbacks' "epochs"
+lie `report_every` steps; losses stay on the device until then.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from videorep.errors import ConfigError, OutputError, RunError
+from videorep.progress import SilentProgress
+from videorep.training.callbacks import EventLog, MetricsLog
+from videorep.training.optimizers import build_optimizer
+
+
+@dataclasses.dataclass
+class TrainingLoop:
+    """Trains a model for `config.steps` steps and leaves metrics, events and checkpoints in a run's folder.
+
+    Args:
+        model: Keras model.
+        objective: Function of a batch and `training` that gives the loss (B,) and its parts, as those in
+            `videorep.training.objectives`.
+        config: TrainingConfig.
+        run: Run, whose folder receives metrics, events and checkpoints.
+        evaluate: Function without arguments that gives a dict of validation figures, or None.
+        callbacks: More Keras callbacks.
+        strategy: tf.distribute strategy under which model and loop were made; the default one where None.
+    """
+
+    model: keras.Model
+    objective: Callable
+    config: object
+    run: object
+    evaluate: Callable | None = None
+    callbacks: tuple = ()
+    strategy: object = None
+
+    def __post_init__(self):
+        self.strategy = self.strategy or tf.distribute.get_strategy()
+        with self.strategy.scope():
+            self.optimizer = build_optimizer(self.config)
+            self.optimizer.build(self.model.trainable_variables)
+            self.step = tf.Variable(0, dtype=tf.int64)
+            self.seconds = tf.Variable(0.0, dtype=tf.float64)
+        self.model.optimizer = self.optimizer
+        # By position: Keras' object graph leaves the states of random generators (dropout) out.
+        variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
+        self.checkpoint = tf.train.Checkpoint(variables=variables, step=self.step, seconds=self.seconds)
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(self.run.checkpoints), max_to_keep=2)
+        self._step_function = tf.function(
+            lambda batch: self._reduce(self.strategy.run(self._replica_step, args=(batch,)))
+        )
+
+    def restore(self):
+        """Goes back to the last checkpoint; returns the step it was taken after (0: there is none)."""
+        if self.manager.latest_checkpoint:
+            try:
+                self.checkpoint.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                raise RunError(
+                    f"expected a readable checkpoint, received {self.manager.latest_checkpoint}, which is damaged; "
+                    f"remove it, or train again with --overwrite"
+                ) from error
+        return int(self.step)
+
+    def fit(self, batches, progress=None):
+        """Trains from the present step to the last.
+
+        Args:
+            batches: Endless tf.data of batches, beginning with the one of the present step.
+            progress: Reporter, see `videorep.progress`.
+        Returns:
+            The last report's figures.
+        Raises:
+            RunError: the loss is no longer a number; the last good checkpoint is kept.
+            OutputError: metrics or checkpoints cannot be written.
+        """
+        callbacks = keras.callbacks.CallbackList(
+            [
+                MetricsLog(self.run.metrics_path, int(self.step)),
+                EventLog(str(self.run.events), int(self.step)),
+                *self.callbacks,
+            ],
+            model=self.model,
+        )
+        self.model.stop_training = False
+        title = f"Training {self.model.name}"
+        reporter = progress or SilentProgress()
+        callbacks.on_train_begin()
+        with reporter.task(title, total=self.config.steps, unit="steps", done=int(self.step)) as advance:
+            logs = self._run_steps(iter(self.strategy.experimental_distribute_dataset(batches)), callbacks, advance)
+        callbacks.on_train_end(logs)
+        return logs
+
+    def _run_steps(self, batches, callbacks, advance):
+        config, logs, totals = self.config, {}, None
+        step, since, begun = int(self.step), int(self.step), time.monotonic()
+        before = float(self.seconds)
+        while step < config.steps and not self.model.stop_training:
+            parts = self._step_function(next(batches))
+            step += 1
+            totals = parts if totals is None else {name: totals[name] + value for name, value in parts.items()}
+            last = step == config.steps
+            if step % config.report_every == 0 or last:
+                logs = {name: float(value) / (step - since) for name, value in totals.items()}
+                self._require_finite(logs, step)
+                sequences = (step - since) * config.batch_size
+                logs |= {"step": step, "sequences": step * config.batch_size}
+                logs["seconds"] = before + time.monotonic() - begun
+                logs["learning_rate"] = float(self.optimizer.learning_rate)
+                totals, since = None, step
+            else:
+                sequences = 0
+            advance(1, note=f"loss {logs['loss']:.4g}" if logs else "")
+            if self.evaluate and config.evaluate_every and (step % config.evaluate_every == 0 or last):
+                logs |= {f"validation_{name}": value for name, value in self.evaluate().items()}
+            if sequences:
+                callbacks.on_epoch_end(step, dict(logs))
+            if step % config.checkpoint_every == 0 or last:
+                self._save(step, before + time.monotonic() - begun)
+        return logs
+
+    def _save(self, step, seconds):
+        self.step.assign(step)
+        self.seconds.assign(seconds)
+        try:
+            self.manager.save(checkpoint_number=step)
+        except tf.errors.OpError as error:
+            raise OutputError(
+                f"expected to write a checkpoint into {self.run.checkpoints}, received: {error.message}; "
+                f"free some space there and give the same command again with --resume"
+            ) from error
+
+    def _require_finite(self, logs, step):
+        if not math.isfinite(logs["loss"]):
+            raise RunError(
+                f"expected a finite loss, received {logs['loss']} by step {step}; lower --learning-rate "
+                f"and train again (the last good checkpoint is in {self.run.checkpoints})"
+            )
+
+    def _replica_step(self, batch):
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            losses, parts = self.objective(batch)
+            loss = tf.reduce_sum(losses) / self.config.batch_size
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        self.optimizer.apply(gradients, variables)
+        return {"loss": loss} | {name: tf.reduce_sum(part) / self.config.batch_size for name, part in parts.items()}
+
+    def _reduce(self, per_replica):
+        return {
+            name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+            for name, value in per_replica.items()
+        }
+
+
+def evaluate_objective(objective, batches):
+    """Means of an objective's loss and parts over finite batches.
+
+    Args:
+        objective: As for `TrainingLoop`.
+        batches: Finite tf.data.
+    Returns:
+        {name: mean over all examples}.
+    """
+    compiled = tf.function(lambda batch: objective(batch, training=False), reduce_retracing=True)
+    sums, count = {}, 0
+    for batch in batches:
+        losses, parts = compiled(batch)
+        for name, values in {"loss": losses, **parts}.items():
+            sums[name] = sums.get(name, 0.0) + float(tf.reduce_sum(values))
+        count += int(losses.shape[0])
+    if count == 0:
+        raise ConfigError(
+            "expected at least one sequence to evaluate on, received none; build a larger evaluation split"
+        )
+    return {name: value / count for name, value in sums.items()}

@@ -1,0 +1,64 @@
+"""What training minimises: from a model and a batch to one loss per example and its parts. Keras operations only."""
+
+import keras
+from keras import ops
+
+from videorep.training.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
+
+
+def to_model_input(frames):
+    """Pixels (uint8) as values in [0, 1], percepts as they are; float32."""
+    is_pixels = keras.backend.standardize_dtype(frames.dtype) == "uint8"
+    frames = ops.cast(frames, "float32")
+    return frames * (1 / 255) if is_pixels else frames
+
+
+def encoder_decoder_objective(model, feeding="teacher"):
+    """The sum of the decoders' losses, of equal weight (paper section 2.4).
+
+    Args:
+        model: EncoderDecoder.
+        feeding: "teacher" feeds conditional decoders the true previous frame, "own" their own output.
+    Returns:
+        A function of a batch {"frames": (B, T + F, D)} and `training` that gives the loss (B,) and its parts, a dict
+        of (B,) arrays, all per frame.
+    """
+    config = model.config
+    frame_loss, loss_name = FRAME_LOSSES[config.output], FRAME_LOSS_NAMES[config.output]
+
+    def objective(batch, training=True):
+        frames = to_model_input(batch["frames"])
+        inputs = frames[:, : config.input_frames]
+        targets = {"reconstruction": inputs, "future": frames[:, config.input_frames :]}
+        outputs = model.logits(inputs, teacher=targets if feeding == "teacher" and training else None)
+        parts = {
+            f"{branch}_{loss_name}": ops.mean(frame_loss(output, targets[branch]), axis=-1)
+            for branch, output in outputs.items()
+        }
+        return sum(parts.values()), parts
+
+    return objective
+
+
+def classifier_objective(model):
+    """Cross entropy of the video's label at every step that is not padding, averaged over a block's steps.
+
+    Returns:
+        A function of a batch {"frames": (B, T, D), "mask": (B, T), "label": (B,)} and `training` that gives the loss
+        (B,), nats, and its parts: the loss again and the accuracy of the steps' averaged probabilities.
+    Source: Srivastava et al. 2015, section 3.2.
+    """
+
+    def objective(batch, training=True):
+        probabilities = model({"frames": to_model_input(batch["frames"])}, training=training)
+        mask = ops.cast(batch["mask"], "float32")
+        weights = mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+        label = batch["label"]
+        wanted = ops.one_hot(label, probabilities.shape[-1], dtype="float32")
+        likelihood = ops.sum(probabilities * wanted[:, None], axis=-1)
+        loss = -ops.sum(weights * ops.log(ops.maximum(likelihood, 1e-7)), axis=1)
+        averaged = ops.sum(probabilities * weights[..., None], axis=1)
+        accuracy = ops.cast(ops.equal(ops.argmax(averaged, axis=-1), ops.cast(label, "int32")), "float32")
+        return loss, {"cross_entropy_per_block": loss, "block_accuracy": accuracy}
+
+    return objective

@@ -1,0 +1,32 @@
+"""Optimizers and their learning rate, from a TrainingConfig."""
+
+import keras
+
+
+def build_optimizer(config):
+    """A Keras optimizer with global-norm clipping; with loss scaling under float16.
+
+    Args:
+        config: TrainingConfig.
+    """
+    rate = learning_rate_schedule(config)
+    shared = {"learning_rate": rate, "global_clipnorm": config.clip_norm}
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=config.momentum, **shared)
+    elif config.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(rho=config.decay, **shared)
+    else:
+        optimizer = keras.optimizers.Adam(**shared)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer
+
+
+def learning_rate_schedule(config):
+    """Linear warm-up from 0, then a cosine down to `final_fraction` of the rate at the last step."""
+    warmup = min(config.warmup_steps, config.steps - 1)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else config.learning_rate,
+        decay_steps=max(1, config.steps - warmup),
+        alpha=config.final_fraction,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
