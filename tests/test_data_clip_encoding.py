@@ -9,7 +9,14 @@ import pytest
 from generated_videos import HEIGHT, WIDTH, numbered_frame, read_number, write_video
 
 from videorep.data import clip_encoding
-from videorep.data.clip_encoding import Encoding, encode_in_worker, encode_video, hash_video, measure_in_worker
+from videorep.data.clip_encoding import (
+    Encoding,
+    encode_in_worker,
+    encode_video,
+    hash_video,
+    measure_in_worker,
+    split_images,
+)
 from videorep.data.video import VideoError
 
 SOUND = Encoding()
@@ -134,14 +141,15 @@ def test_what_a_worker_returns(tmp_path):
     path = write_video(tmp_path / "a.mp4")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     beats = []
-    found, video, reason = encode_in_worker(path, Encoding(), None, None, lambda: beats.append(1))
-    assert (found, len(video.images), reason) == (digest, 20, "") and len(beats) >= 20
-    assert measure_in_worker(path, lambda: None) == (0.8, "")
+    (found, video, reason), payload = encode_in_worker(path, Encoding(), None, None, lambda: beats.append(1))
+    assert (found, reason) == (digest, "") and len(beats) >= 20
+    assert split_images(video, payload) == encode_video(path, Encoding())
+    assert measure_in_worker(path, lambda: None) == ((0.8, ""), b"")
     path.write_bytes(path.read_bytes()[:100])
     broken = hashlib.sha256(path.read_bytes()).hexdigest()
     assert hash_video(path) == broken
-    found, video, reason = encode_in_worker(path, Encoding(), None, None, lambda: None)
-    assert found == broken and video is None and reason.startswith("unreadable: ")
-    assert measure_in_worker(path, lambda: None)[1].startswith("unreadable: ")
+    (found, video, reason), payload = encode_in_worker(path, Encoding(), None, None, lambda: None)
+    assert payload == b"" and found == broken and video is None and reason.startswith("unreadable: ")
+    assert measure_in_worker(path, lambda: None)[0][1].startswith("unreadable: ")
     gone = encode_in_worker(tmp_path / "none.mp4", Encoding(), None, None, lambda: None)
-    assert gone == ("", None, "unreadable: No such file or directory")
+    assert gone == (("", None, "unreadable: No such file or directory"), b"")

@@ -9,7 +9,7 @@ import pytest
 from videorep.data import percepts
 from videorep.data.dataset import load_dataset
 from videorep.data.shards import read_shards, write_shards
-from videorep.errors import BackboneError, ConfigError, ShardError
+from videorep.errors import BackboneError, ConfigError, OutputError, ShardError
 
 SIZE = 28
 
@@ -192,6 +192,9 @@ def test_misfits_are_explained(shards, net, tmp_path):
     with pytest.raises(ShardError):
         percepts.build_percepts(tmp_path / "absent", tmp_path / "out", backbone=net)
     assert not (tmp_path / "out").exists()
+    with pytest.raises(OutputError, match="another folder"):
+        percepts.build_percepts(shards, shards / ".." / "clips", backbone=net, overwrite=True)
+    assert load_dataset(shards)
 
 
 def test_a_damaged_clip_shard_ends_in_one_sentence(shards, net, tmp_path):

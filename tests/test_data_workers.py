@@ -16,7 +16,8 @@ from videorep.data.workers import WorkerError, WorkerPool
 
 def run(function, tasks, count=2, timeout=30.0):
     with WorkerPool(count, timeout) as pool:
-        return list(pool.map(function, tasks))
+        results = list(pool.map(function, tasks))
+    return [result if isinstance(result, WorkerError) else result[0] for result in results]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -84,9 +85,9 @@ def test_no_task_is_started_while_much_is_held(monkeypatch):
 
     with WorkerPool(1, 30.0) as pool:
         results = pool.map(worker_tasks.big, tasks())
-        assert len(next(results)) == 2 << 20
+        assert next(results) == (2 << 20, bytes(2 << 20))
         assert len(taken) <= 4
-        assert [len(result) for result in results] == [2 << 20] * 7
+        assert [len(payload) for _, payload in results] == [2 << 20] * 7
 
 
 def test_workers_import_neither_tensorflow_nor_the_callers_main_module():
@@ -111,7 +112,7 @@ def test_no_process_is_left_when_a_pool_is_closed_in_the_midst_of_work():
     pool = WorkerPool(2, 30.0)
     pids = [worker._process.pid for worker in pool._alive]
     results = pool.map(worker_tasks.misbehave, [("a",), ("hang",), ("hang",), ("b",)])
-    assert next(results) == "a" and all(map(alive, pids))
+    assert next(results) == ("a", b"") and all(map(alive, pids))
     pool.close()
     assert wait_until_gone(pids, 1.0)
 

@@ -1,12 +1,15 @@
 """Evaluation of pretrained runs against figures computed here from the model's own outputs."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 
 from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data.moving_mnist import MovingMNIST
 from videorep.errors import RunError
-from videorep.evaluation import evaluate_future_prediction
+from videorep.evaluation import evaluate_future_prediction, predict_sequences
 from videorep.evaluation.baselines import copy_last_frame, mean_frame
 from videorep.models import build_model
 from videorep.runs import create_run
@@ -81,3 +84,48 @@ def test_trivial_predictors():
     frames = np.arange(12.0).reshape(2, 3, 2)
     np.testing.assert_array_equal(copy_last_frame(frames, 2)[1], [[10, 11], [10, 11]])
     np.testing.assert_array_equal(mean_frame([frames[:1], frames[1:]], limit=2), [5, 6])
+
+
+def test_community_figures_and_the_paper_s_unit(tmp_path):
+    run = make_run(tmp_path / "run")
+    row = table(evaluate_future_prediction(run, limit=3))["model"]
+    frames = MovingMNIST(frames=T + F, split="test").sequences(0, 3).reshape(3, T + F, 4096) / np.float32(255)
+    predicted = np.asarray(run.model()({"frames": frames[:, :T]})["future"], np.float64)
+    error = frames[:, T:] - predicted
+    assert row["future_absolute_error_per_frame"] == pytest.approx(np.abs(error).sum(-1).mean(), rel=1e-5)
+    assert row["future_half_squared_error_per_frame"] == pytest.approx((error**2).sum(-1).mean() / 2, rel=1e-5)
+    decibels = -10 * np.log10((error**2).mean(-1))
+    assert row["future_psnr_per_frame"] == pytest.approx(decibels.mean(), rel=1e-5)
+    assert -1 < row["future_ssim_per_frame"] < 1
+
+
+def test_a_horizon_needs_a_future(tmp_path):
+    with pytest.raises(RunError, match="--horizon"):
+        evaluate_future_prediction(make_run(tmp_path / "run", "autoencoder"), limit=2, horizon=5)
+
+
+def test_without_the_training_data_there_is_no_mean_frame(tmp_path):
+    run = make_run(tmp_path / "run")
+    config = dataclasses.replace(run.config, data=DataConfig(path=str(tmp_path / "gone")))
+    result = evaluate_future_prediction(dataclasses.replace(run, config=config), DataConfig(), limit=2)
+    assert set(table(result)) == {"model", "copy the last frame"}
+    assert "gone" in result["left_out"]
+
+
+def test_results_are_plain_json(tmp_path):
+    result = evaluate_future_prediction(make_run(tmp_path / "run"), limit=2)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["probability_clipping"] == 1e-7
+
+
+def test_predicted_sequences_are_the_model_s_outputs(tmp_path):
+    run = make_run(tmp_path / "run")
+    predicted = predict_sequences(run, count=2)
+    frames = MovingMNIST(frames=T + F, split="test").sequences(0, 2).reshape(2, T + F, 4096) / np.float32(255)
+    np.testing.assert_allclose(np.concatenate([predicted["inputs"], predicted["future"]], axis=1), frames, rtol=1e-6)
+    outputs = run.model()({"frames": frames[:, :T]})
+    for branch in ("reconstruction", "future"):
+        np.testing.assert_allclose(predicted["outputs"][branch], np.asarray(outputs[branch]), rtol=1e-5, atol=1e-6)
+    assert predicted["frame_shape"] == (64, 64, 1)
+    assert predict_sequences(run, count=1, horizon=7)["outputs"]["future"].shape == (1, 7, 4096)
+    assert predict_sequences(make_run(tmp_path / "other", "autoencoder"))["future"] is None

@@ -91,3 +91,50 @@ def test_shapes_must_agree(frames):
         metrics.squared_error_per_frame(frames[0], frames[1][:1])
     with pytest.raises(ConfigError, match="shape"):
         metrics.squared_error_per_frame(np.zeros(3), np.zeros(3))
+
+
+def test_bytes_do_not_wrap_round():
+    targets, predictions = np.full((1, 1, 4), 10, np.uint8), np.full((1, 1, 4), 250, np.uint8)
+    assert metrics.squared_error_per_frame(targets, predictions) == 4 * 240**2
+    assert metrics.absolute_error_per_frame(targets, predictions) == 4 * 240
+    with pytest.raises(ConfigError, match="divide pixels by 255"):
+        metrics.cross_entropy_per_frame(targets, predictions)
+
+
+def test_ssim_and_psnr_depend_on_the_stated_range(frames):
+    a, b = frames
+    assert metrics.ssim(a * 255, b * 255, data_range=255) == pytest.approx(metrics.ssim(a, b))
+    assert metrics.psnr(a * 255, b * 255, data_range=255) == pytest.approx(metrics.psnr(a, b))
+    assert metrics.ssim(a, b, data_range=2) > metrics.ssim(a, b)
+
+
+def test_exact_frames_keep_the_mean_finite(frames):
+    assert metrics.psnr(frames[0], frames[0]) == metrics.BEST_PSNR
+
+
+def test_frames_too_small_or_flat_have_no_ssim(frames):
+    a, b = frames
+    for shape in ((2, 3, 120), (2, 3, 2, 60)):
+        with pytest.raises(ConfigError, match="7x7"):
+            metrics.ssim(a.reshape(shape), b.reshape(shape))
+    flat = metrics.frame_metrics(a.reshape(2, 3, 120), b.reshape(2, 3, 120))
+    assert "psnr_per_frame" not in flat and "ssim_per_frame" not in flat
+    assert metrics.frame_metrics(a.reshape(2, 3, 120), b.reshape(2, 3, 120), (12, 10)) == metrics.frame_metrics(a, b)
+
+
+def test_values_have_no_cross_entropy_probabilities_have(frames):
+    a, b = frames
+    figures = metrics.frame_metrics(a, 3 * b - 1)
+    assert "cross_entropy_per_frame" not in figures
+    assert figures["ssim_per_frame"] == pytest.approx(metrics.ssim(a, np.clip(3 * b - 1, 0, 1)))
+    with pytest.raises(ConfigError, match="cross entropy"):
+        metrics.frame_metrics(a, 3 * b - 1, probabilities=True)
+
+
+def test_figures_of_many_sequences_are_those_of_each():
+    a, b = np.random.default_rng(2).uniform(size=(2, 9, 2, 8, 8))
+    figures = metrics.frame_figures(a, b)
+    for n in range(9):
+        for name, value in metrics.frame_metrics(a[n : n + 1], b[n : n + 1]).items():
+            assert figures[name].shape == (9, 2)
+            assert figures[name][n].mean() == pytest.approx(value)

@@ -232,15 +232,15 @@ def test_mixed_precision_follows_float32(policy, tolerance):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("steps", [STEPS, LONG])
 def test_small_increments_are_not_lost_in_mixed_precision(policy, steps):
-    """A cell state of 1 that grows by 1e-4 a step: bfloat16 and float16 would both stand still."""
+    """A cell state of 1.0001 that grows by 1e-4 a step: bfloat16 and float16 would both stand still."""
     layer = PeepholeLSTM(2, return_state=True, use_inputs=True, dtype=policy)
     layer.build((None, None, 1))
     gate_sums = {"i": np.log(1e-4 / (1 - 1e-4)), "f": 30.0, "c": 30.0, "o": 0.0}
     bias = np.repeat([gate_sums[gate] for gate in "ifco"], 2)
     layer.set_weights([np.zeros((1, 8)), np.zeros((2, 8)), bias, np.zeros((3, 2))])
-    ones = ops.ones((1, 2))
-    _, _, cell = layer(np.zeros((1, steps, 1), "float32"), initial_state=[ones, ones])
-    np.testing.assert_allclose(ops.convert_to_numpy(cell), 1 + 1e-4 * steps, rtol=0, atol=1e-6 * steps)
+    state = ops.full((1, 2), 1.0001)
+    _, _, cell = layer(np.zeros((1, steps, 1), "float32"), initial_state=[state, state])
+    np.testing.assert_allclose(ops.convert_to_numpy(cell), 1.0001 + 1e-4 * steps, rtol=0, atol=1e-6 * steps)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

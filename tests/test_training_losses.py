@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from videorep.config import ClassifierConfig
 from videorep.models import build_classifier, build_model
-from videorep.training.losses import bernoulli_loss, gaussian_loss
-from videorep.training.objectives import classifier_objective, encoder_decoder_objective, to_model_input
+from videorep.training.losses import bernoulli_loss, gaussian_loss, to_model_input
+from videorep.training.objectives import classifier_objective, encoder_decoder_objective
 
 
 def cross_entropy(logits, targets):

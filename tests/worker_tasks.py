@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def square(number, beat):
-    return number * number, os.getpid()
+    return (number * number, os.getpid()), b""
 
 
 def slow_square(number, seconds, beat):
     time.sleep(seconds)
-    return number * number
+    return number * number, b""
 
 
 def misbehave(how, beat):
@@ -24,7 +24,7 @@ def misbehave(how, beat):
         raise KeyError("bad task")
     if how == "exit":
         os._exit(3)
-    return how
+    return how, b""
 
 
 def fail_once(marker, beat):
@@ -32,7 +32,7 @@ def fail_once(marker, beat):
     if not Path(marker).exists():
         Path(marker).touch()
         ctypes.string_at(0)
-    return "worked"
+    return "worked", b""
 
 
 def show_life(seconds, beat):
@@ -41,14 +41,14 @@ def show_life(seconds, beat):
     while time.monotonic() < end:
         time.sleep(0.05)
         beat()
-    return "done"
+    return "done", b""
 
 
 def big(size, beat):
-    return bytes(size)
+    return size, bytes(size)
 
 
 def imported(names, beat):
     import sys
 
-    return [name for name in names if name in sys.modules]
+    return [name for name in names if name in sys.modules], b""

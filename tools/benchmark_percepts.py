@@ -29,11 +29,22 @@ from videorep.data.shards import load_dataset, write_shards
 
 
 class Stopwatch:
-    """A progress reporter that notes when the building begins."""
+    """Seconds and CPU seconds; as a progress reporter, from the moment the building begins."""
+
+    def __init__(self):
+        self.start()
+
+    def start(self):
+        self._began = time.perf_counter(), time.process_time()
+
+    def stop(self, frames):
+        """Frames per second, and milliseconds of CPU time per frame, since the start."""
+        seconds, cpu = time.perf_counter() - self._began[0], time.process_time() - self._began[1]
+        return {"frames_per_second": frames / seconds, "cpu_ms_per_frame": 1000 * cpu / frames}
 
     @contextlib.contextmanager
     def task(self, *_, **__):
-        self.began = time.perf_counter()
+        self.start()
         yield lambda *_, **__: None
 
 
@@ -53,18 +64,18 @@ def copy_clips(shards, frames, out):
 
 
 def time_network(net, batch, batches):
-    """Frames per second of `batches` calls on one batch that lies in memory."""
-    began = time.perf_counter()
+    """Calls the network on one batch that lies in memory."""
+    watch = Stopwatch()
     for _ in range(batches):
         net.extract(batch).numpy()
-    return batches * len(batch) / (time.perf_counter() - began)
+    return watch.stop(batches * len(batch))
 
 
 def time_build(clips, out, frames, **options):
-    """Frames per second from the first frame read to dataset.json written."""
+    """Builds percepts, timed from the first frame read to dataset.json written."""
     watch = Stopwatch()
     build_percepts(clips, out, progress=watch, overwrite=True, **options)
-    return frames / (time.perf_counter() - watch.began)
+    return watch.stop(frames)
 
 
 def main():
@@ -87,13 +98,17 @@ def main():
         totals = [sum(shard.index["frames"]) for shard in dataset.shards("train")]
         batch = next(iter(read_batches(dataset.paths("train"), totals, args.batch_size, net.size)))
         time_network(net, batch, 2)
-        print(f"{'run':>3} {'network':>9} {'percepts':>9} {'share':>6}   (frames/s, {sum(totals)} frames)")
+        print(f"{sum(totals)} frames, batches of {args.batch_size}; frames/s and CPU ms/frame")
+        print(f"{'run':>3} {'network':>16} {'percepts':>16} {'share':>6}")
         for number in range(1, args.repeats + 1):
             network = time_network(net, batch, -(-sum(totals) // args.batch_size))
             build = time_build(dataset.folder, Path(folder) / "percepts", sum(totals), **options)
-            rows.append({"network": network, "percepts": build, "share": build / network})
-            print(f"{number:>3} {network:9.1f} {build:9.1f} {build / network:6.2f}", flush=True)
-    share = statistics.median(row["share"] for row in rows)
+            rows.append({"network": network, "percepts": build})
+            share = build["frames_per_second"] / network["frames_per_second"]
+            cells = [f"{each['frames_per_second']:8.1f} {each['cpu_ms_per_frame']:7.1f}" for each in (network, build)]
+            print(f"{number:>3} {cells[0]} {cells[1]} {share:6.2f}", flush=True)
+    shares = [row["percepts"]["frames_per_second"] / row["network"]["frames_per_second"] for row in rows]
+    share = statistics.median(shares)
     print(f"median share {share:.2f}")
     if args.json:
         result = {"frames": sum(totals), "batch_size": args.batch_size, "network": net.description, "runs": rows}

@@ -22,7 +22,7 @@ MARKER = "made-by-quickstart"
 SIZE, DIGIT, FRAMES = 64, 28, 32
 SPEED = 3.6  # pixels per frame, as moving-mnist
 MOTIONS = {"diagonal": (1, 1), "left-right": (1, 0), "still": (0, 0), "up-down": (0, 1)}
-VIDEOS = {"train": 16, "test": 10}
+VIDEOS = {"train": 100, "test": 20}  # per class
 
 MADE = {
     "digits/": "shards of moving digits",
@@ -109,7 +109,7 @@ def main():
     run("videorep build-shards moving-mnist --out digits --count 500")
 
     say("2. Pretraining without labels, on endless moving digits")
-    run("videorep pretrain moving-mnist --out digits-run --units 256 --layers 1 --steps 1000 --batch-size 64")
+    run("videorep pretrain moving-mnist --out digits-run --units 256 --layers 1 --steps 800 --batch-size 64")
 
     say("3. How well does it predict the future?")
     run("videorep evaluate digits-run digits --json future.json")
@@ -118,7 +118,7 @@ def main():
     write_videos(output / "videos")
     print(f"Wrote {sum(VIDEOS.values()) * len(MOTIONS)} videos: {output}/videos/SPLIT/CLASS/NAME.avi")
     run("videorep build-shards clips videos --out clips --labels folders")
-    run("videorep finetune clips --init digits-run --out classifier --steps 150 --batch-size 16 --learning-rate 1e-3")
+    run("videorep finetune clips --init digits-run --out classifier --steps 300 --batch-size 32 --learning-rate 2e-3")
     run("videorep evaluate classifier clips --json accuracy.json")
 
     say("5. Serving: a SavedModel, loaded by a program that knows TensorFlow only")

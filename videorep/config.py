@@ -14,6 +14,7 @@ OUTPUTS = ("auto", "bernoulli", "gaussian")
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FEEDINGS = ("teacher", "own")
+STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
 
 
@@ -174,7 +175,32 @@ class FinetuneConfig:
     kind: str = "finetune"
 
 
-KINDS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
+@dataclasses.dataclass(frozen=True)
+class StreamModelConfig:
+    """Shape of the temporal-stream convnet; empty `classes` are decided by the data."""
+
+    stream: str = "flow"
+    flow_stack: int = 10
+    classes: tuple[str, ...] = ()
+    dropout: float = 0.9
+
+    def __post_init__(self):
+        _require_choice(self, "stream", STREAMS)
+        _require_positive(self, "flow_stack")
+        require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamConfig:
+    """A run of `videorep train-stream`."""
+
+    model: StreamModelConfig = StreamModelConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    kind: str = "stream"
+
+
+KINDS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig, "stream": StreamConfig}
 
 
 def from_dict(cls, values, where="configuration"):

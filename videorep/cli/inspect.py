@@ -1,18 +1,50 @@
 """`videorep inspect`."""
 
+from pathlib import Path
+
 import click
 
+from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
+from videorep.config import to_dict
 
 
 @click.command()
 @click.argument("path", metavar="DATA|RUN")
-def inspect(path):
+@click.option("--out", metavar="FILE.png", help="Also draw some of the shards' records there.")
+@click.option("--split", help="Split to draw; the first unless given.")
+@options.overwrite
+def inspect(path, out, split, overwrite):
     """Tell what a folder of shards or a run holds, and how it was made.
 
     \b
     Examples:
       videorep inspect shards
+      videorep inspect shards --out contact-sheet.png --split test
       videorep inspect runs/composite
     """
-    print_facts({"path": path})
+    if (Path(path) / "config.json").is_file():
+        if out:
+            raise click.UsageError("--out draws shards; pictures of a run are made by videorep visualize.")
+        print_facts(_describe_run(path))
+        return
+    if out:
+        out = options.claim_file(out, overwrite)
+
+    load_tensorflow()
+    from videorep.data.summary import count_classes, summarize_dataset, write_contact_sheet
+
+    facts = summarize_dataset(path)
+    print_facts(facts | {"classes": count_classes(path)})
+    if out:
+        write_contact_sheet(path, out, split)
+        click.echo(f"Wrote {out}")
+
+
+def _describe_run(path):
+    from videorep.runs import load_run
+
+    run = load_run(path)
+    reports = run.metrics() if run.metrics_path.is_file() else []
+    return {"run": path, "finished": run.finished, **to_dict(run.config), "last_report": reports[-1] if reports else {}}

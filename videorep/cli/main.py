@@ -43,6 +43,7 @@ class VideorepGroup(LazyGroup):
     commands_in={
         "build-shards": "videorep.cli.build_shards:build_shards",
         "pretrain": "videorep.cli.pretrain:pretrain",
+        "train-stream": "videorep.cli.train_stream:train_stream",
         "finetune": "videorep.cli.finetune:finetune",
         "evaluate": "videorep.cli.evaluate:evaluate",
         "predict": "videorep.cli.predict:predict",

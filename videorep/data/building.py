@@ -22,6 +22,7 @@ from videorep.data.dataset import (
     ShardInfo,
     checksum,
     load_dataset,
+    require_local,
     save_dataset,
     write_text_durably,
 )
@@ -71,6 +72,7 @@ def build_dataset(
         ShardError: resumed with another plan, or records that do not fit together.
         DataError: not one record came of the sources.
     """
+    require_local(out, OutputError)
     out = Path(out)
     _require_plan(name, kind, plan)
     began = _describe_plan(name, kind, plan, facts)

@@ -17,6 +17,7 @@ complain, the others change pixels in ways that no decoder can tell from the cam
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
 
 import cv2
@@ -27,7 +28,7 @@ QUALITY = 95
 MIN_FRAMES = 2  # one frame shows no motion
 MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the length of a video a little
 MAX_CLIP_BYTES = 1 << 30  # half of what a serialized record can hold
-HASH_CHUNK = 1 << 20
+HASH_CHUNK = 1 << 18
 SPARE_FRAMES, SPARE_SHARE = 2, 0.01  # frames that a header may promise too many
 
 _hashes = {}
@@ -190,10 +191,10 @@ def hash_video(path, beat=None):
     status = os.stat(path)
     key = (path, status.st_size, status.st_mtime_ns)
     if key not in _hashes:
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            while chunk := file.read(HASH_CHUNK):
-                digest.update(chunk)
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(HASH_CHUNK))
+        with open(path, "rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
                 if beat is not None:
                     beat()
         _hashes[key] = digest.hexdigest()
@@ -201,21 +202,33 @@ def hash_video(path, beat=None):
 
 
 def encode_in_worker(path, encoding, start, end, beat):
-    """What a worker process does with one video: (SHA-256 or "", `EncodedVideo` or None, reason or "")."""
+    """What a worker process does with one video.
+
+    Returns:
+        (SHA-256 or "", `EncodedVideo` or None, reason or ""), and the images in one piece, which `split_images` divides.
+    """
     cv2.setNumThreads(1)
     digest = ""
     try:
         digest = hash_video(path, beat)
-        return digest, encode_video(path, encoding, start, end, beat), ""
+        video = encode_video(path, encoding, start, end, beat)
     except VideoError as fault:
-        return digest, None, fault.reason
+        return (digest, None, fault.reason), b""
     except OSError as error:
-        return digest, None, f"unreadable: {error.strerror}"
+        return (digest, None, f"unreadable: {error.strerror}"), b""
+    sizes = [len(image) for image in video.images]
+    return (digest, dataclasses.replace(video, images=sizes), ""), b"".join(video.images)
+
+
+def split_images(video, payload):
+    """The `EncodedVideo` with its images, from what `encode_in_worker` returned."""
+    bounds = itertools.pairwise(itertools.accumulate(video.images, initial=0))
+    return dataclasses.replace(video, images=[payload[begin:end] for begin, end in bounds])
 
 
 def measure_in_worker(path, beat):
-    """What a worker process says of a video's length: (seconds, "") or (0.0, reason)."""
+    """What a worker process says of a video's length: (seconds, "") or (0.0, reason), and no payload."""
     try:
-        return measure_length(path, beat), ""
+        return (measure_length(path, beat), ""), b""
     except VideoError as fault:
-        return 0.0, fault.reason
+        return (0.0, fault.reason), b""

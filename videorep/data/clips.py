@@ -12,7 +12,7 @@ import numpy as np
 
 from videorep.config import require
 from videorep.data.building import build_dataset
-from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, measure_in_worker
+from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, measure_in_worker, split_images
 from videorep.data.labels import list_videos
 from videorep.data.records import Clip, Outcome, Source, plan_shards
 from videorep.data.sampling import sample_pieces
@@ -125,7 +125,7 @@ def _measure(videos, pool, progress):
             length = 0.0
             if not video.reason:
                 result = next(results)
-                length, reason = (0.0, str(result)) if isinstance(result, WorkerError) else result
+                length, reason = (0.0, str(result)) if isinstance(result, WorkerError) else result[0]
                 video = dataclasses.replace(video, reason=reason)
                 advance(1, note=video.file.name)
             measured.append(video)
@@ -187,9 +187,10 @@ class _Job:
     def _outcome(self, source, result):
         if isinstance(result, WorkerError):
             return Outcome(source, [], str(result))
-        digest, video, reason = result
+        (digest, video, reason), payload = result
         if video is None:
             return Outcome(source, [], reason, {"sha256": digest})
+        video = split_images(video, payload)
         label = None if source.label_index is None else self.labels[source.label_index]
         shape = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}
         named = {"path": source.path, "label_index": source.label_index, "label_text": label}

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ HASH_CHUNK = 1 << 20
 class ShardInfo:
     """One shard file.
 
-    `index` has one entry per record in each of its lists: "offset" of the record's frame in the file, "frames", "label"
-    (-1: none), "crc" (the masked CRC-32C at the end of the record) and, for percepts, "payload": the offset in the
-    file of the array's bytes, so that a reader can fetch a window of frames without the rest.
+    `index` has one entry per record in each of its lists: "offset" of the record in the file, "frames", "label" (-1:
+    none), "frame_rate", "crc" (the masked CRC-32C at the end of the record) and, for percepts, "payload": the offset in
+    the file of the array's bytes, so that a reader can fetch a window of frames without the rest.
     """
 
     file: str
@@ -89,11 +90,12 @@ class Dataset:
         """The split's records in order, as one NumPy structured array.
 
         Fields: shard (number in the split), offset, size (of the record's data), frames, label, crc, source (number in
-        `sources`), and payload (0 for clips).
+        `sources`), payload (0 for clips), all int64, and frame_rate, float64.
         """
         columns = ("shard", "offset", "size", "frames", "label", "crc", "source", "payload")
+        types = [(name, np.int64) for name in columns] + [("frame_rate", np.float64)]
         shards = self.shards(split)
-        rows = np.zeros(sum(shard.records for shard in shards), [(name, np.int64) for name in columns])
+        rows = np.zeros(sum(shard.records for shard in shards), types)
         rows["source"] = [
             number
             for number, source in enumerate(self.sources)
@@ -119,6 +121,12 @@ class Dataset:
 
 FRAMING_BYTES = 16
 HEADER_BYTES = 12
+
+
+def require_local(path, error):
+    """Raises `error` for a URL such as s3://, which would otherwise become a folder of that name."""
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path)):
+        raise error(f"expected a folder on this machine, received {path}; copy the shards here, URLs are not read yet")
 
 
 def hash_file(path):
@@ -196,6 +204,7 @@ def read_manifest(folder):
     Raises:
         ShardError: it is missing, is not JSON, lacks a key, or is of a newer schema.
     """
+    require_local(folder, ShardError)
     folder = Path(folder)
     path = folder / MANIFEST
     if not folder.is_dir():

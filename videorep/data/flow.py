@@ -1,5 +1,7 @@
 """Optical flow: what moves between two frames, as the temporal stream sees it. NumPy and OpenCV only."""
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -94,7 +96,7 @@ def stack_fields(frames, flow_stack):
     Returns:
         (H, W, 2L) float32: horizontal and vertical of the first field, of the second, and so on.
     """
-    pairs = list(zip(frames[:-1], frames[1:], strict=True))[:flow_stack] or [(frames[0], frames[0])]
+    pairs = list(itertools.pairwise(frames))[:flow_stack] or [(frames[0], frames[0])]
     fields = [flow_field(first, second) for first, second in pairs]
     return np.concatenate(fields + fields[-1:] * (flow_stack - len(fields)), axis=-1)
 

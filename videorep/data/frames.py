@@ -72,13 +72,13 @@ def cut_centre(image, size):
     return tf.ensure_shape(image[top : top + size, left : left + size], (size, size, image.shape[-1]))
 
 
-def _clips(file):
-    return tf.data.TFRecordDataset(file, buffer_size=1 << 20).map(lambda record: parse_clip(record)["images"])
-
-
 def decode_frame(image):
     """Decodes a JPEG or PNG file to (H, W, 3) uint8 RGB; a grey one to three equal channels."""
     return tf.io.decode_jpeg(image, channels=3)
+
+
+def _clips(file):
+    return tf.data.TFRecordDataset(file, buffer_size=1 << 20).map(lambda record: parse_clip(record)["images"])
 
 
 def _encoded_images(file, padding):

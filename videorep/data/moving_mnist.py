@@ -49,9 +49,7 @@ class MovingMNIST:
         require(seed >= 0, "seed", "at least 0", seed)
         self.num_digits, self.frames, self.size = num_digits, frames, size
         self.seed, self.split, self.speed = seed, split, (float(low), float(high))
-        images = load_digits(digits, "test" if split == "test" else "train")
-        self._description = describe_digits(digits, images)
-        self._ribbons = _as_ribbons(images, size)
+        self._images, self._description = _load_once(str(digits), "test" if split == "test" else "train")
         self._order = functools.lru_cache(maxsize=4)(self._shuffle)
 
     @property
@@ -105,14 +103,14 @@ class MovingMNIST:
     def digit_indices(self, start, count):
         """Which digit image every digit is: (count, num_digits) int64."""
         draws = np.arange(start * self.num_digits, (start + count) * self.num_digits)
-        epochs, places = np.divmod(draws, len(self._ribbons))
+        epochs, places = np.divmod(draws, len(self._images))
         indices = np.empty_like(draws)
         for epoch in range(epochs[0], epochs[-1] + 1):
             indices[epochs == epoch] = self._order(int(epoch))[places[epochs == epoch]]
         return indices.reshape(count, self.num_digits)
 
     def _draw(self, frames, start):
-        count, length = len(frames), self._ribbons.shape[1]
+        count, length = len(frames), (DIGIT_SIZE - 1) * self.size + DIGIT_SIZE
         positions, indices = self.positions(start, count), self.digit_indices(start, count)
         # every run of `length` bytes of the buffer as one element, so that a digit moves as a single copy
         runs = np.ndarray(frames.size - length + 1, dtype=f"V{length}", buffer=frames, strides=(1,))
@@ -120,7 +118,7 @@ class MovingMNIST:
         for digit in range(self.num_digits):
             x, y = positions[:, digit, :, 0], positions[:, digit, :, 1]
             places = origins + y * self.size + x
-            ribbons = self._ribbons[indices[:, digit], None]
+            ribbons = _as_ribbons(self._images[indices[:, digit]], self.size)[:, None]
             patches = runs[places].view(np.uint8).reshape(count, self.frames, length)
             np.maximum(patches, ribbons, out=patches)
             runs[places] = patches.view(runs.dtype)[..., 0]
@@ -131,7 +129,13 @@ class MovingMNIST:
         return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
     def _shuffle(self, epoch):
-        return np.argsort(self._generator(ORDER, epoch).random(len(self._ribbons)), kind="stable")
+        return np.argsort(self._generator(ORDER, epoch).random(len(self._images)), kind="stable")
+
+
+@functools.lru_cache(maxsize=4)
+def _load_once(digits, split):
+    images = load_digits(digits, split)
+    return images, describe_digits(digits, images)
 
 
 def _as_ribbons(images, size):

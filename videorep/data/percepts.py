@@ -1,19 +1,19 @@
 """Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
 
 import collections
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from videorep.config import STREAMS
 from videorep.data.backbones import load_backbone
 from videorep.data.dataset import WRITTEN, load_dataset
 from videorep.data.frames import read_batches
 from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
 from videorep.data.schema import parse_clip
 from videorep.data.shards import build_dataset, require_files
-from videorep.errors import BackboneError, ConfigError, ShardError
-
-STREAMS = ("rgb", "flow")
+from videorep.errors import BackboneError, ConfigError, OutputError, ShardError
 
 
 def build_percepts(
@@ -59,6 +59,10 @@ def build_percepts(
     """
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
     dataset = load_dataset(shards)
+    if Path(out).resolve() == Path(shards).resolve():
+        raise OutputError(
+            f"expected --out to be another folder than the clips, received {out} for both; choose another"
+        )
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
     for split in dataset.splits:
@@ -180,7 +184,7 @@ class _Extraction:
 
 
 def split_rows(blocks, counts):
-    """Cuts an endless-to-the-eye stream of (B, D) blocks into arrays of `counts` rows, copies of their own."""
+    """Cuts a stream of (B, D) blocks into one array for each of `counts`, of that many rows."""
     parts, held = [], 0
     blocks = iter(blocks)
     for count in counts:

@@ -48,7 +48,9 @@ class ShardWriter:
 
     def __init__(self, folder, temporary, file, kind, labels):
         self._target, self._temporary, self._kind, self._labels = folder / file, temporary, kind, labels
-        self._index = {"offset": [], "frames": [], "label": []} | ({"payload": []} if kind == "percepts" else {})
+        self._index = {"offset": [], "frames": [], "label": [], "frame_rate": []}
+        if kind == "percepts":
+            self._index["payload"] = []
         self._traits = {trait: set() for trait in TRAITS}
         self._size = 0
         with output_errors(folder):
@@ -85,6 +87,7 @@ class ShardWriter:
         self._index["offset"].append(self._size)
         self._index["frames"].append(record.frames)
         self._index["label"].append(NO_LABEL if record.label_index is None else record.label_index)
+        self._index["frame_rate"].append(float(record.frame_rate))
         self._size += len(data) + FRAMING_BYTES
 
     def _note(self, record, *traits):

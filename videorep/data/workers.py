@@ -8,13 +8,13 @@ and callers need no `if __name__ == "__main__"`.
 import collections
 import concurrent.futures
 import contextlib
-import multiprocessing
-import multiprocessing.connection
 import os
 import pickle
 import queue
 import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,9 +22,10 @@ import threading
 import time
 
 ATTEMPTS = 2  # a crash or a hang may come of the machine's state, not of the input
-WINDOW = 4  # tasks per worker that may run or be finished ahead of the one that the caller waits for
+WINDOW = 8  # tasks per worker that may run or be finished ahead of the one that the caller waits for
 HELD_BYTES = 256 << 20  # of finished results; no task is started while more is held
 BEAT_SECONDS = 1.0
+SIZES = struct.Struct("<QQ")  # of a message: its pickled value and its payload; a sign of life has neither
 DECODER_SETTINGS = {"OPENCV_FFMPEG_LOGLEVEL": "16", "OPENCV_LOG_LEVEL": "SILENT"}  # FFmpeg's errors, nothing else
 
 
@@ -32,12 +33,37 @@ class WorkerError(Exception):
     """A task that crashed or hung its worker in every attempt; the message says which."""
 
 
+def _send(connection, value, payload=b""):
+    message = pickle.dumps(value)
+    connection.sendall(SIZES.pack(len(message), len(payload)) + message)
+    connection.sendall(payload)
+
+
+def _receive(connection):
+    """(value, payload), or None for a sign of life; EOFError if the other end is gone."""
+    sizes = SIZES.unpack(_read(connection, SIZES.size))
+    if sizes == (0, 0):
+        return None
+    message, payload = (_read(connection, size) for size in sizes)
+    return pickle.loads(message), payload
+
+
+def _read(connection, size):
+    data = b""
+    while len(data) < size:
+        part = connection.recv(size - len(data), socket.MSG_WAITALL)
+        if not part:
+            raise EOFError
+        data = data + part if data else part
+    return data
+
+
 class _Worker:
     """One process and the connection to it."""
 
     def __init__(self):
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        self._connection, theirs = multiprocessing.Pipe()
+        self._connection, theirs = socket.socketpair()
         environment = os.environ | DECODER_SETTINGS | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment.pop("OPENCV_FFMPEG_DEBUG", None)
         with theirs:
@@ -51,13 +77,14 @@ class _Worker:
             )
 
     def call(self, function, arguments, timeout):
-        """The function's result and its size; EOFError or OSError if the worker dies, TimeoutError if it is silent."""
-        self._connection.send((function, arguments))
-        while self._connection.poll(timeout):
-            message = self._connection.recv_bytes()
-            result = pickle.loads(message)
+        """The function's result; EOFError or OSError if the worker dies, TimeoutError if it is silent too long."""
+        _send(self._connection, (function, arguments))
+        poller = select.poll()
+        poller.register(self._connection, select.POLLIN)
+        while poller.poll(1000 * timeout):
+            result = _receive(self._connection)
             if result is not None:
-                return result, len(message)
+                return result
         raise TimeoutError
 
     def kill(self):
@@ -111,8 +138,8 @@ class WorkerPool:
         """Yields the result of `function(*task, beat)` for each task, in order, or a `WorkerError` in its place.
 
         Args:
-            function: A function of a module that workers can import; it calls `beat()` now and then to show life. Its
-                result is never None.
+            function: A function of a module that workers can import; it calls `beat()` now and then to show life. It
+                returns a value and a payload: large bytes, which travel faster for not being part of the value.
             tasks: Iterable of tuples of arguments; it is read only a little ahead of the results.
         """
         pending = collections.deque()
@@ -125,8 +152,7 @@ class WorkerPool:
                 pending.append(self._threads.submit(self._run, function, task))
             if not pending:
                 return
-            result, _ = pending.popleft().result()
-            yield result
+            yield pending.popleft().result()
 
     def close(self):
         """Kills the workers; what they were doing is lost."""
@@ -169,11 +195,13 @@ class WorkerPool:
                 self._idle.put(worker)
                 return result
             self._hire()
-        return fault, 0
+        return fault
 
 
 def _held(futures):
-    return sum(future.result()[1] for future in futures if future.done())
+    """Bytes of payload that wait for the caller."""
+    results = (future.result() for future in futures if future.done())
+    return sum(len(result[1]) for result in results if not isinstance(result, WorkerError))
 
 
 def _end_with_parent(descriptor):
@@ -193,7 +221,7 @@ def _pulse(connection):
         now = time.monotonic()
         if now - told_at >= BEAT_SECONDS:
             told_at = now
-            connection.send(None)
+            connection.sendall(SIZES.pack(0, 0))
 
     return beat
 
@@ -202,12 +230,12 @@ def serve(descriptor):
     """The worker's side: runs one task after another until the parent closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
-    connection = multiprocessing.connection.Connection(descriptor)
+    connection = socket.socket(fileno=descriptor)
     beat = _pulse(connection)
     with contextlib.suppress(EOFError):
         while True:
-            function, arguments = connection.recv()
-            connection.send(function(*arguments, beat))
+            (function, arguments), _ = _receive(connection)
+            _send(connection, *function(*arguments, beat))
 
 
 if __name__ == "__main__":

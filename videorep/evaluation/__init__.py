@@ -1,7 +1,7 @@
 """Figures of trained models, and of what they must beat."""
 
 from videorep.evaluation.action_recognition import evaluate_action_recognition
-from videorep.evaluation.future_prediction import evaluate_future_prediction
+from videorep.evaluation.future_prediction import evaluate_future_prediction, predict_sequences
 from videorep.evaluation.metrics import (
     cross_entropy_per_frame,
     frame_metrics,
@@ -15,5 +15,6 @@ __all__ = [
     "evaluate_future_prediction",
     "frame_metrics",
     "half_squared_error_per_frame",
+    "predict_sequences",
     "squared_error_per_frame",
 ]

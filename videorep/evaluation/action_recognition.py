@@ -8,8 +8,8 @@ import tensorflow as tf
 from videorep.config import FinetuneConfig
 from videorep.data.pipeline import labelled_blocks
 from videorep.errors import RunError
+from videorep.evaluation.frames import to_unit_range
 from videorep.progress import SilentProgress
-from videorep.training.objectives import to_model_input
 
 BATCH_BLOCKS = 64
 
@@ -85,14 +85,12 @@ def classify_videos(run, folder, split, progress=None):
             f"received {folder} with {blocks.features} features and {len(blocks.labels)} classes; "
             "evaluate on data like that of training"
         )
-    classify = tf.function(
-        lambda frames: model({"frames": to_model_input(frames)}, training=False), reduce_retracing=True
-    )
+    classify = tf.function(lambda frames: model({"frames": frames}, training=False), reduce_retracing=True)
     sums, counts = np.zeros((blocks.videos, len(config.classes))), np.zeros(blocks.videos)
     title = f"Classifying with {run.path.name}"
     with (progress or SilentProgress()).task(title, total=blocks.blocks, unit="blocks") as advance:
         for batch in blocks.evaluation(BATCH_BLOCKS):
-            per_step = classify(batch["frames"]).numpy().astype(np.float64)
+            per_step = classify(to_unit_range(batch["frames"].numpy())).numpy().astype(np.float64)
             mask, video = batch["mask"].numpy(), batch["video"].numpy()
             per_block = (per_step * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
             np.add.at(sums, video, per_block)

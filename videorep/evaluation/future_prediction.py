@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from videorep.config import PretrainConfig
 from videorep.data.pipeline import open_source
-from videorep.errors import RunError
+from videorep.errors import RunError, VideorepError
 from videorep.evaluation import metrics
 from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_mean_frame
+from videorep.evaluation.frames import to_unit_range
 from videorep.progress import SilentProgress
-from videorep.training.objectives import to_model_input
 
 BATCH_SEQUENCES = 50
 MEAN_FRAME_SEQUENCES = 2000
@@ -34,33 +34,73 @@ def evaluate_future_prediction(run, data=None, *, split="test", limit=None, hori
     Returns:
         dict for JSON: "sequences" (how many were scored), "rows" (one dict of figures per predictor: "predictor",
         "<branch>_<metric>"), "future_by_frame" ({metric: {predictor: one figure per future frame}}),
-        "probability_clipping" (see `metrics.CLIPPING`).
+        "probability_clipping" (see `metrics.CLIPPING`: what makes the cross entropy of copied frames finite), and
+        "left_out" where the training data, whose mean frame is a predictor, are not there any more.
     Raises:
         RunError: the run is no pretrained one, or the data do not fit it.
     Source: Srivastava et al. 2015, section 3.4 and table 2.
     """
-    if not isinstance(run.config, PretrainConfig):
-        raise RunError(f"expected a run of `videorep pretrain`, received {run.path}, a {run.config.kind} run")
-    model = run.model()
-    if horizon and "future" in model.decoders:
-        model = model.with_horizon(horizon)
-    config, data = model.config, data or run.config.data
-    source = open_source(data, split, config.sequence_frames)
-    if source.features != config.features:
-        raise RunError(
-            f"expected frames of {config.features} values, as {run.path} was trained on, received {source.features}; "
-            "evaluate on data of the same kind"
-        )
+    model, source = _open(run, data, split, horizon)
+    config = model.config
     limit = limit or (None if hasattr(source, "windows") else GENERATED_SEQUENCES)
     scores = Scores(config, source.frame_shape)
-    mean = _training_mean(run, config)
+    mean, reason = _training_mean(run)
     predict = tf.function(lambda frames: _predict(model, config, frames), reduce_retracing=True)
     with (progress or SilentProgress()).task("Predicting", total=limit, unit="sequences") as advance:
         for batch in source.evaluation(BATCH_SEQUENCES, limit):
-            frames = to_model_input(batch["frames"])
-            scores.add(frames.numpy(), {name: _arrays(each) for name, each in predict(frames).items()}, mean)
+            frames = to_unit_range(batch["frames"].numpy())
+            scores.add(frames, {name: _arrays(each) for name, each in predict(frames).items()}, mean)
             advance(len(frames))
-    return {"split": split, "sequences": scores.sequences, **scores.result()}
+    missing = {} if reason is None else {"left_out": f"{MEAN}: {reason}"}
+    return {"split": split, "sequences": scores.sequences, **scores.result(), **missing}
+
+
+def predict_sequences(run, data=None, *, split="test", count=4, horizon=None):
+    """Lets a run's model, fed with its own output, reconstruct and continue sequences.
+
+    Args:
+        run, data, split, horizon: As for `evaluate_future_prediction`.
+        count: Sequences at most.
+    Returns:
+        dict: "inputs" (B, T, D), "future" (B, F, D), the true one (None for an autoencoder), "outputs" ({branch:
+        (B, T or F, D)}), all float32, and "frame_shape" ((H, W, C), None for percepts): what
+        `videorep.figures.strips` draws.
+    Raises:
+        RunError: the run is no pretrained one, or the data do not fit it.
+    """
+    model, source = _open(run, data, split, horizon)
+    batch = next(iter(source.evaluation(count, count)))
+    frames = to_unit_range(batch["frames"].numpy())
+    inputs, future = np.split(frames, [model.config.input_frames], axis=1)
+    outputs = _arrays(model({"frames": inputs}, training=False))
+    has_future = "future" in model.decoders
+    return {
+        "inputs": inputs,
+        "future": future if has_future else None,
+        "outputs": outputs,
+        "frame_shape": source.frame_shape,
+    }
+
+
+def _open(run, data, split, horizon):
+    """The run's model, with another horizon where one is given, and the source of its sequences."""
+    if not isinstance(run.config, PretrainConfig):
+        raise RunError(f"expected a run of `videorep pretrain`, received {run.path}, a {run.config.kind} run")
+    model = run.model()
+    if horizon:
+        if "future" not in model.decoders:
+            raise RunError(
+                f"expected a run that predicts the future for a horizon of {horizon}, received {run.path}, "
+                f"which holds an {model.config.name}; leave --horizon out"
+            )
+        model = model.with_horizon(horizon)
+    source = open_source(data or run.config.data, split, model.config.sequence_frames)
+    if source.features != model.config.features:
+        raise RunError(
+            f"expected frames of {model.config.features} values, as {run.path} was trained on, received "
+            f"{source.features}; evaluate on data of the same kind"
+        )
+    return model, source
 
 
 def _arrays(outputs):
@@ -78,12 +118,15 @@ def _predict(model, config, frames):
     return outputs
 
 
-def _training_mean(run, config):
-    """The mean frame of the data that the run was trained on."""
-    source = open_source(run.config.data, "train", config.sequence_frames)
+def _training_mean(run):
+    """The mean frame of the data that the run was trained on; or None, and why they cannot be read any more."""
+    try:
+        source = open_source(run.config.data, "train", run.config.model.sequence_frames)
+    except VideorepError as error:
+        return None, str(error)
     sequences = min(MEAN_FRAME_SEQUENCES, getattr(source, "windows", MEAN_FRAME_SEQUENCES))
     batches = source.training(min(BATCH_SEQUENCES, sequences), run.config.training.seed)
-    return mean_frame((to_model_input(batch["frames"]).numpy() for batch in batches), sequences)
+    return mean_frame((to_unit_range(batch["frames"].numpy()) for batch in batches), sequences), None
 
 
 @dataclasses.dataclass
@@ -103,40 +146,30 @@ class Scores:
         self._sums = collections.defaultdict(float)
 
     def add(self, frames, outputs, mean):
-        """Counts one batch: frames (B, T + F, D), {predictor: {branch: frames}} and the mean frame (D,)."""
+        """Counts one batch: frames (B, T + F, D), {predictor: {branch: frames}} and the mean frame (D,) or None."""
         inputs, future = np.split(frames, [self.config.input_frames], axis=1)
         targets = {"reconstruction": inputs, "future": future}
         predictions = {name: dict(branches) for name, branches in outputs.items()}
-        branches = self.config.branches
-        predictions[MEAN] = {branch: predict_mean_frame(mean, *targets[branch].shape[:2]) for branch in branches}
+        branches, probabilities = self.config.branches, self.config.output == "bernoulli"
+        if mean is not None:
+            predictions[MEAN] = {branch: predict_mean_frame(mean, *targets[branch].shape[:2]) for branch in branches}
         if "future" in branches:
             predictions[COPY] = {"future": copy_last_frame(inputs, future.shape[1])}
         for name, branches in predictions.items():
             for branch, predicted in branches.items():
-                for figure, values in self._figures(targets[branch], predicted).items():
-                    self._sums[name, branch, figure] += np.sum(values, axis=0)
+                figures = metrics.frame_figures(targets[branch], predicted, self.frame_shape, probabilities)
+                for figure, values in figures.items():
+                    self._sums[name, branch, figure] += values.sum(axis=0)
         self.sequences += len(frames)
-
-    def _figures(self, targets, predictions):
-        """{metric: (B, T) or (B,)}."""
-        figures = {}
-        if self.config.output == "bernoulli":
-            figures["cross_entropy_per_frame"] = metrics.cross_entropies(targets, predictions)
-        figures["squared_error_per_frame"] = metrics.squared_errors(targets, predictions)
-        if self.frame_shape and min(self.frame_shape[:2]) >= metrics.SSIM_WINDOW:
-            shape = (*targets.shape[:2], *self.frame_shape)
-            pictures = (np.asarray(each, np.float32).reshape(shape) for each in (targets, predictions))
-            figures["ssim"] = [metrics.ssim(a[None], b[None]) for a, b in zip(*pictures, strict=True)]
-        return figures
 
     def result(self):
         """What `evaluate_future_prediction` returns, from all batches."""
         rows, by_frame = {}, {}
         for (name, branch, figure), total in self._sums.items():
-            mean = np.asarray(total) / self.sequences
+            mean = total / self.sequences
             rows.setdefault(name, {"predictor": name})[f"{branch}_{figure}"] = float(mean.mean())
-            if branch == "future" and figure != "ssim":
-                by_frame.setdefault(figure, {})[name] = [float(value) for value in mean]
+            if branch == "future":
+                by_frame.setdefault(figure, {})[name] = mean.tolist()
         columns = sorted({key for row in rows.values() for key in row} - {"predictor"}, key=_column_order)
         table = [{"predictor": name, **{key: row.get(key) for key in columns}} for name, row in rows.items()]
         return {"rows": table, "future_by_frame": by_frame, "probability_clipping": metrics.CLIPPING}

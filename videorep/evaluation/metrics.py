@@ -1,179 +1,215 @@
-"""Errors of predicted frames, in the units that the literature reports. NumPy, accumulated in float64.
+"""How far predicted frames are from the true ones: sums over a frame's values, means over frames and sequences.
 
-All take targets and predictions of the same shape, values in [0, 1]; names carry the reduction. Shapes: (B, T, D),
-or (B, T, H, W) and (B, T, H, W, C) where the figure needs the picture.
+All take targets and predictions of one shape, (B, T, D), (B, T, H, W) or (B, T, H, W, C), as they are: pixels belong
+into [0, 1] beforehand. Everything is computed in float64, so that bytes do not wrap round and sums do not round off.
 """
 
 import cv2
 import numpy as np
 
-from videorep.config import require
+from videorep.errors import ConfigError
 
-# Probabilities are kept this far from 0 and 1, so that a hard wrong prediction costs 16.1 nats, not infinitely many.
-CLIPPING = 1e-7
+CLIPPING = 1e-7  # cross entropy clips probabilities to [CLIPPING, 1 - CLIPPING]
 SSIM_WINDOW = 7
-
-
-def per_frame(function, targets, predictions):
-    """Sums `function(targets, predictions)` over each frame's values: (B, T) float64."""
-    targets, predictions = (np.asarray(each) for each in (targets, predictions))
-    require(
-        targets.shape == predictions.shape,
-        "predictions",
-        f"of shape {targets.shape}, as the targets",
-        predictions.shape,
-    )
-    require(targets.ndim >= 3, "targets", "of shape (B, T, D) or (B, T, H, W[, C])", targets.shape)
-    batch, steps = targets.shape[:2]
-    sums = np.empty((batch, steps))
-    for b in range(batch):
-        # One sequence at a time: float64 copies stay small.
-        both = (np.asarray(each[b], np.float64).reshape(steps, -1) for each in (targets, predictions))
-        sums[b] = function(*both).sum(axis=-1)
-    return sums
-
-
-def _cross_entropy(targets, probabilities):
-    p = np.clip(probabilities, CLIPPING, 1 - CLIPPING)
-    return -(targets * np.log(p) + (1 - targets) * np.log1p(-p))
-
-
-def _squared_error(targets, predictions):
-    return np.square(targets - predictions)
-
-
-def _absolute_error(targets, predictions):
-    return np.abs(targets - predictions)
-
-
-def cross_entropies(targets, probabilities):
-    """Cross entropy of every frame, summed over its values: (B, T) float64, nats."""
-    return per_frame(_cross_entropy, targets, probabilities)
-
-
-def squared_errors(targets, predictions):
-    """Squared error of every frame, summed over its values: (B, T) float64."""
-    return per_frame(_squared_error, targets, predictions)
-
-
-def absolute_errors(targets, predictions):
-    """Absolute error of every frame, summed over its values: (B, T) float64."""
-    return per_frame(_absolute_error, targets, predictions)
+CHUNK = 4
+BEST_PSNR = 100.0  # decibels that an exact frame counts, so that means stay finite
 
 
 def cross_entropy_per_frame(targets, probabilities):
-    """Bernoulli cross entropy, summed over a frame's values, mean over frames and sequences: nats per frame.
+    """Bernoulli cross entropy in nats, summed over a frame's values, mean over frames and sequences.
 
-    0.5 everywhere gives 2839.1 on 64x64 frames. Probabilities are clipped to [1e-7, 1 - 1e-7].
+        -sum_d [ t_d log p_d + (1 - t_d) log(1 - p_d) ]
+
+    Probabilities are clipped to [1e-7, 1 - 1e-7]: a wrong certainty costs 16.1 nats, not infinitely many.
 
     Args:
-        targets, probabilities: (B, T, D) or (B, T, H, W[, C]), in [0, 1].
+        targets: In [0, 1].
+        probabilities: Of the same shape, in [0, 1].
     Returns:
-        float.
+        float. 4096 pixels at p = 0.5 give 2839.1.
     Raises:
-        ConfigError: the shapes differ.
-    Source: Srivastava et al. 2015, table 2, first column.
+        ConfigError: the shapes differ, or values lie outside [0, 1].
+    Source: Srivastava et al. 2015, section 3.1.
     """
     return float(cross_entropies(targets, probabilities).mean())
 
 
 def squared_error_per_frame(targets, predictions):
-    """Squared error, summed over a frame's values (no half), mean over frames and sequences: float.
-
-    The community's "MSE" of Moving MNIST.
-    """
+    """Squared error, summed over a frame's values, mean over frames and sequences: the literature's "MSE"."""
     return float(squared_errors(targets, predictions).mean())
 
 
 def half_squared_error_per_frame(targets, predictions):
-    """Half of `squared_error_per_frame`, which the paper's table 2 reports on image patches: float."""
-    return 0.5 * squared_error_per_frame(targets, predictions)
+    """Half of `squared_error_per_frame`: the unit in which the paper's authors report squared loss."""
+    return float((squared_errors(targets, predictions) / 2).mean())
 
 
 def absolute_error_per_frame(targets, predictions):
-    """Absolute error, summed over a frame's values, mean over frames and sequences: float. The community's "MAE"."""
-    return float(absolute_errors(targets, predictions).mean())
+    """Absolute error, summed over a frame's values, mean over frames and sequences: the literature's "MAE"."""
+    return float(_absolute_errors(*_paired(targets, predictions)).mean())
 
 
-def psnr(targets, predictions):
-    """Peak signal-to-noise ratio of each frame for the range [0, 1], mean over frames and sequences: dB.
+def psnr(targets, predictions, data_range=1.0):
+    """Peak signal-to-noise ratio of each frame in decibels, mean over frames and sequences; at most 100 per frame.
 
-    uint8 frames must be scaled first: their differences would wrap round.
-    """
-    targets = _unit_interval("targets", targets)
-    predictions = _unit_interval("predictions", predictions)
-    size = np.prod(targets.shape[2:])
-    mean_squared = squared_errors(targets, predictions) / size
-    return float(np.mean(-10 * np.log10(np.maximum(mean_squared, 1e-10))))
+        10 log10(data_range^2 / mean_d (t_d - p_d)^2)
 
-
-def ssim(targets, predictions):
-    """Structural similarity of each frame for the range [0, 1], mean over frames, channels and sequences.
-
-    Uniform window of 7x7 and sample covariances, borders that the window does not cover left out: what papers on
-    Moving MNIST report (scikit-image's default), with the range of the data stated.
-
-    Args:
-        targets, predictions: (B, T, H, W) or (B, T, H, W, C), H and W at least 7.
-    Source: Wang et al. 2004.
-    """
-    targets = _unit_interval("targets", targets)
-    predictions = _unit_interval("predictions", predictions)
-    require(
-        targets.shape == predictions.shape,
-        "predictions",
-        f"of shape {targets.shape}, as the targets",
-        predictions.shape,
-    )
-    require(targets.ndim in (4, 5), "targets", "of shape (B, T, H, W) or (B, T, H, W, C)", targets.shape)
-    height, width = targets.shape[2:4]
-    require(min(height, width) >= SSIM_WINDOW, "frames", f"at least {SSIM_WINDOW} pixels a side", (height, width))
-    frames = (each.reshape(-1, height, width, *targets.shape[4:]) for each in (targets, predictions))
-    return float(np.mean([_ssim_of_frame(a, b) for a, b in zip(*frames, strict=True)]))
-
-
-def _ssim_of_frame(target, prediction):
-    a, b = (np.asarray(each, np.float64) for each in (target, prediction))
-    border = SSIM_WINDOW // 2
-
-    def smooth(image):
-        return cv2.blur(image, (SSIM_WINDOW, SSIM_WINDOW))[border:-border, border:-border]
-
-    mean_a, mean_b = smooth(a), smooth(b)
-    sample = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    variance_a, variance_b = sample * (smooth(a * a) - mean_a**2), sample * (smooth(b * b) - mean_b**2)
-    covariance = sample * (smooth(a * b) - mean_a * mean_b)
-    c1, c2 = 0.01**2, 0.03**2
-    similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return np.mean(similarity / ((mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)))
-
-
-def _unit_interval(name, frames):
-    frames = np.asarray(frames)
-    require(frames.dtype.kind == "f", f"the type of {name}", "floating point, in [0, 1]", str(frames.dtype))
-    return frames
-
-
-def frame_metrics(targets, predictions):
-    """All figures of predicted frames at once.
-
-    Args:
-        targets, predictions: (B, T, D), floating point in [0, 1]; (B, T, H, W[, C]) for `ssim` too.
-    Returns:
-        dict of floats: cross_entropy_per_frame, squared_error_per_frame, half_squared_error_per_frame,
-        absolute_error_per_frame, psnr, and ssim where the frames are pictures of at least 7x7.
     Raises:
-        ConfigError: the shapes differ, or the frames are integers.
+        ConfigError: the shapes differ, or the frames are whole numbers.
     """
-    squared = squared_error_per_frame(targets, predictions)
-    figures = {
-        "cross_entropy_per_frame": cross_entropy_per_frame(targets, predictions),
-        "squared_error_per_frame": squared,
-        "half_squared_error_per_frame": 0.5 * squared,
-        "absolute_error_per_frame": absolute_error_per_frame(targets, predictions),
-        "psnr": psnr(targets, predictions),
-    }
-    shape = np.shape(targets)
-    if len(shape) in (4, 5) and min(shape[2:4]) >= SSIM_WINDOW:
-        figures["ssim"] = ssim(targets, predictions)
+    _require_floats(targets, predictions)
+    return float(_psnrs(*_paired(targets, predictions), data_range).mean())
+
+
+def ssim(targets, predictions, data_range=1.0):
+    """Structural similarity of each frame, mean over frames and sequences.
+
+    The definition that the Moving MNIST literature uses (OpenSTL calls scikit-image's `structural_similarity` with its
+    defaults): uniform 7x7 window, sample covariance, K1 = 0.01, K2 = 0.03, mean over the windows that lie within the
+    frame, mean over channels. Unlike there, `data_range` is always the one given, never guessed from the array's type:
+    for floats the guess is 2, which gives higher values.
+
+    Args:
+        targets, predictions: (B, T, H, W) or (B, T, H, W, C).
+        data_range: Distance from the darkest to the brightest value possible.
+    Raises:
+        ConfigError: the frames have no height and width, are smaller than the window, or are whole numbers.
+    Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity".
+    """
+    _require_floats(targets, predictions)
+    targets, predictions = _paired(targets, predictions)
+    if targets.ndim < 4 or min(targets.shape[2:4]) < SSIM_WINDOW:
+        raise ConfigError(
+            f"expected frames (B, T, H, W[, C]) of at least {SSIM_WINDOW}x{SSIM_WINDOW} for ssim, "
+            f"received shape {targets.shape}; leave ssim out or pass the frame's shape"
+        )
+    return float(_ssims(targets, predictions, data_range).mean())
+
+
+def frame_metrics(targets, predictions, frame_shape=None, probabilities=None, data_range=1.0):
+    """All figures at once.
+
+    Args:
+        targets, predictions: (B, T, D), (B, T, H, W) or (B, T, H, W, C).
+        frame_shape: (H, W) or (H, W, C) of frames that come as (B, T, D); without it they get no PSNR and no SSIM.
+        probabilities: Whether to give a cross entropy; by default where both lie in [0, 1].
+        data_range: Distance from the darkest to the brightest value possible, for PSNR and SSIM.
+    Returns:
+        dict: cross_entropy_per_frame, squared_error_per_frame, half_squared_error_per_frame,
+        absolute_error_per_frame, psnr_per_frame, ssim_per_frame, those that apply. Errors are sums over a frame's
+        values; all are means over frames and sequences. PSNR and SSIM see predictions clipped to the data range.
+    """
+    figures = frame_figures(targets, predictions, frame_shape, probabilities, data_range)
+    return {name: float(values.mean()) for name, values in figures.items()}
+
+
+def frame_figures(targets, predictions, frame_shape=None, probabilities=None, data_range=1.0):
+    """`frame_metrics` before the mean: {name: (B, T)}."""
+    targets, predictions = np.asarray(targets), np.asarray(predictions)
+    _require_same_shape(targets, predictions)
+    if probabilities is None:
+        probabilities = all(array.min() >= 0 and array.max() <= 1 for array in (targets, predictions))
+    parts = [  # a few sequences at a time, so that float64 copies stay in the processor's cache
+        _figures(targets[start:end], predictions[start:end], frame_shape, probabilities, data_range)
+        for start, end in ((start, start + CHUNK) for start in range(0, len(targets), CHUNK))
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _figures(targets, predictions, frame_shape, probabilities, data_range):
+    targets, predictions = _paired(targets, predictions)
+    squared = squared_errors(targets, predictions)
+    figures = {"cross_entropy_per_frame": cross_entropies(targets, predictions)} if probabilities else {}
+    figures["squared_error_per_frame"] = squared
+    figures["half_squared_error_per_frame"] = squared / 2
+    figures["absolute_error_per_frame"] = _absolute_errors(targets, predictions)
+    if frame_shape is not None:
+        targets, predictions = (array.reshape(*array.shape[:2], *frame_shape) for array in (targets, predictions))
+    if targets.ndim > 3:
+        predictions = np.clip(predictions, 0.0, data_range)
+        figures["psnr_per_frame"] = _psnrs(targets, predictions, data_range)
+        if min(targets.shape[2:4]) >= SSIM_WINDOW:
+            figures["ssim_per_frame"] = _ssims(targets, predictions, data_range)
     return figures
+
+
+def _paired(targets, predictions):
+    targets, predictions = np.asarray(targets, np.float64), np.asarray(predictions, np.float64)
+    _require_same_shape(targets, predictions)
+    return targets, predictions
+
+
+def _require_same_shape(targets, predictions):
+    if targets.shape != predictions.shape or targets.ndim < 3 or 0 in targets.shape:
+        raise ConfigError(
+            "expected targets and predictions of one shape (B, T, ...), not empty, "
+            f"received {targets.shape} and {predictions.shape}; pass matching arrays"
+        )
+
+
+def _require_floats(*arrays):
+    for array in map(np.asarray, arrays):
+        if not np.issubdtype(array.dtype, np.floating):
+            raise ConfigError(
+                f"expected floating point frames, received {array.dtype}; divide pixels by 255, to fit data_range"
+            )
+
+
+def _per_frame(values):
+    return values.reshape(*values.shape[:2], -1).sum(axis=-1)
+
+
+def cross_entropies(targets, probabilities):
+    """`cross_entropy_per_frame` before the mean: (B, T)."""
+    targets, probabilities = _paired(targets, probabilities)
+    for name, values in (("targets", targets), ("probabilities", probabilities)):
+        low, high = values.min(), values.max()
+        if not (low >= 0 and high <= 1):
+            raise ConfigError(
+                f"expected {name} in [0, 1] for a cross entropy, received {low:.6g} to {high:.6g}; "
+                "divide pixels by 255, or compare squared errors"
+            )
+    chances = np.clip(probabilities, CLIPPING, 1 - CLIPPING)
+    return -_per_frame(targets * np.log(chances) + (1 - targets) * np.log1p(-chances))
+
+
+def squared_errors(targets, predictions):
+    """`squared_error_per_frame` before the mean: (B, T)."""
+    targets, predictions = _paired(targets, predictions)
+    return _per_frame(np.square(targets - predictions))
+
+
+def _absolute_errors(targets, predictions):
+    return _per_frame(np.abs(targets - predictions))
+
+
+def _psnrs(targets, predictions, data_range):
+    values_per_frame = np.prod(targets.shape[2:])
+    noise = squared_errors(targets, predictions) / values_per_frame / data_range**2
+    return -10 * np.log10(np.maximum(noise, 10 ** (-BEST_PSNR / 10)))
+
+
+def _ssims(targets, predictions, data_range):
+    """(B, T) means over windows and channels."""
+    batch, time, height, width = targets.shape[:4]
+    channels = targets.reshape(batch, time, height, width, -1).shape[-1]
+    # channels before height: then all frames are one tall picture, which one filter call serves
+    x, y = (
+        np.moveaxis(array.reshape(batch, time, height, width, channels), -1, 2).reshape(-1, width)
+        for array in (targets, predictions)
+    )
+    mean_x, mean_y, mean_xy, mean_squares = (_window_mean(field, height) for field in (x, y, x * y, x * x + y * y))
+    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
+    covariance = unbiased * (mean_xy - mean_x * mean_y)
+    variances = unbiased * (mean_squares - mean_x**2 - mean_y**2)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    return similarity.reshape(batch, time, -1).mean(axis=-1)
+
+
+def _window_mean(field, height):
+    """Means over the windows that lie within each of the frames stacked in `field` (n * height, width)."""
+    margin = SSIM_WINDOW // 2
+    means = cv2.boxFilter(field, -1, (SSIM_WINDOW, SSIM_WINDOW)).reshape(-1, height, field.shape[1])
+    return means[:, margin:-margin, margin:-margin]

@@ -5,12 +5,11 @@ import itertools
 import keras
 from keras import ops
 
-from videorep.config import require
+from videorep.config import STREAMS, require
 
 INPUT_SIZE = 224
 FC6_UNITS, FC7_UNITS = 4096, 2048
 MIDDLE_GREY = 128.0
-STREAMS = ("flow", "rgb")
 
 
 @keras.saving.register_keras_serializable(package="videorep")

@@ -53,9 +53,13 @@ class TrainingLoop:
         variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
         self.checkpoint = tf.train.Checkpoint(variables=variables, step=self.step, seconds=self.seconds)
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(self.run.checkpoints), max_to_keep=2)
-        self._step_function = tf.function(
-            lambda batch: self._reduce(self.strategy.run(self._replica_step, args=(batch,)))
-        )
+        # One pass over weights, gradients and moments instead of one per operation of the optimizer.
+        self._apply = tf.function(self._apply_gradients, jit_compile=not self._is_distributed)
+        self.train_step = tf.function(lambda batch: self._reduce(self.strategy.run(self._replica_step, args=(batch,))))
+
+    @property
+    def _is_distributed(self):
+        return self.strategy.num_replicas_in_sync > 1
 
     def restore(self):
         """Goes back to the last checkpoint; returns the step it was taken after (0: there is none)."""
@@ -103,7 +107,7 @@ class TrainingLoop:
         step, since, begun = int(self.step), int(self.step), time.monotonic()
         before = float(self.seconds)
         while step < config.steps and not self.model.stop_training:
-            parts = self._step_function(next(batches))
+            parts = self.train_step(next(batches))
             step += 1
             totals = parts if totals is None else {name: totals[name] + value for name, value in parts.items()}
             last = step == config.steps
@@ -150,9 +154,11 @@ class TrainingLoop:
             losses, parts = self.objective(batch)
             loss = tf.reduce_sum(losses) / self.config.batch_size
             scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        self.optimizer.apply(gradients, variables)
+        self._apply(tape.gradient(scaled, [variable.value for variable in variables]))
         return {"loss": loss} | {name: tf.reduce_sum(part) / self.config.batch_size for name, part in parts.items()}
+
+    def _apply_gradients(self, gradients):
+        self.optimizer.apply(gradients, self.model.trainable_variables)
 
     def _reduce(self, per_replica):
         return {

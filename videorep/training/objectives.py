@@ -1,16 +1,8 @@
 """What training minimises: from a model and a batch to one loss per example and its parts. Keras operations only."""
 
-import keras
 from keras import ops
 
-from videorep.training.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
-
-
-def to_model_input(frames):
-    """Pixels (uint8) as values in [0, 1], percepts as they are; float32."""
-    is_pixels = keras.backend.standardize_dtype(frames.dtype) == "uint8"
-    frames = ops.cast(frames, "float32")
-    return frames * (1 / 255) if is_pixels else frames
+from videorep.training.losses import FRAME_LOSS_NAMES, FRAME_LOSSES, to_model_input
 
 
 def encoder_decoder_objective(model, feeding="teacher"):
@@ -27,10 +19,13 @@ def encoder_decoder_objective(model, feeding="teacher"):
     frame_loss, loss_name = FRAME_LOSSES[config.output], FRAME_LOSS_NAMES[config.output]
 
     def objective(batch, training=True):
-        frames = to_model_input(batch["frames"])
-        inputs = frames[:, : config.input_frames]
-        targets = {"reconstruction": inputs, "future": frames[:, config.input_frames :]}
-        outputs = model.logits(inputs, teacher=targets if feeding == "teacher" and training else None)
+        frames = batch["frames"]
+        inputs, future = frames[:, : config.input_frames], frames[:, config.input_frames :]
+        targets = {"reconstruction": inputs, "future": future}
+        teacher = None
+        if feeding == "teacher" and training:
+            teacher = {branch: to_model_input(targets[branch]) for branch in config.conditional}
+        outputs = model.logits(to_model_input(inputs), teacher)
         parts = {
             f"{branch}_{loss_name}": ops.mean(frame_loss(output, targets[branch]), axis=-1)
             for branch, output in outputs.items()

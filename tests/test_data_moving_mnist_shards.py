@@ -1,0 +1,72 @@
+"""Moving MNIST as shards: the same sequences, resumable, the same bytes at the end."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from videorep.config import DataConfig
+from videorep.data import MovingMNIST, moving_mnist_shards, read_shards
+from videorep.data.moving_mnist_shards import build_moving_mnist
+from videorep.data.pipeline import open_source
+from videorep.data.verify import verify_dataset
+from videorep.errors import ConfigError, OutputError
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(moving_mnist_shards, "BLOCK_SEQUENCES", 3)
+    monkeypatch.setattr(moving_mnist_shards, "BLOCKS_PER_SHARD", 2)
+
+
+def contents(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_shards_hold_the_generated_sequences(tmp_path):
+    dataset = build_moving_mnist(tmp_path / "shards", count=8, frames=5, seed=3)
+    assert (dataset.kind, dataset.height, dataset.width) == ("clips", 64, 64)
+    assert {split: sum(shard.records for shard in shards) for split, shards in dataset.splits.items()} == {
+        "train": 8,
+        "validation": 8,
+        "test": 8,
+    }
+    for split in dataset.splits:
+        made = np.stack([clip["frames"][..., 0] for clip in read_shards(dataset.folder, split).as_numpy_iterator()])
+        np.testing.assert_array_equal(made, MovingMNIST(frames=5, seed=3, split=split).sequences(0, 8))
+    assert "not MNIST" in dataset.made["settings"]["splits"]["test"]["digits_origin"]
+    assert verify_dataset(dataset.folder) == []
+
+
+def test_shards_can_be_trained_on(tmp_path):
+    build_moving_mnist(tmp_path / "shards", count=4, frames=6, splits=("train",))
+    source = open_source(DataConfig(path=str(tmp_path / "shards")), "train", 6)
+    assert (source.features, source.dtype, source.frame_shape) == (4096, "uint8", (64, 64, 1))
+    batch = next(iter(source.training(2, seed=0)))["frames"].numpy()
+    sequences = MovingMNIST(frames=6).sequences(0, 4).reshape(4, 6, 4096)
+    assert all((sequences == frames).all(axis=(1, 2)).any() for frames in batch)
+
+
+def test_an_interrupted_build_resumes_to_the_same_bytes(tmp_path, monkeypatch):
+    whole = build_moving_mnist(tmp_path / "whole", count=20, frames=2)
+    encode, left = moving_mnist_shards._encode, iter(range(30))
+
+    def fail_later(path, frames):
+        if next(left, None) is None:
+            raise OSError("interrupted")
+        return encode(path, frames)
+
+    monkeypatch.setattr(moving_mnist_shards, "_encode", fail_later)
+    with pytest.raises(OSError, match="interrupted"):
+        build_moving_mnist(tmp_path / "parts", count=20, frames=2)
+    monkeypatch.setattr(moving_mnist_shards, "_encode", encode)
+    with pytest.raises(OutputError, match="--resume"):
+        build_moving_mnist(tmp_path / "parts", count=20, frames=2)
+    build_moving_mnist(tmp_path / "parts", count=20, frames=2, resume=True)
+    assert contents(tmp_path / "parts") == contents(whole.folder)
+
+
+def test_a_count_of_nothing_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="count"):
+        build_moving_mnist(tmp_path / "shards", count=0)
+    assert not (tmp_path / "shards").exists()

@@ -1,0 +1,91 @@
+"""Strips: every frame at its place, still and moving."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from videorep.errors import ConfigError, OutputError
+from videorep.figures.strips import animate_strips, draw_strips
+
+B, T, F, SIDE = 3, 4, 5, 8
+
+
+@pytest.fixture
+def frames():
+    """Frames of one grey each: the truth's rise with the step, the model's are as much darker."""
+    steps = 0.5 + np.arange(1, T + F + 1) / 40
+    truth = np.broadcast_to(steps[None, :, None], (B, T + F, SIDE * SIDE))
+    outputs = {"reconstruction": truth[:, :T] - 0.5, "future": truth[:, T:] - 0.5}
+    return {"inputs": truth[:, :T], "future": truth[:, T:], "outputs": outputs, "frame_shape": (SIDE, SIDE, 1)}
+
+
+def greys(picture):
+    """The greys that large areas have, in order of their first column."""
+    pixels = np.asarray(picture.convert("L"))
+    found = {}
+    for grey in np.unique(pixels):
+        columns = np.flatnonzero((pixels == grey).sum(axis=0) >= 60)
+        if len(columns) >= 60:
+            found[int(grey)] = columns[0]
+    return found
+
+
+def test_every_frame_is_there_in_order(tmp_path, frames):
+    draw_strips(tmp_path / "strips.png", **frames, count=1)
+    found = greys(Image.open(tmp_path / "strips.png"))
+    truth = [round(255 * (0.5 + step / 40)) for step in range(1, T + F + 1)]
+    assert [found[grey] for grey in truth] == sorted(found[grey] for grey in truth)
+    for step in range(T + F):
+        assert found[round(255 * (step + 1) / 40)] == found[truth[step]], "the model's frame is below the true one"
+    gaps = np.diff([found[grey] for grey in truth])
+    assert gaps.argmax() == T - 1 and len(set(gaps)) == 2, "a gap shows where the future begins"
+
+
+def test_sequences_grow_downwards(tmp_path, frames):
+    heights = []
+    for count in (1, 2, 3, 9):
+        draw_strips(tmp_path / "strips.png", **frames, count=count)
+        heights.append(Image.open(tmp_path / "strips.png").height)
+    assert heights[1] - heights[0] == heights[2] - heights[1] > 3 * 70 and heights[3] == heights[2]
+
+
+def test_models_with_one_branch_and_long_horizons(tmp_path, frames):
+    for branch in ("reconstruction", "future"):
+        draw_strips(tmp_path / f"{branch}.png", **{**frames, "outputs": {branch: frames["outputs"][branch]}})
+    draw_strips(tmp_path / "alone.png", **{**frames, "future": None, "outputs": {}})
+    longer = {"future": np.zeros((B, 100, SIDE * SIDE))}
+    draw_strips(tmp_path / "long.png", **{**frames, "outputs": longer}, count=1)
+    assert Image.open(tmp_path / "long.png").width < 2200
+
+
+def test_the_animation_has_a_picture_per_step_and_rests(tmp_path, frames):
+    animate_strips(tmp_path / "strips.gif", **frames)
+    animation = Image.open(tmp_path / "strips.gif")
+    assert animation.n_frames == T + F and animation.info["loop"] == 0
+    durations = []
+    for step in range(T + F):
+        animation.seek(step)
+        durations.append(animation.info["duration"])
+        tones = greys(animation.convert("RGB"))
+        assert any(abs(grey - 255 * (0.5 + (step + 1) / 40)) <= 2 for grey in tones)
+        assert any(abs(grey - 255 * (step + 1) / 40) <= 2 for grey in tones)
+    assert durations[-1] > durations[0]
+
+
+def test_colour_is_kept(tmp_path):
+    red = np.zeros((1, 2, SIDE, SIDE, 3))
+    red[..., 0] = 1
+    draw_strips(tmp_path / "red.png", red.reshape(1, 2, -1), None, {}, frame_shape=(SIDE, SIDE, 3))
+    assert (np.asarray(Image.open(tmp_path / "red.png").convert("RGB")) == (255, 0, 0)).all(-1).sum() == 2 * 72 * 72
+
+
+def test_what_cannot_be_drawn(tmp_path, frames):
+    with pytest.raises(ConfigError, match="pictures"):
+        draw_strips(tmp_path / "x.png", **{**frames, "frame_shape": None})
+    with pytest.raises(ConfigError, match="reconstruction"):
+        draw_strips(tmp_path / "x.png", **{**frames, "outputs": {"reconstruction": np.zeros((B, 1, SIDE * SIDE))}})
+    with pytest.raises(OutputError):
+        draw_strips(tmp_path / "missing" / "x.png", **frames)
+    with pytest.raises(OutputError, match="png"):
+        draw_strips(tmp_path / "x.jpeg", **frames)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,113 @@
+"""Clip shards as labelled network inputs for training a convnet: random stacks of flow, or random frames."""
+
+import numpy as np
+import tensorflow as tf
+
+from videorep.data.background import release_iterators_at_exit
+from videorep.data.dataset import load_dataset
+from videorep.data.flow import stack_fields
+from videorep.data.frames import cut_centre, decode_frame, scale_frame
+from videorep.data.verify import require_sound
+from videorep.data.windows import RecordReader, ShuffledOrder, make_generator
+from videorep.errors import ShardError
+
+PLACE_STREAM = 3  # keeps the random places of stacks apart from the order of the clips
+STACKS_PER_CLIP = 25  # that evaluation looks at, spread evenly (Simonyan and Zisserman)
+
+
+class LabelledStacks:
+    """Stacks of flow fields, or single frames, with the label of their clip.
+
+    Args:
+        path: Folder of labelled clip shards.
+        split: Name of the split.
+        size: S, side of the network's input.
+        flow_stack: L for (S, S, 2L) float32 flow stacks, 0 for (S, S, 3) uint8 frames.
+    Raises:
+        ShardError: no such shards, damaged ones, or clips without a label.
+    """
+
+    def __init__(self, path, split, size, flow_stack):
+        dataset = load_dataset(path)
+        require_sound(dataset, split)
+        self._reader, self._size, self._stack = RecordReader(dataset, split), size, flow_stack
+        if dataset.kind != "clips" or (self._reader.index["label"] < 0).any():
+            raise ShardError(
+                f"expected labelled clips in {path}, received {dataset.kind} or clips without a label; "
+                "build clip shards with --labels"
+            )
+        self.labels, self.clips = dataset.labels, len(self._reader.index)
+        self.provenance = dataset.provenance | {"split": split, "clips": self.clips}
+        release_iterators_at_exit()
+
+    def training(self, batch_size, seed, start_step=0):
+        """Endless batches {"frames": (B, S, S, C), "label": (B,) int32}, beginning with that of step `start_step`.
+
+        Every clip once per epoch, in a new order: at a random frame, cropped at a random place, half of them mirrored.
+        """
+        order = ShuffledOrder(self.clips, seed)
+
+        def place(draw):
+            number = order.draw(int(draw))[0]
+            generator = make_generator(seed, PLACE_STREAM, int(draw))
+            start = generator.integers(self._reader.index[number]["frames"])
+            return self._images(number, start), number, generator.random(2), generator.random() < 0.5
+
+        def load(draw):
+            types = (tf.string, tf.int64, tf.float64, tf.bool)
+            images, number, corner, mirror = tf.numpy_function(place, [draw], types, stateful=False)
+            view = self._view(tf.ensure_shape(images, [None]))
+            view = self._crop(view, tf.ensure_shape(corner, [2]))
+            return self._labelled(tf.cond(mirror, lambda: self._mirror(view), lambda: view), number)
+
+        draws = tf.data.Dataset.counter(start_step * batch_size)
+        return draws.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, True).prefetch(2)
+
+    def evaluation(self, batch_size):
+        """Finite batches with "clip" (B,) besides: 25 central crops of every clip, fewer of a shorter one, in order."""
+        frames = self._reader.index["frames"]
+        places = [(n, start) for n, count in enumerate(frames) for start in spread(int(count), STACKS_PER_CLIP)]
+
+        def load(place):
+            images = tf.numpy_function(self._images, [place[0], place[1]], tf.string, stateful=False)
+            view = cut_centre(self._view(tf.ensure_shape(images, [None])), self._size)
+            return self._labelled(view, place[0]) | {"clip": place[0]}
+
+        places = tf.data.Dataset.from_tensor_slices(np.array(places, np.int64))
+        return places.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
+
+    def _images(self, number, start):
+        return self._reader.clip_images(number, start, self._stack + 1)
+
+    def _view(self, images):
+        """The whole network input, uncropped: (H, W, C)."""
+        if not self._stack:
+            return scale_frame(decode_frame(images[0]), self._size)
+
+        def decode(image):
+            return scale_frame(decode_frame(image), self._size)
+
+        frames = tf.map_fn(decode, images, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
+        stack = tf.numpy_function(lambda frames: stack_fields(frames, self._stack), [frames], tf.float32)
+        return tf.ensure_shape(stack, [None, None, 2 * self._stack])
+
+    def _crop(self, view, corner):
+        room = tf.cast(tf.shape(view)[:2] - self._size + 1, tf.float64)
+        top, left = tf.unstack(tf.cast(corner * room, tf.int32))
+        cropped = view[top : top + self._size, left : left + self._size]
+        return tf.ensure_shape(cropped, (self._size, self._size, view.shape[-1]))
+
+    def _mirror(self, view):
+        """Left becomes right; what moved to the left moves to the right."""
+        if not self._stack:
+            return view[:, ::-1]
+        return view[:, ::-1] * tf.tile([-1.0, 1.0], [self._stack])
+
+    def _labelled(self, view, number):
+        labels = tf.constant(self._reader.index["label"], tf.int32)
+        return {"frames": view, "label": tf.gather(labels, tf.ensure_shape(number, []))}
+
+
+def spread(count, most):
+    """At most `most` of the numbers 0..count-1, evenly spread, ends included."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -1,0 +1,181 @@
+"""The facts and the picture behind `videorep inspect` of shards."""
+
+import collections
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from videorep.data.dataset import LEFT_OUT, load_dataset
+from videorep.data.shard_writer import output_errors
+from videorep.data.shards import require_files
+from videorep.data.windows import RecordReader
+from videorep.errors import ShardError
+
+SHEET_ROWS = 8
+SHEET_COLUMNS = 8
+TILE_HEIGHT = 96
+PERCEPT_SIZE = (768, 96)
+MARGIN = 6
+TITLE_HEIGHT = 18
+INK, PAPER = (40, 40, 40), (255, 255, 255)
+
+
+def summarize_dataset(path):
+    """What a folder of shards holds and how it was made.
+
+    Args:
+        path: Folder of shards.
+    Returns:
+        Nested dict of plain values for printing: kind, sizes, one table per split with its records, videos, frames and
+        hours, what was left out and how often for which reason, how it was made.
+    Raises:
+        ShardError: see `load_dataset`.
+    """
+    dataset = load_dataset(path)
+    shards = [shard for members in dataset.splits.values() for shard in members]
+    facts = {
+        "folder": str(path),
+        "kind": dataset.kind,
+        "name": dataset.name,
+        "schema_version": dataset.schema_version,
+        "bytes": sum(shard.bytes for shard in shards),
+        **_describe_records(dataset),
+        "classes": len(dataset.labels) or None,
+        "splits": {split: _describe_split(dataset, split) for split in dataset.splits},
+    }
+    left_out = [source for source in dataset.sources if source["status"] == LEFT_OUT]
+    flawed = [source for source in dataset.sources if source["status"] != LEFT_OUT and source["reason"]]
+    for key, sources in (("left_out", left_out), ("written_with_flaws", flawed)):
+        if sources:
+            facts[key] = dict(collections.Counter(source["reason"] for source in sources).most_common())
+    return facts | {"made": dataset.made}
+
+
+def _describe_records(dataset):
+    """The records' form, in words."""
+    if dataset.kind == "percepts":
+        form = f"{dataset.features:,} x {dataset.dtype}" + (", gzip" if dataset.compression else "")
+        return {"frame": form, "frame_rate": _describe_rate(dataset)}
+    size = f"{dataset.height} x {dataset.width} pixels" if dataset.height else "of several sizes"
+    colour = {1: ", grey", 3: ", RGB"}.get(dataset.channels, "")
+    return {"frame": size + colour, "frame_rate": _describe_rate(dataset)}
+
+
+def _describe_rate(dataset):
+    return "several" if dataset.frame_rate is None else dataset.frame_rate or "unknown"
+
+
+def _describe_split(dataset, split):
+    index = dataset.index(split)
+    return {"shards": len(dataset.shards(split)), "records": len(index)} | _amounts(dataset, index)
+
+
+def _amounts(dataset, index):
+    """How many videos, frames and hours some records of a dataset are."""
+    videos = len({dataset.sources[number]["path"] for number in index["source"]})
+    known = index["frame_rate"] > 0
+    seconds = float(np.sum(index["frames"][known] / index["frame_rate"][known]))
+    return {"videos": videos, "frames": int(index["frames"].sum()), "hours": round(seconds / 3600, 4)}
+
+
+def count_classes(path):
+    """One row per class: its name, and videos and hours in every split; empty for unlabelled shards.
+
+    Args:
+        path: Folder of shards.
+    Returns:
+        List of {"class", "SPLIT videos", "SPLIT hours", ...}.
+    """
+    dataset = load_dataset(path)
+    rows = [{"class": name} for name in dataset.labels]
+    for split in dataset.splits:
+        index = dataset.index(split)
+        for label, row in enumerate(rows):
+            amounts = _amounts(dataset, index[index["label"] == label])
+            row |= {f"{split} videos": amounts["videos"], f"{split} hours": amounts["hours"]}
+    return rows
+
+
+def write_contact_sheet(path, out, split=None):
+    """Draws some records of a split as a PNG: frames of clips, or the (T, D) arrays of percepts.
+
+    Each row is a record, chosen so that the rows show as many classes as they can; clips show frames at even distances,
+    percepts all their frames from left to right and the features from top to bottom, bright for large values.
+
+    Args:
+        path: Folder of shards.
+        out: The PNG's path.
+        split: Name of the split; the first one where None.
+    Raises:
+        ShardError: see `read_shards`.
+        OutputError: `out` cannot be written.
+    """
+    dataset = load_dataset(path)
+    split = next(iter(dataset.splits)) if split is None else split
+    require_files(dataset, split)
+    reader = RecordReader(dataset, split)
+    draw = _draw_clip if dataset.kind == "clips" else _draw_percept
+    rows = []
+    for number in _choose_records(reader.index["label"]):
+        row = reader.index[number]
+        title = f"{dataset.sources[row['source']]['path']}, {row['frames']} frames"
+        if row["label"] >= 0:
+            title = f"{dataset.labels[row['label']]}: {title}"
+        rows.append(_add_title(draw(reader, number, int(row["frames"])), title))
+    width = max(row.shape[1] for row in rows)
+    sheet = np.concatenate([_pad(row, right=width - row.shape[1]) for row in rows])
+    with output_errors(Path(out).parent), open(out, "wb") as file:
+        file.write(cv2.imencode(".png", _pad(sheet, MARGIN, MARGIN, MARGIN, MARGIN))[1])
+
+
+def _choose_records(labels):
+    """Numbers of up to SHEET_ROWS records: the first of every class in turn, classes at even distances."""
+    turn = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        turn[members] = np.arange(len(members))
+    order = np.lexsort([labels, turn])
+    first = order[turn[order] == 0]
+    if len(first) > SHEET_ROWS:
+        return first[np.linspace(0, len(first) - 1, SHEET_ROWS).round().astype(int)]
+    return order[:SHEET_ROWS]
+
+
+def _draw_clip(reader, number, frames):
+    """Frames at even distances, side by side."""
+    images = reader.clip_images(number, 0, frames)
+    chosen = np.unique(np.linspace(0, frames - 1, SHEET_COLUMNS).round().astype(int))
+    tiles = [cv2.imdecode(np.frombuffer(images[place], np.uint8), cv2.IMREAD_COLOR) for place in chosen]
+    if any(tile is None for tile in tiles):
+        raise ShardError(
+            f"expected JPEG or PNG images in record {number}, received bytes that do not decode; rebuild the shards"
+        )
+    width = max(1, round(TILE_HEIGHT * tiles[0].shape[1] / tiles[0].shape[0]))
+    shrinks = tiles[0].shape[0] > TILE_HEIGHT
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
+    return np.concatenate(
+        [_pad(cv2.resize(tile, (width, TILE_HEIGHT), interpolation=how), right=2) for tile in tiles], 1
+    )
+
+
+def _draw_percept(reader, number, frames):
+    """The (T, D) array as a picture, time to the right; its lowest and highest hundredth are drawn alike."""
+    array = reader.percept_windows([number], [0], frames)[0].astype(np.float32).T
+    low, high = np.percentile(array, [1, 99])
+    scaled = np.clip((array - low) / (high - low if high > low else 1), 0, 1)
+    width, height = PERCEPT_SIZE
+    picture = cv2.resize(np.uint8(scaled * 255), (frames, height), interpolation=cv2.INTER_AREA)
+    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+    return cv2.applyColorMap(picture, cv2.COLORMAP_VIRIDIS)
+
+
+def _pad(picture, top=0, bottom=0, left=0, right=0):
+    return cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=PAPER)
+
+
+def _add_title(picture, title):
+    picture = _pad(picture, top=TITLE_HEIGHT, bottom=MARGIN)
+    text = title.encode("ascii", "replace").decode()
+    cv2.putText(picture, text, (0, TITLE_HEIGHT - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, INK, 1, cv2.LINE_AA)
+    return picture

@@ -1,0 +1,80 @@
+"""What units look for: their weights to and from the pixels, as pictures."""
+
+import math
+
+import numpy as np
+
+from videorep.config import require
+from videorep.figures.canvas import Sheet, write_figure
+from videorep.figures.pictures import enlarge_to, require_pictures
+
+GATES = ("input gate", "forget gate", "cell input", "output gate")  # in the order of the kernels' columns
+SIDE, GAP, GROUP_GAP, MARGIN, TITLE_HEIGHT = 64, 2, 20, 12, 26
+
+
+def split_gates(kernel):
+    """{gate: (D, units)} of an LSTM's input kernel (D, 4 * units)."""
+    return dict(zip(GATES, np.split(np.asarray(kernel), 4, axis=1), strict=True))
+
+
+def draw_features(path, groups, frame_shape, count=36):
+    """Draws weights as pictures, in a square per group: grey is 0, white positive, black negative.
+
+    Every picture is scaled by its own largest weight. The units shown are those with the largest weights over all
+    groups of the same size, at the same place in each, so that a unit's gates can be compared.
+
+    Args:
+        path: File to write: .png, .pdf or .svg.
+        groups: {title: (D, N) weights}, one column per unit; see `split_gates`.
+        frame_shape: (H, W, C), C 1 or 3.
+        count: Units to show per group, at most.
+    Raises:
+        ConfigError: the weights are not those of pictures.
+        OutputError: the file cannot be written.
+    Source: Srivastava et al. 2015, figures 5 to 7.
+    """
+    require(len(groups) > 0 and count > 0, "units to draw", "at least 1", 0)
+    squares = {}
+    for title, weights in groups.items():
+        weights = np.asarray(weights, np.float64)
+        require_pictures(len(weights), frame_shape)
+        same_size = [np.asarray(other) for other in groups.values() if np.shape(other) == weights.shape]
+        strength = sum(np.square(other).sum(axis=0) for other in same_size)
+        strongest = np.argsort(-strength, kind="stable")[:count]
+        squares[title] = _square(to_grey(weights[:, strongest].T, frame_shape))
+    height = max(len(square) for square in squares.values())
+    columns = min(len(squares), 2)
+    rows = math.ceil(len(squares) / columns)
+    width = max(square.shape[1] for square in squares.values())
+    sheet = Sheet(
+        2 * MARGIN + columns * width + (columns - 1) * GROUP_GAP,
+        MARGIN + rows * (TITLE_HEIGHT + height) + (rows - 1) * GROUP_GAP // 2,
+    )
+    for number, (title, square) in enumerate(squares.items()):
+        row, column = divmod(number, columns)
+        left = MARGIN + column * (width + GROUP_GAP)
+        top = row * (TITLE_HEIGHT + height + GROUP_GAP // 2) + TITLE_HEIGHT
+        sheet.write(title, left + square.shape[1] / 2, top - TITLE_HEIGHT / 2, fontsize=10, fontweight="bold")
+        sheet.paste(square, left, top)
+    write_figure(sheet.figure(), path)
+
+
+def to_grey(weights, frame_shape):
+    """Weights (N, D) as (N, H, W, 3) uint8: 128 for 0, each picture scaled by its largest weight."""
+    largest = np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-12)
+    pixels = np.round(128 + 127 * weights / largest).astype(np.uint8).reshape(-1, *frame_shape)
+    return np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
+
+
+def _square(pictures):
+    """Pictures side by side in a square, white between them."""
+    pictures = enlarge_to(pictures, SIDE)
+    height, width = pictures.shape[1:3]
+    columns = math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    square = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        top, left = row * (height + GAP), column * (width + GAP)
+        square[top : top + height, left : left + width] = picture
+    return square

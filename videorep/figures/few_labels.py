@@ -1,0 +1,51 @@
+"""Accuracy over the number of labelled videos per class: what pretraining is worth when labels are few."""
+
+import numpy as np
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from videorep.config import require
+from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
+
+WIDTH, HEIGHT = 640, 440
+MARKERS = "osD^vPX"
+
+
+def draw_few_label_curve(path, results, chance=None):
+    """Draws one line per way of starting: the mean over repeats, error bars of one standard deviation of the repeats.
+
+    Args:
+        path: File to write: .png, .pdf or .svg.
+        results: {name of the line: {videos per class: [accuracy of each repeat, 0 to 1]}}.
+        chance: Accuracy without any learning, 0 to 1, drawn as a dashed line; None: no line.
+    Raises:
+        ConfigError: there is nothing to draw, or an accuracy lies outside [0, 1].
+        OutputError: the file cannot be written.
+    Source: Srivastava et al. 2015, figure 12.
+    """
+    accuracies = [value for line in results.values() for repeats in line.values() for value in repeats]
+    require(len(accuracies) > 0, "results", "at least one accuracy", "none")
+    require(
+        min(accuracies) >= 0 and max(accuracies) <= 1, "accuracies", "in [0, 1]", (min(accuracies), max(accuracies))
+    )
+    chart, [[axis]] = new_chart(WIDTH, HEIGHT)
+    for number, (name, line) in enumerate(results.items()):
+        counts = sorted(count for count, repeats in line.items() if len(repeats))
+        means = [100 * np.mean(line[count]) for count in counts]
+        deviations = [100 * np.std(line[count], ddof=1) if len(line[count]) > 1 else 0.0 for count in counts]
+        # a little apart, so that error bars do not hide each other
+        places = np.array(counts) * 1.02 ** (number - (len(results) - 1) / 2)
+        style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)], "capsize": 3}
+        axis.errorbar(places, means, deviations, label=name, linewidth=1.8, elinewidth=1.0, markersize=6, **style)
+    if chance is not None:
+        axis.axhline(100 * chance, color=FAINT, linestyle="--", linewidth=1.2)
+        axis.text(1, 100 * chance, "chance", ha="right", va="bottom", transform=axis.get_yaxis_transform())
+    axis.set_xscale("log")
+    every_count = sorted({count for line in results.values() for count in line})
+    axis.xaxis.set_major_locator(FixedLocator(every_count))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("labelled videos per class")
+    axis.set_ylabel("videos classified correctly (%)")
+    axis.legend(loc="best")
+    write_figure(chart, path)

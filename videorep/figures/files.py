@@ -1,0 +1,38 @@
+"""Result files that are there whole or not at all."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from videorep.errors import OutputError
+
+
+def write_file(path, content):
+    """Writes bytes under a temporary name, then renames.
+
+    Raises:
+        OutputError: the folder is missing, cannot be written, or is full; nothing is left there.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.unfinished")
+    try:
+        temporary.write_bytes(content)
+        temporary.rename(path)
+    except OSError as error:
+        if temporary.is_file():
+            temporary.unlink()
+        raise OutputError(
+            f"expected to write {path}, received: {error.strerror}; choose a name in a folder that can be written"
+        ) from error
+
+
+def write_arrays(path, arrays):
+    """Writes {name: array} as a NumPy .npz file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_file(path, buffer.getvalue())
