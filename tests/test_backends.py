@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent
-FILES = ["test_layers_peephole_lstm.py", "test_layers_recurrence.py", "test_layers_decoder.py"]
-MODEL_FILES = ["test_models_encoder_decoder.py"]
+FILES = {
+    "jax": ["layers_peephole_lstm", "layers_recurrence", "layers_decoder", "models_encoder_decoder"],
+    "torch": ["layers_peephole_lstm", "layers_decoder"],
+}
 # One half precision and one of each kind of call: what else the tests vary, no backend decides.
 LEFT_OUT = ["float16", "stacked", "saved", "prediction", "unmasked", "seed", "initial_weights"]
-LEFT_OUT += ["bad", "horizon", "count", "number_of_layers"]
+LEFT_OUT += ["bad", "horizon", "count", "number_of_layers", "KerasLayerTest", "outputs_and_parameters"]
 RUN = "import sys; sys.modules['tensorflow'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", FILES)
 def test_layers_and_models_agree_with_the_oracle_on(backend):
-    """The same tests: forward and gradients against the oracle, masks, states, lengths, precision, saving."""
+    """The same tests: forward and gradients against the oracle, masks, states, lengths, precision."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    files = [str(TESTS / name) for name in FILES + MODEL_FILES]
+    files = [str(TESTS / f"test_{name}.py") for name in FILES[backend]]
     chosen = " and ".join(f"not {word}" for word in LEFT_OUT)
     options = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider", "--rootdir", str(TESTS), "-k", chosen]
     # XLA's slower optimisations cost more here than they save.

@@ -114,6 +114,19 @@ def test_every_finetune_option_arrives(finetune):
     assert config.training.steps == 3 and named["repeats"] == 10
 
 
+def test_every_train_stream_option_arrives(handed_over):
+    positional, named = handed_over(
+        "train-stream shards --out runs/x",
+        "videorep.training.train_stream",
+        "train_stream",
+        *words("--stream rgb --flow-stack 3 --dropout 0.5 --steps 7 --resume"),
+    )
+    config, out = positional
+    assert (config.data.path, out, named["resume"]) == ("shards", "runs/x", True)
+    assert (config.model.stream, config.model.flow_stack, config.model.dropout) == ("rgb", 3, 0.5)
+    assert config.training.steps == 7
+
+
 def test_command_line_overrules_file_and_file_overrules_defaults(pretrain, config_file):
     path = config_file(
         "[training]\nsteps = 11\nbatch_size = 12\n[model]\nname = 'autoencoder'\n[data]\npath = 'other'\n"

@@ -70,7 +70,7 @@ def test_what_is_too_short_is_refused(tmp_path):
     path = write_video(tmp_path / "a.mp4", frames=50)
     assert refusal(write_video(tmp_path / "b.mp4", frames=1)) == "too short: 1 frame"
     assert refusal(path, start=1.5, end=3.5) == "too short: 0.5 of 2 s"
-    assert refusal(path, start=7.0, end=9.0) == "no frames from 7 s on"
+    assert refusal(path, start=7.0, end=9.0) == "no frames: none from 7 s on"
     assert len(encode_video(path, Encoding(), start=1.0, end=2.05).images) == 25
 
 

@@ -163,7 +163,7 @@ def test_gradients_agree_with_finite_differences(mode):
         pairs = [list(values[len(paths) + 2 * depth :][:2]) for depth in range(2)]
         kwargs = {"teacher": values[-1]} if taught else {}
         outputs, _ = decoder.stateless_call(list(values[: len(paths)]), [], pairs, **kwargs)
-        return ops.sum(outputs * upstream.astype("float32"))
+        return ops.sum(ops.multiply(outputs, upstream.astype("float32")))
 
     value, received = autodiff.gradients(decoder_loss, arguments)
     assert value == pytest.approx(oracle_loss(*arguments), rel=1e-5, abs=1e-5)

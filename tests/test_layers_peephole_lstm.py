@@ -59,9 +59,12 @@ class Case:
             outputs, _ = layer.stateless_call(
                 list(arguments[:4]), [], arguments[4], initial_state=list(arguments[5:]), mask=mask
             )
-            return sum(ops.sum(output * upstream) for output, upstream in zip(outputs, upstreams, strict=True))
+            return sum(
+                ops.sum(ops.multiply(output, upstream)) for output, upstream in zip(outputs, upstreams, strict=True)
+            )
 
         upstreams = [each.astype("float32") for each in self.upstream]
+        mask = None if mask is None else ops.convert_to_tensor(mask)
         return loss
 
 
@@ -202,7 +205,10 @@ def test_gradients_agree_with_block_lstm():
 
     def block_loss(*arguments):
         outputs = block_lstm(arguments[4], *arguments[5:], *arguments[:4])
-        return sum(ops.sum(y * upstream.astype("float32")) for y, upstream in zip(outputs, case.upstream, strict=True))
+        return sum(
+            ops.sum(ops.multiply(y, upstream.astype("float32")))
+            for y, upstream in zip(outputs, case.upstream, strict=True)
+        )
 
     layer = with_weights(sequence_layer(), case.weights)
     value, received = autodiff.gradients(case.layer_loss(layer), case.arguments)

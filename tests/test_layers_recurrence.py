@@ -44,6 +44,7 @@ def sequence_layers(**kwargs):
 def run_layers(layers, weights, inputs, states, mask):
     """Every layer's h of all steps (B, T, U), h_T and c_T, by the layers under test."""
     outputs, sequence = [], inputs
+    mask = None if mask is None else ops.convert_to_tensor(mask)
     for depth, layer in enumerate(layers):
         state = None if states is None else list(states[2 * depth : 2 * depth + 2])
         weights_here = list(weights[4 * depth : 4 * depth + 4])
@@ -78,7 +79,7 @@ def stack_loss(run, layers, upstreams, mask=None, with_state=True):
     def loss(*arguments):
         outputs = run(layers, arguments[:8], arguments[8], arguments[9:] if with_state else None, mask)
         flat = [each for layer_outputs in outputs for each in layer_outputs]
-        return sum(ops.sum(y * u) for y, u in zip(flat, upstreams, strict=True) if u is not None)
+        return sum(ops.sum(ops.multiply(y, u)) for y, u in zip(flat, upstreams, strict=True) if u is not None)
 
     return loss
 
@@ -221,7 +222,7 @@ def test_mixed_precision_follows_float32(policy, tolerance):
     def cast_loss(*arguments):
         outputs = run_layers(mixed, arguments[:8], arguments[8], arguments[9:], None)
         flat = [ops.cast(each, "float32") for layer_outputs in outputs for each in layer_outputs]
-        return sum(ops.sum(y * u) for y, u in zip(flat, upstreams, strict=True))
+        return sum(ops.sum(ops.multiply(y, u)) for y, u in zip(flat, upstreams, strict=True))
 
     _, received = autodiff.gradients(cast_loss, arguments)
     _, expected = autodiff.gradients(stack_loss(run_layers, full, upstreams), arguments)

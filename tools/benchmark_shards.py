@@ -3,15 +3,16 @@
     python tools/benchmark_shards.py VIDEOS --repeats 3 --size 120x160 --json FILE
 
 The bare loop runs on all cores, one process each: OpenCV decodes, resizes if asked, encodes every frame as JPEG of the
-same quality and throws it away. It and the build alternate in one run. Starting the bare loop's processes and importing
-TensorFlow are not counted; starting the decode workers, hashing, writing and flushing to disk are. Last column: the
-shards read back and decoded.
+same quality and throws it away. It and the build alternate in one run. Counted are all of both: starting the processes
+and, in the build, hashing, writing and flushing to disk; not TensorFlow's import. Processor seconds stand beside the
+rates because they depend less on what else the machine does. Last column: the shards read back and decoded.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -37,30 +38,38 @@ def decode_and_encode(path, size):
         frames += 1
 
 
-def time_bare(pool, paths, size):
-    """Frames per second of the bare loop."""
-    began = time.perf_counter()
-    frames = sum(pool.map(decode_and_encode, paths, [size] * len(paths)))
-    return frames / (time.perf_counter() - began)
+def processor_seconds():
+    """Of this process and of those of its children that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def time_build(videos, out, size, workers):
-    """Frames per second of the whole build, and the `Dataset`."""
+def measure(function):
+    """(frames, seconds, processor seconds) of a function that returns how many frames it did."""
+    began, used = time.perf_counter(), processor_seconds()
+    frames = function()
+    return frames, time.perf_counter() - began, processor_seconds() - used
+
+
+def run_bare(paths, size, workers):
+    """The bare loop over all videos; returns how many frames."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return sum(pool.map(decode_and_encode, paths, [size] * len(paths)))
+
+
+def run_build(videos, out, size, workers):
+    """The whole build; returns how many frames."""
     from videorep.data.clips import build_clips
 
-    began = time.perf_counter()
     dataset = build_clips(videos, out, size=size, quality=QUALITY, workers=workers, overwrite=True)
-    seconds = time.perf_counter() - began
-    return sum(source["frames"] for source in dataset.sources if source["records"]) / seconds, dataset
+    return sum(source["frames"] for source in dataset.sources if source["records"])
 
 
-def time_reading(dataset):
-    """Frames per second of reading the first split back, decoded."""
+def run_reading(out):
+    """Reads the clips back, decoded; returns how many frames."""
     from videorep.data.shards import read_shards
 
-    began = time.perf_counter()
-    frames = sum(len(clip["frames"]) for clip in read_shards(dataset.folder, next(iter(dataset.splits))))
-    return frames / (time.perf_counter() - began)
+    return sum(len(clip["frames"]) for clip in read_shards(out))
 
 
 def main():
@@ -75,16 +84,21 @@ def main():
     args = parser.parse_args()
     paths = sorted(path for path in args.videos.rglob("*") if path.suffix.lower() in (".avi", ".mp4", ".mkv", ".webm"))
     rows = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.workers, context) as pool, tempfile.TemporaryDirectory(dir=args.out) as folder:
-        time_bare(pool, paths[: 4 * args.workers], args.size)
-        _, dataset = time_build(args.videos, Path(folder) / "shards", args.size, args.workers)
-        print(f"{'run':>3} {'bare':>8} {'build':>8} {'share':>6} {'read':>8}   (frames/s, {len(paths)} videos)")
+    with tempfile.TemporaryDirectory(dir=args.out) as folder:
+        out = Path(folder) / "shards"
+        run_build(args.videos, out, args.size, args.workers)
+        print("frames per second, and processor seconds")
+        print(f"{'run':>3} {'bare':>8} {'s':>6} {'build':>8} {'s':>6} {'share':>6} {'of s':>6} {'read':>8}")
         for number in range(1, args.repeats + 1):
-            bare = time_bare(pool, paths, args.size)
-            build, dataset = time_build(args.videos, Path(folder) / "shards", args.size, args.workers)
-            rows.append({"bare": bare, "build": build, "share": build / bare, "read": time_reading(dataset)})
-            print(f"{number:>3} {bare:8.0f} {build:8.0f} {build / bare:6.2f} {rows[-1]['read']:8.0f}", flush=True)
+            frames, bare, bare_used = measure(lambda: run_bare(paths, args.size, args.workers))
+            built, build, build_used = measure(lambda: run_build(args.videos, out, args.size, args.workers))
+            read, reading, _ = measure(lambda: run_reading(out))
+            row = {"bare": frames / bare, "build": built / build, "read": read / reading}
+            row |= {"share": row["build"] / row["bare"], "bare_used": bare_used, "build_used": build_used}
+            row["share_of_used"] = bare_used / build_used
+            rows.append(row)
+            cells = f"{row['bare']:8.0f} {bare_used:6.1f} {row['build']:8.0f} {build_used:6.1f} {row['share']:6.2f}"
+            print(f"{number:>3} {cells} {row['share_of_used']:6.2f} {row['read']:8.0f}", flush=True)
     share = statistics.median(row["share"] for row in rows)
     print(f"median share {share:.2f}")
     if args.json:

@@ -13,8 +13,8 @@ from videorep.cli.report import print_dataset
 @click.option(
     "--backbone",
     required=True,
-    metavar="[vgg16|NAME|MODEL.keras]",
-    help="A name from keras.applications, or a Keras model file whose input is an image.",
+    metavar="[vgg16|NAME|MODEL.keras|RUN]",
+    help="A name from keras.applications, a Keras model whose input is an image, or a run of train-stream.",
 )
 @click.option("--layer", help="Layer whose values to keep; vgg16: fc1 (the paper's fc6), others: the last.")
 @click.option(

@@ -15,7 +15,11 @@ def compare(result):
     """{"figures": rows}: one row per figure, one column per predictor; {} where the result has none."""
     predictors = result.get("rows", [])
     figures = [key for key in (predictors or [{}])[0] if key != "predictor"]
-    return {"figures": [{"per frame": f} | {row["predictor"]: row[f] for row in predictors} for f in figures]}
+    return {"figures": [_compare_figure(name, predictors) for name in figures]}
+
+
+def _compare_figure(name, predictors):
+    return {"figure": name.replace("_", " ")} | {row["predictor"]: row[name] for row in predictors}
 
 
 @click.command()
@@ -31,7 +35,7 @@ def compare(result):
 @click.option(
     "--fuse", type=click.Choice(["mean"]), default="mean", show_default=True, help="How several classifiers agree."
 )
-@click.option("--digits", metavar="[rendered|mnist|PATH]", help="Digits of moving-mnist; as trained unless given.")
+@options.other_digits
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures there.")
 @options.overwrite
 def evaluate(runs, data, split, limit, horizon, fuse, digits, json_path, overwrite):

@@ -5,6 +5,7 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
+from videorep.cli.settings import given, read_settings, setting
 from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, from_dict
 
 DEFAULTS = ClassifierConfig()
@@ -16,18 +17,14 @@ DEFAULTS = ClassifierConfig()
 @click.option(
     "--init", metavar="PRETRAINED_RUN", help="Start from the encoder of this run; random weights unless given."
 )
-@options.setting("model.name", "--model", type=click.Choice(CLASSIFIERS), default=DEFAULTS.name)
+@setting("model.name", "--model", type=click.Choice(CLASSIFIERS), default=DEFAULTS.name)
 @options.units
 @options.layers
-@options.setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Between layers.")
-@options.setting(
-    "model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only."
-)
-@options.setting(
-    "model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block."
-)
-@options.setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
-@options.setting(
+@setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Between layers.")
+@setting("model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only.")
+@setting("model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block.")
+@setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
+@setting(
     "data.videos_per_class", "--videos-per-class", type=int, default=0, help="Train on N videos per class; 0: on all."
 )
 @click.option(
@@ -50,9 +47,9 @@ def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, *
       videorep finetune percepts --init runs/composite --out runs/few --videos-per-class 4 --repeats 10
       videorep finetune percepts --out runs/from-random --units 512 --layers 1
     """
-    if init and (options.given(ctx, "units") or options.given(ctx, "layers")):
+    if init and (given(ctx, "units") or given(ctx, "layers")):
         raise click.UsageError("--units and --layers come from the run that --init names: leave them out.")
-    settings = {"model": {}} | options.read_settings(ctx, config_path) | ({"init": init} if init else {})
+    settings = {"model": {}} | read_settings(ctx, config_path) | ({"init": init} if init else {})
     config = from_dict(FinetuneConfig, settings)
 
     load_tensorflow()

@@ -5,22 +5,17 @@ import os
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from videorep.cli.errors import OUTPUT, RESUMABLE
+from videorep.cli.settings import setting
 from videorep.config import (
     BRANCHES,
     OPTIMIZERS,
     PRECISIONS,
     DataConfig,
-    ModelConfig,
     TrainingConfig,
-    read_toml,
-    require,
 )
 from videorep.errors import OutputError
-
-SEPARATOR = "__"
 
 
 class FrameSize(click.ParamType):
@@ -56,44 +51,6 @@ class CommaList(click.ParamType):
             if name not in self.choices:
                 self.fail(f"{name!r} is not one of {', '.join(map(repr, self.choices))}", param, ctx)
         return names
-
-
-def setting(where, *flags, default=None, **attributes):
-    """An option that sets one field of the configuration.
-
-    Args:
-        where: "table.field", such as "training.steps".
-        default: The value in effect without the option, for `--help`; the configuration's own default decides.
-    """
-    return click.option(
-        *flags, where.replace(".", SEPARATOR), default=default, show_default=default not in (None, ()), **attributes
-    )
-
-
-def given(ctx, name):
-    """Whether the option was given on the command line."""
-    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def read_settings(ctx, config_path):
-    """Nested settings: the TOML file, overruled by the options on the command line; defaults are left out."""
-    settings = read_toml(config_path) if config_path else {}
-    for name, value in ctx.params.items():
-        if SEPARATOR in name and given(ctx, name):
-            table, field = name.split(SEPARATOR)
-            _table(settings, table, config_path)[field] = value
-    if given(ctx, "units") or given(ctx, "layers"):
-        model = _table(settings, "model", config_path)
-        stacked = model.get("units") or ModelConfig().units
-        count = ctx.params["layers"] if given(ctx, "layers") else len(stacked)
-        model["units"] = [ctx.params["units"] if given(ctx, "units") else stacked[0]] * count
-    return settings
-
-
-def _table(settings, name, config_path):
-    table = settings.setdefault(name, {})
-    require(isinstance(table, dict), f"{name} in {config_path}", "a table of settings", table)
-    return table
 
 
 def combine(*decorators):
@@ -171,6 +128,9 @@ digits = setting(
     default=_data.digits,
     metavar="[rendered|mnist|PATH]",
     help="Digits of moving-mnist: drawn here, MNIST from Keras, or your idx or npz files.",
+)
+other_digits = click.option(
+    "--digits", metavar="[rendered|mnist|PATH]", help="Digits of moving-mnist; as trained unless given."
 )
 num_digits = setting(
     "data.num_digits", "--num-digits", type=int, default=_data.num_digits, help="Digits per moving-mnist sequence."

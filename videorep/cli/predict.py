@@ -1,8 +1,13 @@
 """`videorep predict`."""
 
+from pathlib import Path
+
 import click
 
 from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
+
+KINDS = (".npz", ".png", ".gif")
 
 
 @click.command()
@@ -12,12 +17,35 @@ from videorep.cli import options
 @click.option("--split", default="test", show_default=True, help="Split to take sequences from.")
 @click.option("--count", type=click.IntRange(min=1), default=4, show_default=True, help="Sequences to predict.")
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained unless given.")
+@options.other_digits
 @options.overwrite
-def predict(run, data, out, split, count, horizon, overwrite):
-    """Let RUN continue sequences of DATA, and write what it predicts.
+def predict(run, data, out, split, count, horizon, digits, overwrite):
+    """Let RUN reconstruct and continue sequences of DATA, and write what it makes of them.
+
+    Arrays are the inputs (B, T, D), the true_future, and the model's reconstruction and future, in [0, 1] for pixels.
 
     \b
     Examples:
       videorep predict runs/digits moving-mnist --out future.gif
       videorep predict runs/digits moving-mnist --out future.npz --count 100 --horizon 40
     """
+    kind = Path(out).suffix.lower()
+    if kind not in KINDS:
+        raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
+    out = options.claim_file(out, overwrite)
+
+    load_tensorflow()
+    from videorep.evaluation import predict_sequences
+    from videorep.figures.files import write_arrays
+    from videorep.figures.strips import animate_strips, draw_strips
+    from videorep.runs import load_run
+
+    run = load_run(run)
+    made = predict_sequences(run, options.data_like(run, data, digits), split=split, count=count, horizon=horizon)
+    if kind == ".npz":
+        arrays = {"inputs": made["inputs"], "true_future": made["future"], **made["outputs"]}
+        write_arrays(out, {name: array for name, array in arrays.items() if array is not None})
+    else:
+        draw = draw_strips if kind == ".png" else animate_strips
+        draw(out, **made, count=count)
+    click.echo(f"Wrote {out}")

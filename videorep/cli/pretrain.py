@@ -5,6 +5,7 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
+from videorep.cli.settings import read_settings, setting
 from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, from_dict
 
 DEFAULTS = ModelConfig()
@@ -13,23 +14,23 @@ DEFAULTS = ModelConfig()
 @click.command()
 @options.data_setting
 @options.out_run
-@options.setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)
+@setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)
 @options.units
 @options.layers
 @options.conditional
-@options.setting(
+@setting(
     "model.output",
     "--output",
     type=click.Choice(OUTPUTS),
     default=DEFAULTS.output,
     help="Pixels by cross entropy, or values by squared error; auto looks at the data.",
 )
-@options.setting("model.input_frames", "--input-frames", type=int, default=DEFAULTS.input_frames)
-@options.setting("model.future_frames", "--future-frames", type=int, default=DEFAULTS.future_frames)
+@setting("model.input_frames", "--input-frames", type=int, default=DEFAULTS.input_frames)
+@setting("model.future_frames", "--future-frames", type=int, default=DEFAULTS.future_frames)
 @options.digits
 @options.num_digits
-@options.setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
-@options.setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
+@setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
+@setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
 @options.training_settings
 @options.config_file
 @options.long_work
@@ -45,7 +46,7 @@ def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
       videorep pretrain percepts --out runs/composite --input-frames 16 --future-frames 13
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """
-    config = from_dict(PretrainConfig, options.read_settings(ctx, config_path))
+    config = from_dict(PretrainConfig, read_settings(ctx, config_path))
 
     load_tensorflow()
     from videorep.progress import make_progress

@@ -5,32 +5,37 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
+from videorep.cli.settings import read_settings, setting
 from videorep.config import STREAMS, StreamConfig, StreamModelConfig, from_dict
 
 DEFAULTS = StreamModelConfig()
 
 
 @click.command()
-@options.data_setting
+@click.argument("data__path", metavar="SHARDS")
 @options.out_run
-@options.setting("model.stream", "--stream", type=click.Choice(STREAMS), default=DEFAULTS.stream)
-@options.setting(
-    "model.flow_stack", "--flow-stack", type=int, default=DEFAULTS.flow_stack, help="Flow fields in one input."
+@setting(
+    "model.stream", "--stream", type=click.Choice(STREAMS), default=DEFAULTS.stream, help="Optical flow, or frames."
 )
-@options.setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="After each dense layer.")
+@setting(
+    "model.flow_stack", "--flow-stack", type=int, default=DEFAULTS.flow_stack, help="Flow fields that the net sees."
+)
+@setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Of the top layers.")
 @options.training_settings
 @options.config_file
 @options.long_work
 @click.pass_context
 def train_stream(ctx, out, config_path, resume, overwrite, dry_run, **_):
-    """Train a convnet (CNN-M-2048) on the optical flow, or the frames, of labelled clips; its fc6 gives percepts.
+    """Train the temporal-stream convnet (CNN-M-2048) on the labelled clips in SHARDS.
+
+    Its layer fc6 then gives percepts: videorep build-shards percepts SHARDS --backbone RUN.
 
     \b
     Examples:
       videorep train-stream shards --out runs/flow --stream flow --flow-stack 10
-      videorep build-shards percepts shards --out flow-percepts --backbone runs/flow --stream flow --flow-stack 10
+      videorep train-stream shards --out runs/rgb --stream rgb
     """
-    config = from_dict(StreamConfig, options.read_settings(ctx, config_path))
+    config = from_dict(StreamConfig, read_settings(ctx, config_path))
 
     load_tensorflow()
     from videorep.progress import make_progress

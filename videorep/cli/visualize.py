@@ -1,18 +1,120 @@
 """`videorep visualize`."""
 
+from pathlib import Path
+
 import click
 
 from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
+
+KINDS = (".png", ".pdf", ".svg")
+ACTIVITY_FRAMES = 100
+HORIZON_SEQUENCES = 200
 
 
 @click.command()
 @options.run_argument
-@click.option("--out", required=True, metavar="FILE.png", help="Picture to write.")
+@click.argument(
+    "what",
+    type=click.Choice(
+        ["strips", "curves", "features", "output-features", "activity", "horizon", "few-label-curve"],
+    ),
+)
+@click.argument("data", metavar="[DATA]", required=False)
+@click.option("--out", required=True, metavar="FILE.png", help="Picture to write: .png, .pdf or .svg.")
+@click.option("--split", default="test", show_default=True, help="Split to take sequences or videos from.")
+@click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained, or 100 for activity.")
 @options.overwrite
-def visualize(run, out, overwrite):
-    """Draw what RUN learned.
+def visualize(run, what, data, out, split, horizon, overwrite):
+    """Draw RUN, on its own data unless DATA is given.
+
+    \b
+    strips           sequences: the truth, the reconstruction, the predicted future
+    curves           how training went, over sequences and over time
+    features         the input weights of the first layer, one picture per unit and gate
+    output-features  the weights from which the decoders' frames are read
+    activity         hidden units over time, while the model reads a sequence and then runs on
+    horizon          the error of each predicted frame, beside two trivial predictors
+    few-label-curve  accuracy over labelled videos per class, of all classifiers in the folder RUN
 
     \b
     Examples:
       videorep visualize runs/digits strips --out strips.png
+      videorep visualize runs/digits curves --out curves.svg
+      videorep visualize runs/digits horizon digits --horizon 40 --out horizon.png
+      videorep visualize runs/few-labels few-label-curve --out few.png
     """
+    if Path(out).suffix.lower() not in KINDS:
+        raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
+    out = options.claim_file(out, overwrite)
+
+    load_tensorflow()
+    from videorep.runs import load_run
+
+    if what == "few-label-curve":
+        _draw_few_label_curve(out, run, data, split)
+    else:
+        run = load_run(run)
+        source = options.data_like(run, data) if data else None
+        if what == "curves":
+            _draw_curves(out, run)
+        elif what in ("features", "output-features"):
+            _draw_features(out, run, source, split, what)
+        else:
+            draw = {"strips": _draw_strips, "activity": _draw_activity, "horizon": _draw_horizon}[what]
+            draw(out, run, source, split, horizon)
+    click.echo(f"Wrote {out}")
+
+
+def _draw_strips(out, run, data, split, horizon):
+    from videorep.evaluation import predict_sequences
+    from videorep.figures import draw_strips
+
+    draw_strips(out, **predict_sequences(run, data, split=split, horizon=horizon))
+
+
+def _draw_curves(out, run):
+    from videorep.figures import draw_curves
+
+    draw_curves(out, {run.path.name: run.metrics()})
+
+
+def _draw_features(out, run, data, split, what):
+    from videorep.evaluation import predict_sequences
+    from videorep.figures import draw_features
+    from videorep.figures.features import split_gates
+
+    frame_shape = predict_sequences(run, data, split=split, count=1)["frame_shape"]
+    model = run.model()
+    if what == "features":
+        groups = split_gates(model.encoder[0].kernel)
+    else:
+        groups = {branch: decoder.output_kernel.numpy().T for branch, decoder in model.decoders.items()}
+    draw_features(out, groups, frame_shape)
+
+
+def _draw_activity(out, run, data, split, horizon):
+    from videorep.evaluation.activity import record_activity
+    from videorep.figures import draw_activity
+
+    draw_activity(out, **record_activity(run, data, split=split, steps=horizon or ACTIVITY_FRAMES))
+
+
+def _draw_horizon(out, run, data, split, horizon):
+    from videorep.evaluation import evaluate_future_prediction
+    from videorep.figures import draw_horizon
+    from videorep.progress import make_progress
+
+    result = evaluate_future_prediction(
+        run, data, split=split, limit=HORIZON_SEQUENCES, horizon=horizon, progress=make_progress()
+    )
+    unit, curves = next(iter(result["future_by_frame"].items()), ("", {}))
+    draw_horizon(out, curves, unit, run.config.model.future_frames)
+
+
+def _draw_few_label_curve(out, folder, data, split):
+    from videorep.evaluation.few_labels import measure_few_label_curve
+    from videorep.figures import draw_few_label_curve
+    from videorep.progress import make_progress
+
+    draw_few_label_curve(out, **measure_few_label_curve(folder, data, split=split, progress=make_progress()))

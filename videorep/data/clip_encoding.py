@@ -27,7 +27,7 @@ from videorep.data.video import DecoderLog, VideoError, VideoReader, read_frames
 QUALITY = 95
 MIN_FRAMES = 2  # one frame shows no motion
 MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the length of a video a little
-MAX_CLIP_BYTES = 1 << 30  # half of what a serialized record can hold
+MAX_CLIP_BYTES = 512 << 20  # a worker and its parent hold several copies; a serialized record ends at 2 GiB
 HASH_CHUNK = 1 << 18
 SPARE_FRAMES, SPARE_SHARE = 2, 0.01  # frames that a header may promise too many
 
@@ -163,8 +163,8 @@ def _require_usable(path, frames, reader, start, end):
     """Raises VideoError unless the frames make a clip."""
     damage, count = "; ".join(frames.damage), len(frames.images)
     if count == 0:
-        within = "" if start is None else f" from {start:g} s on"
-        raise VideoError(path, f"no frames{within}" + (f": {damage}" if damage else ""))
+        within = "" if start is None else f"none from {start:g} s on"
+        raise VideoError(path, ": ".join(filter(None, ["no frames", within, damage])))
     if damage and not frames.encoding.keep_partial:
         raise VideoError(path, f"damaged: {damage}")
     if count < MIN_FRAMES:
@@ -205,7 +205,7 @@ def encode_in_worker(path, encoding, start, end, beat):
     """What a worker process does with one video.
 
     Returns:
-        (SHA-256 or "", `EncodedVideo` or None, reason or ""), and the images in one piece, which `split_images` divides.
+        (SHA-256 or "", `EncodedVideo` or None, reason or ""), and the images in one piece for `split_images`.
     """
     cv2.setNumThreads(1)
     digest = ""

@@ -6,7 +6,6 @@ Every video ends up written, or listed in dataset.json with the reason why not. 
 import collections
 import contextlib
 import dataclasses
-import os
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, mea
 from videorep.data.labels import list_videos
 from videorep.data.records import Clip, Outcome, Source, plan_shards
 from videorep.data.sampling import sample_pieces
-from videorep.data.workers import WorkerError, WorkerPool
+from videorep.data.workers import WorkerError, WorkerPool, count_cores
 from videorep.errors import DataError
 from videorep.progress import SilentProgress
 
@@ -84,7 +83,7 @@ def build_clips(
     progress = SilentProgress() if progress is None else progress
     listing = list_videos(videos, labels=labels, split=split, classes=classes, seed=seed, allow_leaks=allow_leaks)
     encoding = Encoding(fps, size, quality, keep_partial)
-    with WorkerPool(workers or len(os.sched_getaffinity(0)), timeout) as pool:
+    with WorkerPool(workers or count_cores(), timeout) as pool:
         found = listing.videos
         if sample_seconds is not None:
             found, lengths = _measure(found, pool, progress)

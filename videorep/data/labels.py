@@ -77,10 +77,10 @@ def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_
         found = [_label_by_name(file) for file in find_videos(videos)]
     elif labels in ("folders", "hmdb51"):
         found = _label_by_folder(find_videos(videos))
-    elif str(labels).lower().endswith(".csv"):
+    elif str(labels).lower().endswith(".csv") or Path(labels).is_file():
         found = _read_csv(Path(labels), Path(labels).parent if str(labels) == given else Path(videos))
     else:
-        expected = f"folders, {', '.join(OFFICIAL)} or the path of a .csv file"
+        expected = f"folders, {', '.join(OFFICIAL)} or the path of a CSV file"
         raise ConfigError(f"expected --labels to be {expected}, received {str(labels)!r}")
     found = [dataclasses.replace(video, reason=video.file.problem or video.reason) for video in found]
     keys = content_keys(found)

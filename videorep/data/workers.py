@@ -106,6 +106,14 @@ class _Worker:
         return f"exit status {status}: {next(filter(None, reversed(lines)), 'no message')}"
 
 
+def count_cores():
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
 class WorkerPool:
     """A fixed number of workers, each replaced when it crashes or hangs.
 

@@ -15,15 +15,8 @@ from videorep.figures.files import write_file
 
 DPI = 100
 FORMATS = ("png", "pdf", "svg")
-COLOURS = (
-    "#4477AA",
-    "#EE7733",
-    "#228833",
-    "#CC3377",
-    "#66A5C9",
-    "#AA8800",
-    "#777777",
-)  # told apart by the colour-blind
+# told apart by the colour-blind
+COLOURS = ("#4477AA", "#EE7733", "#228833", "#CC3377", "#66A5C9", "#AA8800", "#777777")
 INPUT_COLOUR, FUTURE_COLOUR = COLOURS[:2]
 INK, FAINT = "#222222", "#BBBBBB"
 LOOK = {

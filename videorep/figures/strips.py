@@ -142,10 +142,8 @@ def _write_heading(sheet, film, lefts):
     width = film.size[1]
     for step, left in lefts.items():
         sheet.write(str(step + 1), left + width / 2, HEADER_HEIGHT - 8)
-    parts = {
-        "input": (INPUT_COLOUR, range(film.input_frames)),
-        "future": (FUTURE_COLOUR, range(film.input_frames, 10**9)),
-    }
+    first = film.input_frames
+    parts = {"input": (INPUT_COLOUR, range(first)), "future": (FUTURE_COLOUR, range(first, film.steps))}
     for title, (colour, steps) in parts.items():
         edges = [left for step, left in lefts.items() if step in steps]
         if edges:
@@ -172,10 +170,8 @@ def _draw_moment(films, step):
     )
     for number, film in enumerate(films):
         row, column = divmod(number, columns)
-        left, top = (
-            MARGIN + column * (pair_width + MARGIN),
-            COUNTER_HEIGHT + CAPTION_HEIGHT + row * (pair_height + MARGIN),
-        )
+        left = MARGIN + column * (pair_width + MARGIN)
+        top = COUNTER_HEIGHT + CAPTION_HEIGHT + row * (pair_height + MARGIN)
         sheet.fill(colour, left, top, pair_width, pair_height)
         for half, name in enumerate((TRUTH, branch)):
             x = left + BORDER + half * (width + BORDER)

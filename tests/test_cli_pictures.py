@@ -1,0 +1,107 @@
+"""`predict` and `visualize` from a run's folder to a file."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from videorep.cli.main import videorep_command
+from videorep.config import DataConfig, ModelConfig, PretrainConfig
+from videorep.data import write_shards
+from videorep.data.records import Percept
+from videorep.models import build_model
+from videorep.runs import create_run
+
+T, F = 3, 2
+
+
+def make_run(folder, features, data, output, steps=3):
+    run = create_run(folder, PretrainConfig(ModelConfig("composite", features, (5,), T, F, (), output), data))
+    run.save_model(build_model("composite", features, (5,), T, F, output=output, seed=1))
+    lines = [{"step": k, "sequences": 4 * k, "seconds": float(k), "loss": 9 / k} for k in range(1, steps + 1)]
+    run.metrics_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "digits", 4096, DataConfig(), "bernoulli")
+
+
+@pytest.fixture(scope="module")
+def percept_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("percepts")
+    arrays = np.random.default_rng(0).normal(size=(2, 12, 6)).astype("float32")
+    write_shards(
+        [Percept(array, f"{k}", 0, "run", 25.0, 0.0) for k, array in enumerate(arrays)],
+        folder / "shards",
+        split="test",
+        labels=("run",),
+    )
+    return make_run(folder / "run", 6, DataConfig(str(folder / "shards")), "gaussian")
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(videorep_command, [str(argument) for argument in arguments])
+
+
+def succeeds(*arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fails(status, *arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == status, result.output
+    return result.stderr
+
+
+def test_arrays(run, tmp_path):
+    path = tmp_path / "future.npz"
+    assert succeeds("predict", run, "moving-mnist", "--out", path, "--count", 3, "--horizon", 5) == f"Wrote {path}\n"
+    arrays = np.load(path)
+    shapes = {name: arrays[name].shape for name in arrays}
+    past, future = (3, T, 4096), (3, 5, 4096)
+    assert shapes == {"inputs": past, "reconstruction": past, "true_future": future, "future": future}
+    assert all(array.dtype == np.float32 and array.min() >= 0 and array.max() <= 1 for array in arrays.values())
+
+
+def test_arrays_of_percepts(percept_run, tmp_path):
+    shards = percept_run.replace("/run", "/shards")
+    succeeds("predict", percept_run, shards, "--out", tmp_path / "future.npz", "--count", 2)
+    assert np.load(tmp_path / "future.npz")["future"].shape == (2, F, 6)
+    assert "percepts" in fails(1, "predict", percept_run, shards, "--out", tmp_path / "future.png")
+    assert not (tmp_path / "future.png").exists()
+
+
+def test_moving_picture(run, tmp_path):
+    succeeds("predict", run, "moving-mnist", "--out", tmp_path / "future.gif", "--count", 1)
+    assert Image.open(tmp_path / "future.gif").n_frames == T + F
+
+
+@pytest.mark.parametrize("what", ["strips", "curves", "features", "output-features", "activity", "horizon"])
+def test_pictures_of_a_run(run, tmp_path, what, monkeypatch):
+    monkeypatch.setattr("videorep.cli.visualize.HORIZON_SEQUENCES", 4)
+    path = tmp_path / f"{what}.png"
+    assert succeeds("visualize", run, what, "moving-mnist", "--horizon", 4, "--out", path) == f"Wrote {path}\n"
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    assert min(pixels.shape[:2]) > 100 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
+
+
+def test_percepts_have_activity_but_no_pictures(percept_run, tmp_path):
+    succeeds("visualize", percept_run, "activity", "--horizon", 4, "--out", tmp_path / "activity.png")
+    for what in ("strips", "features"):
+        assert "percepts" in fails(1, "visualize", percept_run, what, "--out", tmp_path / f"{what}.png")
+
+
+def test_bad_names(run, tmp_path):
+    assert ".npz, .png, .gif" in fails(2, "predict", run, "moving-mnist", "--out", tmp_path / "future.txt")
+    assert "few-label-curve" in fails(2, "visualize", run, "landscape", "--out", tmp_path / "x.png")
+    assert ".png, .pdf, .svg" in fails(2, "visualize", run, "curves", "--out", tmp_path / "x.jpeg")
+    (tmp_path / "there.png").write_text("")
+    assert "--overwrite" in fails(1, "visualize", run, "curves", "--out", tmp_path / "there.png")
+    assert "finetune" in fails(1, "visualize", run, "few-label-curve", "--out", tmp_path / "x.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["there.png"]

@@ -1,0 +1,49 @@
+"""From options, --config and defaults to the settings of a run.
+
+A parameter named "table__field" sets that field of the configuration.
+"""
+
+import click
+from click.core import ParameterSource
+
+from videorep.config import ModelConfig, read_toml, require
+
+SEPARATOR = "__"
+
+
+def setting(where, *flags, default=None, **attributes):
+    """An option that sets one field of the configuration.
+
+    Args:
+        where: "table.field", such as "training.steps".
+        default: The value in effect without the option, for `--help`; the configuration's own default decides.
+    """
+    return click.option(
+        *flags, where.replace(".", SEPARATOR), default=default, show_default=default not in (None, ()), **attributes
+    )
+
+
+def given(ctx, name):
+    """Whether the option was given on the command line."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def read_settings(ctx, config_path):
+    """Nested settings: the TOML file, overruled by the options on the command line; defaults are left out."""
+    settings = read_toml(config_path) if config_path else {}
+    for name, value in ctx.params.items():
+        if SEPARATOR in name and given(ctx, name):
+            table, field = name.split(SEPARATOR)
+            _table(settings, table, config_path)[field] = value
+    if any(given(ctx, name) for name in ("units", "layers")):
+        model = _table(settings, "model", config_path)
+        stacked = model.get("units") or ModelConfig().units
+        count = ctx.params["layers"] if given(ctx, "layers") else len(stacked)
+        model["units"] = [ctx.params["units"] if given(ctx, "units") else stacked[0]] * count
+    return settings
+
+
+def _table(settings, name, config_path):
+    table = settings.setdefault(name, {})
+    require(isinstance(table, dict), f"{name} in {config_path}", "a table of settings", table)
+    return table

@@ -1,0 +1,72 @@
+"""What the units of a pretrained model do while it reads a sequence and then runs on by itself."""
+
+import numpy as np
+from keras import ops
+
+from videorep.evaluation.future_prediction import predict_sequences
+from videorep.models import EncoderDecoder
+
+TRAINED, UNTRAINED = "trained", "decoder of random weights"
+
+
+def record_activity(run, data=None, *, split="test", steps=100):
+    """Hidden activity of the top layer over one sequence: the encoder's, then the decoder's.
+
+    A trained decoder goes on in a pattern that does not die out; one of random weights, begun from the same states,
+    does not. An autoencoder's decoder runs as far as the input.
+
+    Args:
+        run: A pretrained run (`videorep.runs.Run`).
+        data: DataConfig; the run's own where None.
+        split: Name of the split; its first sequence is taken.
+        steps: Future frames to run on for.
+    Returns:
+        dict: "activities" ({title: (T + steps, units) float32}, one row per frame: h after an input frame, or that from
+        which a frame is read out) and "input_frames" (T; None for an autoencoder): what `videorep.figures.activity`
+        draws.
+    Raises:
+        RunError: the run is no pretrained one, or the data do not fit it.
+    Source: Srivastava et al. 2015, figure 5.
+    """
+    inputs = predict_sequences(run, data, split=split, count=1)["inputs"]
+    model = run.model()
+    has_future = "future" in model.decoders
+    branch = "future" if has_future else "reconstruction"
+    model = model.with_horizon(steps)
+    encoder = _encoder_activity(model, inputs)
+    activities = {
+        title: np.concatenate([encoder, _decoder_activity(each, branch, inputs)])
+        for title, each in ((TRAINED, model), (UNTRAINED, _with_random_decoders(model, run.config.training.seed)))
+    }
+    return {"activities": activities, "input_frames": model.config.input_frames if has_future else None}
+
+
+def _with_random_decoders(model, seed):
+    """The same encoder with new decoders."""
+    other = EncoderDecoder(model.config, seed=seed)
+    for trained, lstm in zip(model.encoder, other.encoder, strict=True):
+        lstm.set_weights(trained.get_weights())
+    return other
+
+
+def _encoder_activity(model, inputs):
+    """(T, units) of the only sequence of `inputs` (1, T, D)."""
+    sequence = ops.swapaxes(ops.convert_to_tensor(inputs), 0, 1)
+    for lstm in model.encoder:
+        sequence, _ = lstm.run(lstm.zero_state(1), sequence)
+    return ops.convert_to_numpy(sequence)[:, 0]
+
+
+def _decoder_activity(model, branch, inputs):
+    """(F, units), in the order in which the decoder emits; its first frame is read off the encoder's last state."""
+    decoder, states = model.decoders[branch], model.encode(inputs)
+    first, sequence = ops.convert_to_numpy(states[-1][0]), None
+    if decoder.frames == 1:
+        return first
+    if decoder.conditional:
+        emitted = model({"frames": inputs}, training=False)[branch]
+        emitted = ops.flip(emitted, axis=1) if decoder.backwards else emitted
+        sequence = ops.swapaxes(emitted[:, :-1], 0, 1)
+    for lstm, state in zip(decoder.lstms, states, strict=True):
+        sequence, _ = lstm.run(state, sequence, steps=decoder.frames - 1)
+    return np.concatenate([first, ops.convert_to_numpy(sequence)[:, 0]])

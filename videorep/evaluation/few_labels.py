@@ -1,0 +1,56 @@
+"""How accuracy grows with the number of labelled videos per class: many classifiers, measured alike."""
+
+from pathlib import Path
+
+from videorep.config import FinetuneConfig
+from videorep.errors import RunError
+from videorep.evaluation.action_recognition import evaluate_action_recognition
+from videorep.progress import SilentProgress
+from videorep.runs import CONFIG, load_run
+
+
+def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
+    """Measures every classifier run in a folder and sorts the accuracies by what the run was trained from and on.
+
+    Args:
+        folder: Folder of one or several `videorep finetune`, its repeats in folders of their own, at any depth.
+        data: Folder of labelled shards; each run's own where None.
+        split: Name of the split.
+        progress: Reporter, see `videorep.progress`.
+    Returns:
+        dict: "results" ({how it was trained: {videos per class: [accuracy of each repeat]}}; of a run on all videos,
+        the mean number per class) and "chance" (what guessing the most frequent class would reach): what
+        `videorep.figures.few_labels` draws.
+    Raises:
+        RunError: no classifier lies there, or one is not finished or does not fit the data.
+    Source: Srivastava et al. 2015, figure 12.
+    """
+    runs = [load_run(path.parent) for path in sorted(Path(folder).rglob(CONFIG))]
+    runs = [run for run in runs if isinstance(run.config, FinetuneConfig)]
+    if not runs:
+        raise RunError(
+            f"expected a folder with runs of `videorep finetune`, received {folder} without any; make them with "
+            "--videos-per-class and --repeats"
+        )
+    results, chance = {}, 0.0
+    with (progress or SilentProgress()).task("Measuring classifiers", total=len(runs), unit="runs") as advance:
+        for run in runs:
+            shards = str(data or run.config.data.path)
+            measured = evaluate_action_recognition([run], shards, split=split)
+            line = results.setdefault(_name(run.config), {})
+            line.setdefault(_videos_per_class(run), []).append(measured["accuracy"])
+            chance = max(chance, measured["largest_class"])
+            advance(1, note=run.path.name)
+    return {"results": results, "chance": chance}
+
+
+def _name(config):
+    if config.model.name == "single-frame":
+        return "single frame"
+    start = f"from {Path(config.init)}" if config.init else "from random weights"
+    return start + (", frozen" if config.model.freeze_encoder else "")
+
+
+def _videos_per_class(run):
+    chosen = run.config.data.videos_per_class
+    return chosen or run.provenance["data"]["videos"] / len(run.config.model.classes)
