@@ -1,7 +1,10 @@
 """The rules of the house, read off the syntax trees: who may import whom, and what nobody does."""
 
 import ast
+import configparser
 import itertools
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,3 +158,24 @@ def test_the_package_does_not_know_the_tools():
 def test_commands_are_small():
     for path in (PACKAGE / "cli").glob("*.py"):
         assert len(path.read_text().splitlines()) <= 200, path.name
+
+
+def test_every_folder_is_a_package():
+    assert {path.parent for path in FILES} == {path.parent for path in PACKAGE.rglob("__init__.py")}
+
+
+# Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
+NOT_IMPORTED = {"tensorboard"}
+
+
+def test_setup_declares_what_the_package_imports_and_nothing_else():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    declared = {
+        re.match(r"[\w-]+", line)[0] for line in setup["options"]["install_requires"].split("\n") if line.strip()
+    }
+    roots = {module.split(".")[0] for path in FILES for module in imported_modules(tree_of(path))}
+    imported = {DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - {"videorep"}}
+    assert imported <= declared
+    assert declared <= imported | NOT_IMPORTED

@@ -1,6 +1,6 @@
 """The way from nothing to a served action classifier, on data made here: python tools/quickstart.py FOLDER.
 
-Every step prints the command that it runs. Two cores take about five minutes.
+Every step prints the command that it runs. It is sized for two cores and takes them a few minutes.
 """
 
 import functools
@@ -123,7 +123,8 @@ def main():
 
     say("5. Serving: a SavedModel, loaded by a program that knows TensorFlow only")
     run("videorep export classifier --out serving")
-    run(f"python {TOOLS}/classify_with_tensorflow.py serving/1 videos/test/up-down/up-down-00.avi")
+    program = shlex.quote(str(TOOLS / "classify_with_tensorflow.py"))
+    run(f"python {program} serving/1 videos/test/up-down/up-down-00.avi")
 
     say("6. Pictures")
     run("videorep predict digits-run digits --out predictions.png")

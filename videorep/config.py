@@ -36,6 +36,12 @@ def _require_at_least_zero(config, *names):
         require(isinstance(value, int) and value >= 0, name, "a whole number of at least 0", value)
 
 
+def _require_layers(config):
+    units = config.units
+    fits = isinstance(units, tuple) and len(units) > 0 and all(isinstance(n, int) and n >= 1 for n in units)
+    require(fits, "units", "one positive whole number per layer", units)
+
+
 def _require_choice(config, name, choices):
     require(getattr(config, name) in choices, name, f"one of {', '.join(choices)}", getattr(config, name))
 
@@ -60,8 +66,7 @@ class ModelConfig:
         _require_choice(self, "output", OUTPUTS)
         _require_positive(self, "input_frames", "future_frames")
         _require_at_least_zero(self, "features")
-        units_ok = len(self.units) > 0 and all(isinstance(n, int) and n >= 1 for n in self.units)
-        require(units_ok, "units", "one positive whole number per layer", self.units)
+        _require_layers(self)
         for branch in self.conditional:
             require(
                 branch in self.branches, "conditional", f"among {', '.join(self.branches)} of a {self.name}", branch
@@ -93,6 +98,7 @@ class ClassifierConfig:
 
     def __post_init__(self):
         _require_choice(self, "name", CLASSIFIERS)
+        _require_layers(self)
         _require_positive(self, "block_frames", "block_stride")
         _require_at_least_zero(self, "features")
         require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
@@ -168,7 +174,7 @@ class PretrainConfig:
 class FinetuneConfig:
     """A run of `videorep finetune`; `init` is the pretrained run's folder, or empty for random weights."""
 
-    model: ClassifierConfig
+    model: ClassifierConfig = ClassifierConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     init: str = ""

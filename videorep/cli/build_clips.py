@@ -7,7 +7,7 @@ from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_dataset
 
 
-@click.command()
+@click.command(short_help="Decode videos.")
 @click.argument("videos", metavar="VIDEOS")
 @options.out_folder
 @click.option(

@@ -7,7 +7,7 @@ from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_dataset
 
 
-@click.command()
+@click.command(short_help="Draw moving digits.")
 @options.out_folder
 @click.option("--count", type=click.IntRange(min=1), required=True, help="Sequences per split.")
 @click.option(

@@ -7,6 +7,7 @@ from videorep.cli.lazy import LazyGroup
 
 @click.group(
     cls=LazyGroup,
+    short_help="Make shards of videos, of percepts or of moving digits.",
     commands_in={
         "moving-mnist": "videorep.cli.build_moving_mnist:build_moving_mnist",
         "clips": "videorep.cli.build_clips:build_clips",

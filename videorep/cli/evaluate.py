@@ -22,7 +22,7 @@ def _compare_figure(name, predictors):
     return {"figure": name.replace("_", " ")} | {row["predictor"]: row[name] for row in predictors}
 
 
-@click.command()
+@click.command(short_help="Measure runs.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN ...]")
 @options.data_argument
 @click.option("--split", default="test", show_default=True, help="Split to evaluate on.")

@@ -7,7 +7,7 @@ from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
 
 
-@click.command()
+@click.command(short_help="Write a run as a SavedModel.")
 @options.run_argument
 @options.out_folder
 @click.option("--version", type=click.IntRange(min=1), help="Number of the version; the next free one unless given.")

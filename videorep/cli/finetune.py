@@ -11,7 +11,7 @@ from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, from_
 DEFAULTS = ClassifierConfig()
 
 
-@click.command()
+@click.command(short_help="Train an action classifier.")
 @options.data_setting
 @options.out_run
 @click.option(
@@ -49,7 +49,7 @@ def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, *
     """
     if init and (given(ctx, "units") or given(ctx, "layers")):
         raise click.UsageError("--units and --layers come from the run that --init names: leave them out.")
-    settings = {"model": {}} | read_settings(ctx, config_path) | ({"init": init} if init else {})
+    settings = read_settings(ctx, config_path) | ({"init": init} if init else {})
     config = from_dict(FinetuneConfig, settings)
 
     load_tensorflow()

@@ -10,7 +10,7 @@ from videorep.cli.report import print_facts
 from videorep.config import to_dict
 
 
-@click.command()
+@click.command(short_help="Tell what shards or a run hold.")
 @click.argument("path", metavar="DATA|RUN")
 @click.option("--out", metavar="FILE.png", help="Also draw some of the shards' records there.")
 @click.option("--split", help="Split to draw; the first unless given.")

@@ -10,7 +10,7 @@ from videorep.cli.quiet import load_tensorflow
 KINDS = (".npz", ".png", ".gif")
 
 
-@click.command()
+@click.command(short_help="Let a run reconstruct and continue sequences.")
 @options.run_argument
 @options.data_argument
 @click.option("--out", required=True, metavar="FILE.npz|.png|.gif", help="Arrays, a picture, or a moving picture.")

@@ -11,7 +11,7 @@ from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, from_d
 DEFAULTS = ModelConfig()
 
 
-@click.command()
+@click.command(short_help="Train an encoder-decoder without labels.")
 @options.data_setting
 @options.out_run
 @setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)

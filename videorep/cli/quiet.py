@@ -28,7 +28,7 @@ def load_tensorflow():
         os.dup2(said.fileno(), 2)
         try:
             import tensorflow  # noqa: F401
-        except BaseException:
+        except ImportError:
             said.seek(0)
             os.write(stderr, said.read())
             raise

@@ -11,7 +11,7 @@ from videorep.config import STREAMS, StreamConfig, StreamModelConfig, from_dict
 DEFAULTS = StreamModelConfig()
 
 
-@click.command()
+@click.command(short_help="Train the temporal-stream convnet.")
 @click.argument("data__path", metavar="SHARDS")
 @options.out_run
 @setting(

@@ -7,7 +7,7 @@ from videorep.cli.quiet import load_tensorflow
 from videorep.errors import ShardError
 
 
-@click.command()
+@click.command(short_help="Check every record of shards.")
 @options.data_argument
 def verify(data):
     """Read every record of the shards in DATA and compare them with dataset.json: counts, checksums, schema, labels.

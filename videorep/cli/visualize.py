@@ -12,7 +12,7 @@ ACTIVITY_FRAMES = 100
 HORIZON_SEQUENCES = 200
 
 
-@click.command()
+@click.command(short_help="Draw what a run learned and predicts.")
 @options.run_argument
 @click.argument(
     "what",

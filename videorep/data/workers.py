@@ -24,6 +24,7 @@ import time
 ATTEMPTS = 2  # a crash or a hang may come of the machine's state, not of the input
 WINDOW = 8  # tasks per worker that may run or be finished ahead of the one that the caller waits for
 HELD_BYTES = 256 << 20  # of finished results; no task is started while more is held
+SEND_BYTES = 4 << 20  # so that a worker can go on before the parent has read its result
 BEAT_SECONDS = 1.0
 SIZES = struct.Struct("<QQ")  # of a message: its pickled value and its payload; a sign of life has neither
 DECODER_SETTINGS = {"OPENCV_FFMPEG_LOGLEVEL": "16", "OPENCV_LOG_LEVEL": "SILENT"}  # FFmpeg's errors, nothing else
@@ -64,6 +65,7 @@ class _Worker:
     def __init__(self):
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._connection, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         environment = os.environ | DECODER_SETTINGS | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment.pop("OPENCV_FFMPEG_DEBUG", None)
         with theirs:

@@ -163,23 +163,18 @@ def _unrolled_gradient(arguments, mask, hiddens, cells, gates, hidden_gradients,
 
 def _looped(hidden, cell, recurrent_kernel, bias, peephole, projected, mask, steps):
     """The same in one loop of the backend's, differentiated by the backend."""
+    inputs = projected
+    if mask is not None:
+        # The mask travels as one more column: with several inputs Keras' scan fails on TensorFlow if T is unknown.
+        column = ops.expand_dims(ops.cast(mask, "float32"), -1)
+        inputs = column if projected is None else ops.concatenate([ops.cast(projected, "float32"), column], axis=-1)
 
     def step(state, inputs):
-        projected, mask = inputs
-        sums = gate_sums(state[0], recurrent_kernel, bias, projected)
-        new = peephole_step(sums, state[1], peephole)[:2]
+        step_projected = None if projected is None else inputs[:, : bias.shape[0]]
+        new = peephole_step(gate_sums(state[0], recurrent_kernel, bias, step_projected), state[1], peephole)[:2]
         if mask is not None:
-            new = tuple(_hold(mask, after, before) for after, before in zip(new, state, strict=True))
+            new = tuple(_hold(inputs[:, -1] > 0, after, before) for after, before in zip(new, state, strict=True))
         return new, new
 
-    present = [each for each in (projected, mask) if each is not None]
-
-    def body(state, inputs):
-        inputs = list(inputs) if present else []
-        return step(
-            state,
-            (inputs.pop(0) if projected is not None else None, inputs.pop(0) if mask is not None else None),
-        )
-
-    (_, cell), (hiddens, _) = ops.scan(body, (hidden, cell), tuple(present) if present else None, length=steps)
+    (_, cell), (hiddens, _) = ops.scan(step, (hidden, cell), inputs, length=steps)
     return hiddens, cell

@@ -64,14 +64,13 @@ class Classifier(keras.Model):
 
         # Configuration
         self.config, self.seed, self.lstms = config, seed, lstms
+        self.policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
     def get_config(self):
         return {
             "config": dataclasses.asdict(self.config),
             "seed": self.seed,
-            "dtype": keras.dtype_policies.serialize(
-                self.dtype_policy if not self.lstms else self.lstms[0].dtype_policy
-            ),
+            "dtype": keras.dtype_policies.serialize(self.policy),
             "name": self.name,
         }
 

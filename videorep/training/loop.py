@@ -136,8 +136,10 @@ class TrainingLoop:
         try:
             self.manager.save(checkpoint_number=step)
         except tf.errors.OpError as error:
+            # TensorFlow's message: the operation and its inputs, "; " and the reason, the operation again.
+            reason = error.message.split("; ")[-1].split(" [Op:")[0]
             raise OutputError(
-                f"expected to write a checkpoint into {self.run.checkpoints}, received: {error.message}; "
+                f"expected to write a checkpoint into {self.run.checkpoints}, received: {reason}; "
                 f"free some space there and give the same command again with --resume"
             ) from error
 
