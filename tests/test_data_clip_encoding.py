@@ -15,7 +15,6 @@ from videorep.data.clip_encoding import (
     encode_video,
     hash_video,
     measure_in_worker,
-    split_images,
 )
 from videorep.data.video import VideoError
 
@@ -141,15 +140,18 @@ def test_what_a_worker_returns(tmp_path):
     path = write_video(tmp_path / "a.mp4")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     beats = []
-    (found, video, reason), payload = encode_in_worker(path, Encoding(), None, None, lambda: beats.append(1))
+    named = {"path": "a", "label_index": 1, "label_text": "wave"}
+    (found, facts, reason), data = encode_in_worker(path, Encoding(), None, None, named, lambda: beats.append(1))
     assert (found, reason) == (digest, "") and len(beats) >= 20
-    assert split_images(video, payload) == encode_video(path, Encoding())
+    assert facts == {"frames": 20, "height": HEIGHT, "width": WIDTH, "frame_rate": 25.0}
+    images = encode_video(path, Encoding()).images
+    assert all(image in data for image in images) and 0 < len(data) - sum(map(len, images)) < 2000
     assert measure_in_worker(path, lambda: None) == ((0.8, ""), b"")
     path.write_bytes(path.read_bytes()[:100])
     broken = hashlib.sha256(path.read_bytes()).hexdigest()
     assert hash_video(path) == broken
-    (found, video, reason), payload = encode_in_worker(path, Encoding(), None, None, lambda: None)
-    assert payload == b"" and found == broken and video is None and reason.startswith("unreadable: ")
+    (found, facts, reason), data = encode_in_worker(path, Encoding(), None, None, named, lambda: None)
+    assert data == b"" and found == broken and facts is None and reason.startswith("unreadable: ")
     assert measure_in_worker(path, lambda: None)[0][1].startswith("unreadable: ")
-    gone = encode_in_worker(tmp_path / "none.mp4", Encoding(), None, None, lambda: None)
+    gone = encode_in_worker(tmp_path / "none.mp4", Encoding(), None, None, named, lambda: None)
     assert gone == (("", None, "unreadable: No such file or directory"), b"")

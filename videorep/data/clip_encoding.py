@@ -17,11 +17,12 @@ complain, the others change pixels in ways that no decoder can tell from the cam
 import contextlib
 import dataclasses
 import hashlib
-import itertools
 import os
 
 import cv2
 
+from videorep.data.records import Clip
+from videorep.data.serialization import encode_clip
 from videorep.data.video import DecoderLog, VideoError, VideoReader, read_frames, resize_frame
 
 QUALITY = 95
@@ -141,9 +142,9 @@ def encode_video(path, encoding, start=None, end=None, beat=None):
 def _open(path, beat, log):
     try:
         return VideoReader(path, beat)
-    except VideoError as fault:
+    except VideoError as error:
         told = [message for _, message in log.messages()]
-        raise VideoError(path, f"unreadable: {told[-1]}" if told else fault.reason) from fault
+        raise VideoError(path, f"unreadable: {told[-1]}" if told else error.reason) from error
 
 
 def _missing_frames(reader):
@@ -201,34 +202,31 @@ def hash_video(path, beat=None):
     return _hashes[key]
 
 
-def encode_in_worker(path, encoding, start, end, beat):
-    """What a worker process does with one video.
+def encode_in_worker(path, encoding, start, end, named, beat):
+    """What a worker process makes of one video.
 
+    Args:
+        named: "path", "label_index" and "label_text" of the clip.
     Returns:
-        (SHA-256 or "", `EncodedVideo` or None, reason or ""), and the images in one piece for `split_images`.
+        (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong or ""), and the data.
     """
     cv2.setNumThreads(1)
     digest = ""
     try:
         digest = hash_video(path, beat)
         video = encode_video(path, encoding, start, end, beat)
-    except VideoError as fault:
-        return (digest, None, fault.reason), b""
+    except VideoError as error:
+        return (digest, None, error.reason), b""
     except OSError as error:
         return (digest, None, f"unreadable: {error.strerror}"), b""
-    sizes = [len(image) for image in video.images]
-    return (digest, dataclasses.replace(video, images=sizes), ""), b"".join(video.images)
-
-
-def split_images(video, payload):
-    """The `EncodedVideo` with its images, from what `encode_in_worker` returned."""
-    bounds = itertools.pairwise(itertools.accumulate(video.images, initial=0))
-    return dataclasses.replace(video, images=[payload[begin:end] for begin, end in bounds])
+    shape = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}
+    data = encode_clip(Clip(video.images, video.timestamps, **shape, **named))
+    return (digest, {"frames": len(video.images)} | shape, video.damage), data
 
 
 def measure_in_worker(path, beat):
     """What a worker process says of a video's length: (seconds, "") or (0.0, reason), and no payload."""
     try:
         return (measure_length(path, beat), ""), b""
-    except VideoError as fault:
-        return (0.0, fault.reason), b""
+    except VideoError as error:
+        return (0.0, error.reason), b""

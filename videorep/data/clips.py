@@ -11,9 +11,9 @@ import numpy as np
 
 from videorep.config import require
 from videorep.data.building import build_dataset
-from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, measure_in_worker, split_images
+from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, measure_in_worker
 from videorep.data.labels import list_videos
-from videorep.data.records import Clip, Outcome, Source, plan_shards
+from videorep.data.records import EncodedClip, Outcome, Source, plan_shards
 from videorep.data.sampling import sample_pieces
 from videorep.data.workers import WorkerError, WorkerPool, count_cores
 from videorep.errors import DataError
@@ -172,7 +172,7 @@ class _Job:
     def process(self, pending):
         """Yields the `Outcome` of each source of the pending shards, in order."""
         sources = [source for task in pending for source in task.sources]
-        tasks = ((self.paths[s], self.encoding, s.start, s.end) for s in sources if s not in self.reasons)
+        tasks = (self._task(source) for source in sources if source not in self.reasons)
         with contextlib.closing(self.pool.map(encode_in_worker, tasks)) as results:
             for source in sources:
                 if source in self.reasons:
@@ -183,18 +183,20 @@ class _Job:
                     self._count(source.path, outcome.reason)
                 yield outcome
 
+    def _task(self, source):
+        """The arguments of `encode_in_worker`."""
+        label = None if source.label_index is None else self.labels[source.label_index]
+        named = {"path": source.path, "label_index": source.label_index, "label_text": label}
+        return self.paths[source], self.encoding, source.start, source.end, named
+
     def _outcome(self, source, result):
         if isinstance(result, WorkerError):
             return Outcome(source, [], str(result))
-        (digest, video, reason), payload = result
-        if video is None:
+        (digest, facts, reason), data = result
+        if facts is None:
             return Outcome(source, [], reason, {"sha256": digest})
-        video = split_images(video, payload)
-        label = None if source.label_index is None else self.labels[source.label_index]
-        shape = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}
-        named = {"path": source.path, "label_index": source.label_index, "label_text": label}
-        clip = Clip(video.images, video.timestamps, **shape, **named)
-        return Outcome(source, [clip], video.damage, {"sha256": digest, "frames": clip.frames})
+        clip = EncodedClip(data, **facts, path=source.path, label_index=source.label_index)
+        return Outcome(source, [clip], reason, {"sha256": digest, "frames": clip.frames})
 
     def check(self, entries):
         """Counts the bad videos among finished sources; raises DataError if there are too many."""

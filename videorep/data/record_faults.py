@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from videorep.data import schema
+from videorep.data import serialization
 from videorep.data.dataset import MANIFEST
 
 IMAGE_BEGINNINGS = {b"JPEG": b"\xff\xd8", b"PNG": b"\x89PNG"}
@@ -47,15 +47,15 @@ def _values(features, key, count=None):
 
 def _clip_faults(example, dataset, frames):
     faults, lists = [], example.feature_lists.feature_list
-    (encoding,) = _values(example.context, schema.IMAGE_FORMAT, 1)
-    _values(example.context, schema.IMAGE_FRAME_RATE, 1)
-    for key in (schema.IMAGE_HEIGHT, schema.IMAGE_WIDTH, schema.IMAGE_CHANNELS):
+    (encoding,) = _values(example.context, serialization.IMAGE_FORMAT, 1)
+    _values(example.context, serialization.IMAGE_FRAME_RATE, 1)
+    for key in (serialization.IMAGE_HEIGHT, serialization.IMAGE_WIDTH, serialization.IMAGE_CHANNELS):
         (value,) = _values(example.context, key, 1)
         stated = getattr(dataset, key.removeprefix("image/"))
         if stated not in (None, value):
             faults.append(f"{key} {value} where {MANIFEST} says {stated}")
-    images = [feature.bytes_list.value[:] for feature in lists[schema.IMAGE_ENCODED].feature]
-    times = [feature.int64_list.value[:] for feature in lists[schema.IMAGE_TIMESTAMP].feature]
+    images = [feature.bytes_list.value[:] for feature in lists[serialization.IMAGE_ENCODED].feature]
+    times = [feature.int64_list.value[:] for feature in lists[serialization.IMAGE_TIMESTAMP].feature]
     if len(images) != frames or len(times) != frames:
         faults.append(f"{len(images)} frames and {len(times)} timestamps where {MANIFEST} says {frames}")
     if any(len(time) != 1 for time in times) or any(a >= b for a, b in itertools.pairwise(times)):
@@ -67,12 +67,15 @@ def _clip_faults(example, dataset, frames):
 
 
 def _percept_faults(example, dataset, frames):
-    (payload,) = _values(example.features, schema.PERCEPT_ARRAY, 1)
-    shape = _values(example.features, schema.PERCEPT_SHAPE, 2)
-    for key in (schema.PERCEPT_FRAME_RATE, schema.PERCEPT_START):
+    (payload,) = _values(example.features, serialization.PERCEPT_ARRAY, 1)
+    shape = _values(example.features, serialization.PERCEPT_SHAPE, 2)
+    for key in (serialization.PERCEPT_FRAME_RATE, serialization.PERCEPT_START):
         _values(example.features, key, 1)
     faults = []
-    for key, stated in ((schema.PERCEPT_DTYPE, dataset.dtype), (schema.PERCEPT_COMPRESSION, dataset.compression)):
+    for key, stated in (
+        (serialization.PERCEPT_DTYPE, dataset.dtype),
+        (serialization.PERCEPT_COMPRESSION, dataset.compression),
+    ):
         (value,) = _values(example.features, key, 1)
         if value.decode(errors="replace") != stated:
             faults.append(f"{key} {value!r} where {MANIFEST} says {stated!r}")
@@ -85,16 +88,18 @@ def _percept_faults(example, dataset, frames):
 
 
 def _label_faults(context, dataset, label):
-    _values(context, schema.DATA_PATH, 1)
-    found = _values(context, schema.LABEL_INDEX) or [schema.NO_LABEL]
+    _values(context, serialization.DATA_PATH, 1)
+    found = _values(context, serialization.LABEL_INDEX) or [serialization.NO_LABEL]
     if found != [label]:
         return [f"label {', '.join(map(str, found))} where {MANIFEST} says {label}"]
-    if label == schema.NO_LABEL:
+    if label == serialization.NO_LABEL:
         return []
     if not 0 <= label < len(dataset.labels):
         return [f"label {label} outside 0 to {len(dataset.labels) - 1}"]
     name = dataset.labels[label]
-    texts = {text for key in (schema.LABEL_TEXT, schema.LABEL_STRING) for text in _values(context, key, 1)}
+    texts = {
+        text for key in (serialization.LABEL_TEXT, serialization.LABEL_STRING) for text in _values(context, key, 1)
+    }
     if texts != {name.encode("utf-8", "surrogateescape")}:
         return [f"label {label} is called {min(texts)!r} where {MANIFEST} says {name!r}"]
     return []

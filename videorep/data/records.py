@@ -43,6 +43,20 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True)
+class EncodedClip:
+    """A `Clip` that a worker has serialized already: `data` is the record, the rest what the build notes of it."""
+
+    data: bytes
+    frames: int
+    height: int
+    width: int
+    frame_rate: float
+    path: str
+    label_index: int | None = None
+    channels: int = 3
+
+
+@dataclasses.dataclass(frozen=True)
 class Percept:
     """What a convnet saw on each frame of one clip.
 
@@ -105,7 +119,7 @@ class Outcome:
 
     Args:
         source: The `Source`.
-        records: Its `Clip` or `Percept` objects; empty if it was left out.
+        records: Its `Clip`, `EncodedClip` or `Percept` objects; empty if it was left out.
         reason: Why it was left out (with no records) or what was wrong with it (with some); else "".
         facts: More to tell in dataset.json: plain JSON values, the same whenever the build is run.
     """

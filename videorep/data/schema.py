@@ -1,39 +1,32 @@
-"""The records' keys and how they are encoded and parsed: the one module that knows them.
+"""How TensorFlow parses the records that `serialization` makes.
 
 Clips are SequenceExamples with the keys of MediaPipe's media_sequence and of DMVR; percepts are Examples whose
 array is raw little-endian bytes. tfrecords/README.md is the contract in words.
 """
 
-import gzip
-
-import numpy as np
 import tensorflow as tf
 
 from videorep.data.dataset import SCHEMA_VERSION
-from videorep.data.records import COMPRESSIONS, DTYPES, FORMATS
-from videorep.errors import ShardError
+from videorep.data.serialization import (
+    DATA_PATH,
+    IMAGE_CHANNELS,
+    IMAGE_ENCODED,
+    IMAGE_FRAME_RATE,
+    IMAGE_HEIGHT,
+    IMAGE_TIMESTAMP,
+    IMAGE_WIDTH,
+    LABEL_INDEX,
+    LABEL_TEXT,
+    NO_LABEL,
+    PERCEPT_ARRAY,
+    PERCEPT_FRAME_RATE,
+    PERCEPT_SHAPE,
+    PERCEPT_START,
+    encode_clip,
+    encode_percept,
+    locate_payload,
+)
 
-GZIP_LEVEL = 4
-
-DATA_PATH = "clip/data_path"
-LABEL_INDEX = "clip/label/index"
-LABEL_TEXT = "clip/label/text"
-LABEL_STRING = "clip/label/string"
-IMAGE_ENCODED = "image/encoded"
-IMAGE_TIMESTAMP = "image/timestamp"
-IMAGE_FORMAT = "image/format"
-IMAGE_HEIGHT = "image/height"
-IMAGE_WIDTH = "image/width"
-IMAGE_CHANNELS = "image/channels"
-IMAGE_FRAME_RATE = "image/frame_rate"
-PERCEPT_ARRAY = "percept/array"
-PERCEPT_SHAPE = "percept/shape"
-PERCEPT_DTYPE = "percept/dtype"
-PERCEPT_COMPRESSION = "percept/compression"
-PERCEPT_FRAME_RATE = "percept/frame_rate"
-PERCEPT_START = "percept/start"
-
-NO_LABEL = -1
 __all__ = [
     "SCHEMA_VERSION",
     "decode_images",
@@ -66,102 +59,6 @@ _PERCEPT_FEATURES = _LABEL_FEATURES | {
     PERCEPT_FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
     PERCEPT_START: tf.io.FixedLenFeature([], tf.float32),
 }
-
-
-def _bytes(*values):
-    encoded = [value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value for value in values]
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
-
-
-def _ints(*values):
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-
-def _floats(*values):
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-
-def _label_features(record):
-    features = {DATA_PATH: _bytes(record.path)}
-    if record.label_index is not None:
-        features[LABEL_INDEX] = _ints(record.label_index)
-        features[LABEL_TEXT] = features[LABEL_STRING] = _bytes(record.label_text or "")
-    return features
-
-
-def encode_clip(clip):
-    """Serializes a `Clip` as a SequenceExample with MediaPipe's keys; an unlabelled clip carries no label keys.
-
-    Raises:
-        ShardError: the clip has no frames, an unknown format, or not one timestamp per frame.
-    """
-    if clip.format not in FORMATS:
-        raise ShardError(f"expected a clip's format to be one of {', '.join(FORMATS)}, received {clip.format!r}")
-    if not clip.images or len(clip.images) != len(clip.timestamps):
-        raise ShardError(
-            f"expected at least one frame and a timestamp for each in clip {clip.path!r}, "
-            f"received {len(clip.images)} frames and {len(clip.timestamps)} timestamps"
-        )
-    context = _label_features(clip) | {
-        IMAGE_FORMAT: _bytes(clip.format.upper()),
-        IMAGE_HEIGHT: _ints(clip.height),
-        IMAGE_WIDTH: _ints(clip.width),
-        IMAGE_CHANNELS: _ints(clip.channels),
-        IMAGE_FRAME_RATE: _floats(clip.frame_rate),
-    }
-    sequence = {
-        IMAGE_ENCODED: tf.train.FeatureList(feature=[_bytes(image) for image in clip.images]),
-        IMAGE_TIMESTAMP: tf.train.FeatureList(feature=[_ints(time) for time in clip.timestamps]),
-    }
-    example = tf.train.SequenceExample(
-        context=tf.train.Features(feature=context), feature_lists=tf.train.FeatureLists(feature_list=sequence)
-    )
-    return example.SerializeToString(deterministic=True)
-
-
-def _percept_bytes(percept):
-    """The bytes under PERCEPT_ARRAY: row-major, little-endian, compressed if the percept says so."""
-    array = np.asarray(percept.array)
-    raw = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
-    return gzip.compress(raw, GZIP_LEVEL, mtime=0) if percept.compression == "gzip" else raw
-
-
-def encode_percept(percept):
-    """Serializes a `Percept` as an Example.
-
-    Raises:
-        ShardError: the array is not (T, D) with T >= 1, or of a dtype that the format lacks.
-    """
-    array = percept.array
-    if array.ndim != 2 or array.shape[0] < 1 or array.dtype.name not in DTYPES:
-        raise ShardError(
-            f"expected a (T, D) array of {' or '.join(DTYPES)} with T >= 1 for percept {percept.path!r}, "
-            f"received shape {array.shape} of {array.dtype}"
-        )
-    if percept.compression not in COMPRESSIONS:
-        raise ShardError(f"expected a percept's compression to be '' or 'gzip', received {percept.compression!r}")
-    features = _label_features(percept) | {
-        PERCEPT_ARRAY: _bytes(_percept_bytes(percept)),
-        PERCEPT_SHAPE: _ints(*array.shape),
-        PERCEPT_DTYPE: _bytes(array.dtype.name),
-        PERCEPT_COMPRESSION: _bytes(percept.compression),
-        PERCEPT_FRAME_RATE: _floats(percept.frame_rate),
-        PERCEPT_START: _floats(percept.start),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
-
-
-def locate_payload(serialized):
-    """Where in a serialized percept its array's bytes begin, so that a reader can fetch some frames only."""
-    key = PERCEPT_ARRAY.encode()
-    entry = b"\n" + bytes([len(key)]) + key
-    position = serialized.index(entry) + len(entry)
-    for _ in range(3):  # the feature, its list and its value: each a tag byte and a length of 7 bits per byte
-        position += 1
-        while serialized[position] & 0x80:
-            position += 1
-        position += 1
-    return position
 
 
 def _parsed_label(context):

@@ -7,6 +7,7 @@ import os
 import tensorflow as tf
 
 from videorep.data.dataset import FRAMING_BYTES, HEADER_BYTES, ShardInfo, hash_file, rename_durably
+from videorep.data.records import EncodedClip
 from videorep.data.schema import NO_LABEL, encode_clip, encode_percept, locate_payload
 from videorep.errors import OutputError, ShardError
 
@@ -62,7 +63,7 @@ class ShardWriter:
         return {trait: sorted(values) for trait, values in self._traits.items()}
 
     def write(self, record):
-        """Appends a `Clip` or a `Percept`.
+        """Appends a `Clip`, an `EncodedClip` or a `Percept`.
 
         Raises:
             ShardError: its label is not one of the labels, or it is not what the format can hold.
@@ -74,7 +75,7 @@ class ShardWriter:
                 "give the names of all labels"
             )
         if self._kind == "clips":
-            data = encode_clip(record)
+            data = record.data if isinstance(record, EncodedClip) else encode_clip(record)
             self._note(record, "height", "width", "channels", "frame_rate")
         else:
             data = encode_percept(record)
