@@ -224,8 +224,8 @@ def test_missing_file_is_one_sentence(tmp_path):
 
 def test_value_out_of_range_is_one_sentence():
     status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--learning-rate", "-1")
-    assert status == 1
-    assert message == "Error: expected learning_rate to be greater than 0, received -1.0\n"
+    assert status == 2
+    assert message.endswith("Error: expected learning_rate to be greater than 0, received -1.0; correct it\n")
 
 
 def test_units_beside_init_are_bad_usage():

@@ -322,3 +322,9 @@ def test_generated_sequences_are_those_of_moving_mnist():
     np.testing.assert_array_equal(np.concatenate(batches), expected[:10])
     with pytest.raises(ConfigError, match="patch"):
         open_source(DataConfig(patch=8), "train", 5)
+
+
+def test_crops_of_percepts_are_refused(tmp_path):
+    write_shards([{"frames": np.zeros((4, 3), np.float32)}], tmp_path / "percepts")
+    with pytest.raises(ConfigError, match="no pixels"):
+        open_source(DataConfig(path=str(tmp_path / "percepts"), patch=2), "train", 2)

@@ -92,8 +92,9 @@ def test_training_refuses_before_it_starts(damaged):
     flip(damaged / SHARD, 40, 3)
     expect_named(damaged, 0)
     with pytest.raises(ShardError, match=SHARD):
-        labelled_blocks(DataConfig(path=str(damaged), patch=8), "train", 2, 2)
-    open_source(DataConfig(path=str(damaged), patch=8), "test", 2)
+        labelled_blocks(DataConfig(path=str(damaged)), "train", 2, 2)
+    patch = 8 if load_dataset(damaged).kind == "clips" else 0
+    open_source(DataConfig(path=str(damaged), patch=patch), "test", 2)
 
 
 @pytest.mark.parametrize("cut", ["in the data", "in the length", "between records", "to nothing"])
@@ -196,5 +197,11 @@ def test_a_record_of_another_kind_does_not_keep_the_schema(damaged):
 def test_a_missing_folder_is_a_shard_error(tmp_path):
     with pytest.raises(ShardError, match="build-shards"):
         verify_dataset(tmp_path / "none")
+    with pytest.raises(ShardError, match="empty folder"):
+        verify_dataset(tmp_path)
+    (tmp_path / "data-train.tfrecord-00000-of-00001").touch()
     with pytest.raises(ShardError, match="unfinished"):
+        verify_dataset(tmp_path)
+    (tmp_path / "config.json").touch()
+    with pytest.raises(ShardError, match="folder of a run"):
         verify_dataset(tmp_path)

@@ -21,7 +21,7 @@ DIGITS = ("mnist", "rendered")
 def require(condition, setting, expected, received):
     """Raises ConfigError with the one sentence that names what is wrong."""
     if not condition:
-        raise ConfigError(f"expected {setting} to be {expected}, received {received!r}")
+        raise ConfigError(f"expected {setting} to be {expected}, received {received!r}; correct it")
 
 
 def _require_positive(config, *names):

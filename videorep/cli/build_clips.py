@@ -20,14 +20,20 @@ from videorep.cli.report import print_dataset
     metavar="LISTS:N|SHARE",
     help="Folder of the official lists and the number of the split, or a share of each class to train on, such as 0.8.",
 )
-@click.option("--fps", type=float, help="Frames per second to keep; as filmed unless given.")
+@click.option(
+    "--fps", type=click.FloatRange(min=0, min_open=True), help="Frames per second to keep; as filmed unless given."
+)
 @click.option("--size", type=options.FrameSize(), help="Height and width of the frames; as filmed unless given.")
 @click.option("--sample-seconds", type=float, help="Cut random clips of this length from long videos.")
 @click.option("--total-hours", type=float, help="Hours of random clips in all.")
 @options.seed
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that decode; one per core unless given.")
 @click.option(
-    "--timeout", type=float, default=60.0, show_default=True, help="Seconds without a new frame that a video may take."
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds without a new frame that a video may take.",
 )
 @click.option(
     "--max-bad-fraction",

@@ -5,8 +5,8 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
-from videorep.cli.settings import given, read_settings, setting
-from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, from_dict
+from videorep.cli.settings import build_config, given, read_settings, setting
+from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig
 
 DEFAULTS = ClassifierConfig()
 
@@ -50,7 +50,7 @@ def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, *
     if init and (given(ctx, "units") or given(ctx, "layers")):
         raise click.UsageError("--units and --layers come from the run that --init names: leave them out.")
     settings = read_settings(ctx, config_path) | ({"init": init} if init else {})
-    config = from_dict(FinetuneConfig, settings)
+    config = build_config(FinetuneConfig, settings, config_path)
 
     load_tensorflow()
     from videorep.progress import make_progress

@@ -30,6 +30,8 @@ def inspect(path, out, split, overwrite):
         print_facts(_describe_run(path))
         return
     if out:
+        if Path(out).suffix.lower() != ".png":
+            raise click.BadParameter(f"{out!r} does not end in .png", param_hint="'--out'")
         out = options.claim_file(out, overwrite)
 
     load_tensorflow()

@@ -1,7 +1,7 @@
 """Options and arguments that several commands share, and how they reach the configuration."""
 
 import dataclasses
-import os
+import tempfile
 from pathlib import Path
 
 import click
@@ -74,10 +74,13 @@ def claim_file(path, overwrite):
     if path.is_dir() or (path.exists() and not overwrite):
         remedy = "choose another name" if path.is_dir() else "add --overwrite or choose another name"
         raise OutputError(f"expected a new file, received {path}, which exists; {remedy}")
-    if not os.access(path.parent, os.W_OK):
-        state = "cannot be written" if path.parent.is_dir() else "is not a folder"
-        raise OutputError(f"expected a file in a folder that can be written, but {path.parent} {state}; choose another")
-    return path
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise OutputError(
+            f"expected a file in a folder that can be written, received {path}: {error.strerror}; choose another name"
+        ) from error
 
 
 def data_like(run, path, digits=None):

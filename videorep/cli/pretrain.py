@@ -5,8 +5,8 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
-from videorep.cli.settings import read_settings, setting
-from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, from_dict
+from videorep.cli.settings import build_config, read_settings, setting
+from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig
 
 DEFAULTS = ModelConfig()
 
@@ -46,7 +46,7 @@ def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
       videorep pretrain percepts --out runs/composite --input-frames 16 --future-frames 13
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """
-    config = from_dict(PretrainConfig, read_settings(ctx, config_path))
+    config = build_config(PretrainConfig, read_settings(ctx, config_path), config_path)
 
     load_tensorflow()
     from videorep.progress import make_progress

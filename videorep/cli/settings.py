@@ -6,7 +6,8 @@ A parameter named "table__field" sets that field of the configuration.
 import click
 from click.core import ParameterSource
 
-from videorep.config import ModelConfig, read_toml, require
+from videorep.config import ModelConfig, from_dict, read_toml, require
+from videorep.errors import ConfigError
 
 SEPARATOR = "__"
 
@@ -41,6 +42,16 @@ def read_settings(ctx, config_path):
         count = ctx.params["layers"] if given(ctx, "layers") else len(stacked)
         model["units"] = [ctx.params["units"] if given(ctx, "units") else stacked[0]] * count
     return settings
+
+
+def build_config(cls, settings, config_path):
+    """The configuration of these settings; a value that cannot be is bad usage, unless a file may hold it."""
+    try:
+        return from_dict(cls, settings)
+    except ConfigError as error:
+        if config_path:
+            raise ConfigError(f"{error} (in {config_path} or among the options)") from error
+        raise click.UsageError(str(error)) from error
 
 
 def _table(settings, name, config_path):

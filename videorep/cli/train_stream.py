@@ -5,8 +5,8 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
-from videorep.cli.settings import read_settings, setting
-from videorep.config import STREAMS, StreamConfig, StreamModelConfig, from_dict
+from videorep.cli.settings import build_config, read_settings, setting
+from videorep.config import STREAMS, StreamConfig, StreamModelConfig
 
 DEFAULTS = StreamModelConfig()
 
@@ -35,7 +35,7 @@ def train_stream(ctx, out, config_path, resume, overwrite, dry_run, **_):
       videorep train-stream shards --out runs/flow --stream flow --flow-stack 10
       videorep train-stream shards --out runs/rgb --stream rgb
     """
-    config = from_dict(StreamConfig, read_settings(ctx, config_path))
+    config = build_config(StreamConfig, read_settings(ctx, config_path), config_path)
 
     load_tensorflow()
     from videorep.progress import make_progress

@@ -106,7 +106,8 @@ def _load_file(path, weights):
         model = keras.models.load_model(file, compile=False)
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise BackboneError(
-            f"expected a Keras model in {file}, received: {_first_line(error)}; save it anew"
+            f"expected a Keras model in {file}, received a file that Keras cannot load "
+            f"({type(error).__name__}); save the model anew with model.save(...)"
         ) from error
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:

@@ -210,10 +210,7 @@ def read_manifest(folder):
     if not folder.is_dir():
         raise ShardError(f"expected a folder of shards at {folder}, received nothing there; run videorep build-shards")
     if not path.exists():
-        raise ShardError(
-            f"expected {MANIFEST} in {folder}, received a folder without it: the build is unfinished or this is not a "
-            "folder of shards; give the build command again with --resume"
-        )
+        raise ShardError(f"expected {MANIFEST} in {folder}, received {_what_lacks_manifest(folder)}")
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         stated = plain.pop("checksum")
@@ -235,6 +232,15 @@ def read_manifest(folder):
         raise ShardError(
             f"expected every key of the schema in {path}, received a file without {error}; {_REBUILD}"
         ) from error
+
+
+def _what_lacks_manifest(folder):
+    """What a folder without dataset.json is, and the remedy."""
+    if (folder / "config.json").exists():
+        return "the folder of a run; name a folder of shards"
+    if not any(folder.iterdir()):
+        return "an empty folder; run videorep build-shards"
+    return "an unfinished build or another folder; give the build command again with --resume"
 
 
 _REBUILD = "restore the file or rebuild with --overwrite"

@@ -12,7 +12,8 @@ from videorep.data.dataset import WRITTEN, load_dataset
 from videorep.data.frames import read_batches
 from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
 from videorep.data.schema import parse_clip
-from videorep.data.shards import build_dataset, require_files
+from videorep.data.shards import build_dataset
+from videorep.data.verify import require_sound
 from videorep.errors import BackboneError, ConfigError, OutputError, ShardError
 
 
@@ -66,7 +67,7 @@ def build_percepts(
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
     for split in dataset.splits:
-        require_files(dataset, split)
+        require_sound(dataset, split)
     net = load_backbone(backbone, layer, weights)
     stack = flow_stack if stream == "flow" else 0
     _require_fit(net, backbone, stack)

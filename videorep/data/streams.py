@@ -36,6 +36,9 @@ class PerceptStream:
     cells = 1
 
     def __init__(self, dataset, split, data, length, stride, pad=False, chosen=None):
+        if dataset.kind == "percepts":
+            require(data.patch == 0, "patch", "0 with percepts, which have no pixels", data.patch)
+            require(not data.colour, "colour", "off with percepts, which have no pixels", data.colour)
         release_iterators_at_exit()
         self._reader = RecordReader(dataset, split)
         self._dtype, self._length = dataset.dtype, length

@@ -81,8 +81,9 @@ def classify_videos(run, folder, split, progress=None):
     blocks = labelled_blocks(settings, split, *config.block)
     if (blocks.features, tuple(blocks.labels)) != (config.features, config.classes):
         raise RunError(
-            f"expected shards of {config.features} features and the {len(config.classes)} classes of {run.path}, "
-            f"received {folder} with {blocks.features} features and {len(blocks.labels)} classes; "
+            f"expected shards of {config.features} features and the {len(config.classes)} classes "
+            f"{_some(config.classes)} of {run.path}, received {folder} with {blocks.features} features and "
+            f"{len(blocks.labels)} classes {_some(blocks.labels)}; "
             "evaluate on data like that of training"
         )
     classify = tf.function(lambda frames: model({"frames": frames}, training=False), reduce_retracing=True)
@@ -97,3 +98,7 @@ def classify_videos(run, folder, split, progress=None):
             np.add.at(counts, video, 1)
             advance(len(video))
     return sums / counts[:, None], np.asarray(blocks.video_labels), list(config.classes)
+
+
+def _some(names, most=3):
+    return f"({', '.join(names[:most])}{', ...' if len(names) > most else ''})"

@@ -1,6 +1,7 @@
 """A run as a SavedModel that TensorFlow alone can load."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -70,12 +71,12 @@ def export(run_path, out, version=None, overwrite=False):
         OutputError: the version exists, or cannot be written.
     """
     run = load_run(run_path)
+    target = _target(Path(out), version, overwrite)
     model = run.model()
     is_classifier = isinstance(run.config, FinetuneConfig)
     served = ServedClassifier(model) if is_classifier else ServedEncoderDecoder(model)
     steps = None if is_classifier else model.config.input_frames
     signature = tf.TensorSpec((None, steps, model.config.features), tf.float32, name="frames")
-    target = _target(Path(out), version, overwrite)
     temporary = target.with_name(f"unfinished-{target.name}")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -104,6 +105,9 @@ def _target(out, version, overwrite):
         present = [int(path.name) for path in out.iterdir() if path.name.isdecimal()] if out.is_dir() else []
         version = max(present, default=0) + 1
     target = out / str(version)
+    nearest = next(parent for parent in target.parents if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise OutputError(f"expected a folder that can be written, received {out}; choose another --out")
     if target.exists() and not overwrite:
         raise OutputError(
             f"expected a new version, received {target}, which exists; add --overwrite or choose another --version"
