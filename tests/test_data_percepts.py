@@ -202,6 +202,6 @@ def test_a_damaged_clip_shard_ends_in_one_sentence(shards, net, tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(bytes(damaged))
-    with pytest.raises(ShardError, match="record .* damaged"):
+    with pytest.raises(ShardError, match=r"record .* damaged"):
         percepts.build_percepts(shards, tmp_path / "out", backbone=net)
     assert not (tmp_path / "out").exists()
