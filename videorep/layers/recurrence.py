@@ -42,26 +42,30 @@ def peephole_step(gate_sums, cell, peephole):
     return o * squashed, cell, (i, f, candidate, o, squashed)
 
 
-def peephole_step_gradient(hidden_gradient, cell_gradient, previous_cell, gates, peephole):
-    """The gradient of `peephole_step`.
+def peephole_step_derivatives(previous_cell, gates, peephole):
+    """What the gradient of `peephole_step` multiplies by; it does not depend on the gradient that arrives.
+
+    With dh and dc the gradients of the loss by h_t and by c_t (not counting what goes through h_t):
+
+        dc_total = dc + by_cell * dh
+        gradient by the gate sums i, f, c = sums[i, f, c] * dc_total,  o = sums[o] * dh
+        gradient by c_{t-1} = carried * dc_total
 
     Args:
-        hidden_gradient: (B, U), of the loss by h_t.
-        cell_gradient: (B, U), of the loss by c_t, not counting what goes through h_t.
-        previous_cell: (B, U), c_{t-1}.
-        gates: what `peephole_step` returned last.
+        previous_cell: (..., U), c_{t-1}.
+        gates: what `peephole_step` returned last, each (..., U).
         peephole: (3, U).
     Returns:
-        The gradients by the gate sums (B, 4U) and by c_{t-1} (B, U).
+        sums (..., 4U), by_cell (..., U), carried (..., U).
     """
     i, f, candidate, o, squashed = gates
-    d_o = hidden_gradient * squashed * o * (1.0 - o)
-    d_cell = cell_gradient + hidden_gradient * o * (1.0 - squashed * squashed) + d_o * peephole[2]
-    d_i = d_cell * candidate * i * (1.0 - i)
-    d_f = d_cell * previous_cell * f * (1.0 - f)
-    d_candidate = d_cell * i * (1.0 - candidate * candidate)
-    d_previous = d_cell * f + d_i * peephole[0] + d_f * peephole[1]
-    return ops.concatenate([d_i, d_f, d_candidate, d_o], axis=-1), d_previous
+    d_i = candidate * i * (1.0 - i)
+    d_f = previous_cell * f * (1.0 - f)
+    d_candidate = i * (1.0 - candidate * candidate)
+    d_o = squashed * o * (1.0 - o)
+    by_cell = o * (1.0 - squashed * squashed) + d_o * peephole[2]
+    carried = f + d_i * peephole[0] + d_f * peephole[1]
+    return ops.concatenate([d_i, d_f, d_candidate, d_o], axis=-1), by_cell, carried
 
 
 def gate_sums(hidden, recurrent_kernel, bias, projected=None):
@@ -130,35 +134,52 @@ def _unrolled(hidden, cell, recurrent_kernel, bias, peephole, projected=None, *,
 def _unrolled_gradient(arguments, mask, hiddens, cells, gates, hidden_gradients, cell_gradient):
     """Gradients by the arguments of `_unrolled`, in their order.
 
-    The loop carries only the recurrence; each weight gradient is one product over all steps after it.
+    Before the loop, all derivatives of all steps; in it, only the recurrence; after it, each weight gradient as one
+    product over all steps. Small models spend their time on the number of operations, large ones on the products.
     """
     _, _, recurrent_kernel, _, peephole, *projected = arguments
     steps, dtype = len(gates), recurrent_kernel.dtype
-    transposed = ops.transpose(recurrent_kernel)
+    before, after = ops.stack(cells[:-1]), ops.stack(cells[1:])
+    stacked_gates = [ops.stack(each) for each in zip(*gates, strict=True)]
+    derivatives = peephole_step_derivatives(before, stacked_gates, peephole)
+    if mask is not None:
+        sums, by_cell, carried = derivatives
+        held = ops.cast(ops.logical_not(mask), "float32")[..., None]
+        derivatives = (sums * (1.0 - held), by_cell * (1.0 - held), carried * (1.0 - held) + held)
+    sums, by_cell, carried = (ops.unstack(each, steps) for each in derivatives)
+    hidden_gradients = ops.unstack(hidden_gradients, steps)
     hidden_gradient, sums_gradients = None, [None] * steps
     for t in reversed(range(steps)):
         arriving = hidden_gradients[t] if hidden_gradient is None else hidden_gradients[t] + hidden_gradient
-        d_sums, d_cell = peephole_step_gradient(arriving, cell_gradient, cells[t], gates[t], peephole)
+        cell_gradient = cell_gradient + by_cell[t] * arriving
+        d_sums = sums[t] * ops.concatenate([cell_gradient, cell_gradient, cell_gradient, arriving], axis=-1)
+        cell_gradient = carried[t] * cell_gradient
+        hidden_gradient = ops.cast(_times_transposed(ops.cast(d_sums, dtype), recurrent_kernel), "float32")
         if mask is not None:
-            d_sums = _hold(mask[t], d_sums, ops.zeros_like(d_sums))
-            d_cell = _hold(mask[t], d_cell, cell_gradient)
+            hidden_gradient += held[t] * arriving
         sums_gradients[t] = d_sums
-        hidden_gradient = ops.cast(ops.matmul(ops.cast(d_sums, dtype), transposed), "float32")
-        if mask is not None:
-            hidden_gradient += _hold(mask[t], ops.zeros_like(arriving), arriving)
-        cell_gradient = d_cell
     d_sums = ops.stack(sums_gradients)
     d_recurrent = ops.matmul(
         ops.transpose(ops.cast(ops.concatenate(hiddens[:-1], axis=0), dtype)),
         ops.cast(ops.reshape(d_sums, (-1, d_sums.shape[-1])), dtype),
     )
     d_i, d_f, _, d_o = ops.split(d_sums, 4, axis=-1)
-    before, after = ops.stack(cells[:-1]), ops.stack(cells[1:])
     d_peephole = [
         ops.sum(d_gate * state, axis=(0, 1)) for d_gate, state in ((d_i, before), (d_f, before), (d_o, after))
     ]
     result = [hidden_gradient, cell_gradient, d_recurrent, ops.sum(d_sums, axis=(0, 1)), ops.stack(d_peephole)]
     return (*result, *(ops.cast(d_sums, each.dtype) for each in projected))
+
+
+def _times_transposed(gradient, kernel):
+    """gradient @ kernel^T, (B, 4U) by (U, 4U) to (B, U).
+
+    float32 forms the transpose of the product: with few rows TensorFlow's CPU kernel runs it at a third of the speed
+    when the large operand is the transposed one. In bfloat16 it is the other way round.
+    """
+    if keras.backend.standardize_dtype(kernel.dtype) == "float32":
+        return ops.transpose(ops.matmul(kernel, ops.transpose(gradient)))
+    return ops.matmul(gradient, ops.transpose(kernel))
 
 
 def _looped(hidden, cell, recurrent_kernel, bias, peephole, projected, mask, steps):

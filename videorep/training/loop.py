@@ -53,7 +53,8 @@ class TrainingLoop:
         variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
         self.checkpoint = tf.train.Checkpoint(variables=variables, step=self.step, seconds=self.seconds)
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(self.run.checkpoints), max_to_keep=2)
-        # One pass over weights, gradients and moments instead of one per operation of the optimizer.
+        # One pass over weights, gradients and moments instead of one per operation of the optimizer. The norm is found
+        # before it: XLA on a CPU would write the squares of all gradients to memory first.
         self._apply = tf.function(self._apply_gradients, jit_compile=not self._is_distributed)
         self.train_step = tf.function(lambda batch: self._reduce(self.strategy.run(self._replica_step, args=(batch,))))
 
@@ -156,11 +157,13 @@ class TrainingLoop:
             losses, parts = self.objective(batch)
             loss = tf.reduce_sum(losses) / self.config.batch_size
             scaled = self.optimizer.scale_loss(loss)
-        self._apply(tape.gradient(scaled, [variable.value for variable in variables]))
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        limit = self.optimizer.scale_loss(self.config.clip_norm)
+        self._apply(gradients, limit / tf.maximum(tf.linalg.global_norm(gradients), limit))
         return {"loss": loss} | {name: tf.reduce_sum(part) / self.config.batch_size for name, part in parts.items()}
 
-    def _apply_gradients(self, gradients):
-        self.optimizer.apply(gradients, self.model.trainable_variables)
+    def _apply_gradients(self, gradients, factor):
+        self.optimizer.apply([factor * gradient for gradient in gradients], self.model.trainable_variables)
 
     def _reduce(self, per_replica):
         return {

@@ -4,19 +4,18 @@ import keras
 
 
 def build_optimizer(config):
-    """A Keras optimizer with global-norm clipping; with loss scaling under float16.
+    """A Keras optimizer; with loss scaling under float16. The training loop clips the gradients.
 
     Args:
         config: TrainingConfig.
     """
     rate = learning_rate_schedule(config)
-    shared = {"learning_rate": rate, "global_clipnorm": config.clip_norm}
     if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=config.momentum, **shared)
+        optimizer = keras.optimizers.SGD(rate, momentum=config.momentum)
     elif config.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rho=config.decay, **shared)
+        optimizer = keras.optimizers.RMSprop(rate, rho=config.decay)
     else:
-        optimizer = keras.optimizers.Adam(**shared)
+        optimizer = keras.optimizers.Adam(rate)
     return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer
 
 
