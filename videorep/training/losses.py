@@ -26,8 +26,11 @@ def fused(function):
 @fused
 def _cross_entropy_and_gradient(logits, targets):
     targets = to_model_input(targets)
-    # softplus(l) - t l, which neither overflows nor takes the logarithm of 0.
-    return ops.sum(ops.softplus(logits) - logits * targets, axis=-1), ops.sigmoid(logits) - targets
+    # softplus(l) - t l, with the one exponential that the logistic needs too; it neither overflows nor takes log 0.
+    decay = ops.exp(-ops.abs(logits))
+    softplus = ops.maximum(logits, 0.0) + ops.log(1.0 + decay)
+    probabilities = ops.where(logits >= 0, 1.0, decay) / (1.0 + decay)
+    return ops.sum(softplus - logits * targets, axis=-1), probabilities - targets
 
 
 @fused
