@@ -1,6 +1,8 @@
 """Training speed of videorep beside PyTorch and beside the matrix products alone, in one run, taking turns.
 
     python tools/benchmark_training.py --units 2048 --batch-size 32 --precision float32 --json result.json
+    python tools/benchmark_training.py --mode inference --batch-size 1            latency of one clip
+    python tools/benchmark_training.py --mode inference --future-frames 100       a long rollout
 
 Needs PyTorch (pip install '.[benchmark]'). Use a machine that does nothing else.
 """
@@ -17,6 +19,7 @@ from pathlib import Path
 from training_contenders import CONTENDERS, Task
 
 MIN_SECONDS = 2.0
+CHOICES = {"mode": ("training", "inference"), "precision": ("float32", "bfloat16")}
 
 
 class Contender:
@@ -80,7 +83,8 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for field in dataclasses.fields(Task):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
+        option, choices = f"--{field.name.replace('_', '-')}", CHOICES.get(field.name)
+        parser.add_argument(option, type=type(field.default), default=field.default, choices=choices)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS))
     parser.add_argument("--json", metavar="FILE")
@@ -94,6 +98,7 @@ def describe(contender, contenders, task):
     peers = [statistics.median(each.seconds) for each in contenders if "orch" in each.name]
     return {
         "contender": contender.name,
+        "milliseconds_per_step": median * 1e3,
         "sequences_per_second": task.batch_size / median,
         "gflops": task.operations() / median / 1e9,
         "ratio_to_best_peer": min(peers) / median if peers else None,
@@ -106,15 +111,17 @@ def describe(contender, contenders, task):
 
 def print_rows(rows):
     print(
-        f"{'contender':<34}{'seq/s':>8}{'GFLOP/s':>9}{'x peer':>8}{'of limit':>9}{'spread':>8}{'GiB':>6}{'compile':>9}"
+        f"{'contender':<34}{'ms':>9}{'seq/s':>8}{'GFLOP/s':>9}{'x peer':>8}{'of limit':>9}{'spread':>8}{'GiB':>6}"
+        f"{'compile':>9}"
     )
     for row in rows:
         ratio, share = (
             "" if value is None else f"{value:.2f}" for value in (row["ratio_to_best_peer"], row["share_of_limit"])
         )
         print(
-            f"{row['contender']:<34}{row['sequences_per_second']:>8.1f}{row['gflops']:>9.0f}{ratio:>8}{share:>9}"
-            f"{row['spread']:>8.0%}{row['peak_gib']:>6.2f}{row['compile_seconds']:>8.1f}s"
+            f"{row['contender']:<34}{row['milliseconds_per_step']:>9.1f}{row['sequences_per_second']:>8.1f}"
+            f"{row['gflops']:>9.0f}{ratio:>8}{share:>9}{row['spread']:>8.0%}{row['peak_gib']:>6.2f}"
+            f"{row['compile_seconds']:>8.1f}s"
         )
 
 

@@ -19,7 +19,10 @@ LEARNING_RATE, MOMENTUM, CLIP_NORM = 1e-4, 0.9, 100.0
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is trained: sizes as in `videorep.models.build_model`, and the precision of the products."""
+    """What is run: sizes as in `videorep.models.build_model`, the precision of the products, and the mode.
+
+    "training" is whole training steps; "inference" goes from frames to predicted frames, without gradients.
+    """
 
     units: int = 2048
     layers: int = 1
@@ -28,6 +31,7 @@ class Task:
     future_frames: int = 10
     batch_size: int = 32
     precision: str = "float32"
+    mode: str = "training"
 
     def frames(self):
         """(B, T + F, D) uint8, about as many bright pixels as Moving MNIST has."""
@@ -35,86 +39,98 @@ class Task:
         return (np.random.default_rng(0).random(shape) < 0.05).astype(np.uint8) * 255
 
     def products(self):
-        """The matrix products of one training step: [((m, k, n), how often)]."""
+        """The matrix products of one step: [((m, k, n), how often)]."""
         batch, total = self.batch_size, []
 
-        def product(m, k, n, times=1):
-            total.append(((m, k, n), times))
+        def product(rows, below, above, *, times=1, needs_input_gradient=True):
+            """An affine map of `rows` rows; its two gradients where it is trained, by the weights in one product."""
+            total.append(((rows, below, above), times))
+            if self.mode == "training":
+                total.append(((below, rows * times, above), 1))
+                if needs_input_gradient:
+                    total.append(((rows, above, below), times))
 
         branches = ((self.input_frames, True), (self.input_frames - 1, False), (self.future_frames - 1, False))
         for steps, is_encoder in branches:
-            rows = steps * batch
             for layer in range(self.layers):
-                if is_encoder or layer > 0:
-                    below = self.features if layer == 0 else self.units
-                    product(rows, below, 4 * self.units)
-                    product(below, rows, 4 * self.units)
-                    if layer > 0:
-                        product(rows, 4 * self.units, below)
-                product(batch, self.units, 4 * self.units, steps)
-                product(batch, 4 * self.units, self.units, steps)
-                product(self.units, rows, 4 * self.units)
+                if layer > 0:
+                    product(steps * batch, self.units, 4 * self.units)
+                elif is_encoder:
+                    product(steps * batch, self.features, 4 * self.units, needs_input_gradient=False)
+                product(batch, self.units, 4 * self.units, times=steps)
         for frames in (self.input_frames, self.future_frames):
-            rows = frames * batch
-            product(rows, self.units, self.features)
-            product(self.units, rows, self.features)
-            product(rows, self.features, self.units)
+            product(frames * batch, self.units, self.features)
         return total
 
     def operations(self):
-        """Floating-point operations of the products of one step."""
+        """Floating-point operations of the products of one step or call."""
         return sum(2 * m * k * n * times for (m, k, n), times in self.products())
 
 
 def videorep_step(task):
-    """The project's own training step."""
-    import tempfile
-
+    """The project's own training step, or its model as a server calls it."""
     import tensorflow as tf
 
-    from videorep.config import PretrainConfig, TrainingConfig
     from videorep.models import build_model
-    from videorep.runs import create_run
-    from videorep.training.loop import TrainingLoop
-    from videorep.training.objectives import encoder_decoder_objective
 
     precision = "float32" if task.precision == "float32" else f"mixed_{task.precision}"
-    training = TrainingConfig(
-        steps=10**6, batch_size=task.batch_size, optimizer="sgd", learning_rate=LEARNING_RATE, precision=precision
-    )
     model = build_model(
         "composite", task.features, (task.units,) * task.layers, task.input_frames, task.future_frames,
         seed=0, dtype=precision,
     )  # fmt: skip
-    run = create_run(tempfile.mkdtemp(), PretrainConfig(training=training), overwrite=True)
-    loop = TrainingLoop(model, encoder_decoder_objective(model), training, run)
-    batch = {"frames": tf.constant(task.frames())}
+    frames = tf.constant(task.frames())
+    if task.mode == "training":
+        loop, batch = videorep_loop(task, model, precision), {"frames": frames}
+        step = lambda: loop.train_step(batch)["loss"]  # noqa: E731
+    else:
+        inputs = tf.cast(frames[:, : task.input_frames], "float32") / 255
+        call = tf.function(lambda frames: model({"frames": frames}))
+        step = lambda: call(inputs)["future"][0, -1, 0]  # noqa: E731
 
     def run_steps(count):
         for _ in range(count):
-            parts = loop.train_step(batch)
-        return float(parts["loss"])
+            last = step()
+        return float(last)
 
     return run_steps
 
 
+def videorep_loop(task, model, precision):
+    """The training loop, its run in a temporary folder."""
+    import tempfile
+
+    from videorep.config import PretrainConfig, TrainingConfig
+    from videorep.runs import create_run
+    from videorep.training.loop import TrainingLoop
+    from videorep.training.objectives import encoder_decoder_objective
+
+    training = TrainingConfig(
+        steps=10**6, batch_size=task.batch_size, optimizer="sgd", learning_rate=LEARNING_RATE, precision=precision
+    )
+    run = create_run(tempfile.mkdtemp(), PretrainConfig(training=training), overwrite=True)
+    return TrainingLoop(model, encoder_decoder_objective(model), training, run)
+
+
 def matrix_products(task):
-    """The products of a step alone, same shapes and precision: the limit of any implementation on TensorFlow."""
+    """The products of a step alone in one graph, same shapes and precision: TensorFlow's limit.
+
+    Every product has a first operand of its own, or the graph would run equal ones once.
+    """
     import tensorflow as tf
 
-    dtype = tf.as_dtype(task.precision)
-    operands = {}
+    dtype, rights, pairs = tf.as_dtype(task.precision), {}, []
     for (m, k, n), times in task.products():
-        operands.setdefault((m, k, n), [tf.random.normal((m, k)), tf.random.normal((k, n)), 0])[2] += times
-    operands = [(tf.cast(a, dtype), tf.cast(b, dtype), times) for a, b, times in operands.values()]
-    product = tf.function(tf.matmul, jit_compile=False)
+        rights.setdefault((k, n), tf.cast(tf.random.normal((k, n)), dtype))
+        pairs += [(tf.cast(tf.random.normal((m, k)), dtype), rights[k, n]) for _ in range(times)]
+
+    @tf.function
+    def products(pairs):
+        return tf.add_n([tf.cast(tf.matmul(left, right)[0, 0], tf.float32) for left, right in pairs])
 
     def run_steps(count):
         for _ in range(count):
-            for a, b, times in operands:
-                for _ in range(times):
-                    last = product(a, b)
-        return float(tf.cast(last[0, 0], tf.float32))
+            last = products(pairs)
+        return float(last)
 
     return run_steps
 
@@ -142,7 +158,19 @@ def torch_step(task, make_layer, compiled):
         ]
         return sum(parts) / task.batch_size
 
-    loss_of = torch.compile(loss_of) if compiled else loss_of
+    def predict(frames):
+        with autocast:
+            return [torch.sigmoid(each.float()) for each in model(frames)]
+
+    if compiled:
+        loss_of, predict = torch.compile(loss_of), torch.compile(predict)
+    inputs = frames[:, : task.input_frames].float() / 255
+
+    @torch.no_grad()
+    def run_predictions(count):
+        for _ in range(count):
+            _, future = predict(inputs)
+        return float(future[0, -1, 0])
 
     def run_steps(count):
         for _ in range(count):
@@ -153,7 +181,7 @@ def torch_step(task, make_layer, compiled):
             optimizer.step()
         return float(loss)
 
-    return run_steps
+    return run_steps if task.mode == "training" else run_predictions
 
 
 def _torch_composite(torch, task, make_layer):
