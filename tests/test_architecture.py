@@ -13,12 +13,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "videorep"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# What each part may import of ours, beside itself. errors is a leaf; config raises ConfigError and is one otherwise.
-LEAVES = {"errors", "config", "progress"}
+# What each part may import of ours, beside itself. errors is a leaf; config and storage only raise what it names.
+LEAVES = {"errors", "config", "progress", "storage"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "progress": set(),
+    "storage": {"errors"},
     "layers": {"errors", "config"},
     "models": {"errors", "config", "layers"},
     "data": LEAVES,
@@ -32,7 +33,7 @@ MAY_IMPORT = {
 # The percept extractor reads its backbone from a run.
 EXCEPTIONS = {("data/backbones.py", "models"), ("data/backbones.py", "runs")}
 KERAS_ONLY = ("layers", "models")
-LIGHT = ("errors", "config", "progress", "cli")
+LIGHT = ("errors", "config", "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (
@@ -167,6 +168,7 @@ def test_every_folder_is_a_package():
 # Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
 NOT_IMPORTED = {"tensorboard"}
+OF_AN_EXTRA = {"tensorflow_io": "remote"}
 
 
 def test_setup_declares_what_the_package_imports_and_nothing_else():
@@ -176,6 +178,10 @@ def test_setup_declares_what_the_package_imports_and_nothing_else():
         re.match(r"[\w-]+", line)[0] for line in setup["options"]["install_requires"].split("\n") if line.strip()
     }
     roots = {module.split(".")[0] for path in FILES for module in imported_modules(tree_of(path))}
-    imported = {DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - {"videorep"}}
+    for root, extra in OF_AN_EXTRA.items():
+        assert root in roots and root.replace("_", "-") in setup["options.extras_require"][extra]
+    imported = {
+        DISTRIBUTIONS.get(root, root) for root in roots - OF_AN_EXTRA.keys() - sys.stdlib_module_names - {"videorep"}
+    }
     assert imported <= declared
     assert declared <= imported | NOT_IMPORTED

@@ -9,7 +9,7 @@ from shard_building import build
 
 from videorep.data import read_shards, write_shards
 from videorep.data.records import Percept
-from videorep.errors import DataError, OutputError, ShardError
+from videorep.errors import DataError, ShardError
 
 
 def test_missing_folders_and_splits_are_told(tmp_path):
@@ -32,16 +32,6 @@ def test_reading_tells_of_a_missing_or_a_cut_shard(tmp_path):
     with pytest.raises(ShardError, match="00003-of-00009"):
         read_shards(tmp_path / "out")
     read_shards(tmp_path / "out", "test")
-
-
-@pytest.mark.parametrize("path", ["s3://bucket/shards", "hdfs://host/shards"])
-def test_urls_are_refused_and_no_folder_of_that_name_is_made(tmp_path, monkeypatch, path):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ShardError, match="on this machine"):
-        read_shards(path)
-    with pytest.raises(OutputError, match="on this machine"):
-        write_shards([{"frames": np.ones((1, 2), np.float32)}], path)
-    assert list(tmp_path.iterdir()) == []
 
 
 # ---- one's own records

@@ -29,5 +29,9 @@ class BackboneError(VideorepError):
     """A convnet cannot be loaded or does not fit the frames."""
 
 
+class StorageError(VideorepError):
+    """Shards lie at a URL that cannot be read with what is installed."""
+
+
 class OutputError(VideorepError):
     """A result cannot be written where it was asked for."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import OutputError, RunError
+from videorep.storage import require_local
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
 
@@ -116,8 +117,9 @@ def create_run(path, config, *, resume=False, overwrite=False):
 
     Raises:
         RunError: the folder holds a run, of other settings where `resume`; or something else.
-        OutputError: the folder cannot be made.
+        OutputError: the folder cannot be made, or is a URL.
     """
+    require_local(path, OutputError)
     path = Path(path)
     if (path / CONFIG).is_file():
         if resume:

@@ -16,6 +16,7 @@ from videorep.config import (
     TrainingConfig,
 )
 from videorep.errors import OutputError
+from videorep.storage import require_local
 
 
 class FrameSize(click.ParamType):
@@ -68,8 +69,9 @@ def claim_file(path, overwrite):
     """Checks, before the work begins, that a result can be written to the file `path`; returns it as a Path.
 
     Raises:
-        OutputError: it exists and may not be overwritten, or its folder is missing or cannot be written.
+        OutputError: it exists and may not be overwritten, its folder is missing or cannot be written, or it is a URL.
     """
+    require_local(path, OutputError)
     path = Path(path)
     if path.is_dir() or (path.exists() and not overwrite):
         remedy = "choose another name" if path.is_dir() else "add --overwrite or choose another name"

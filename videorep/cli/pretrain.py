@@ -38,7 +38,8 @@ DEFAULTS = ModelConfig()
 def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
     """Train an LSTM encoder-decoder on unlabelled sequences: to reconstruct them, to predict what follows, or both.
 
-    DATA is a folder of shards, or the word moving-mnist for digits that are made on the fly, without end.
+    DATA is a folder of shards, its URL such as s3://bucket/folder, or the word moving-mnist for digits that are made on
+    the fly, without end.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """Builds a folder of shards that can be interrupted at any moment and resumed, with the same bytes at the end.
 
 A shard is written under a temporary name in `.build`, flushed to disk and renamed; then `.build` gets its journal.
+(Where the folder is a URL, a shard is written in this machine's temporary folder and uploaded when it is finished.)
 dataset.json is written when every shard has its journal, and `.build` goes away.
 """
 
@@ -9,8 +10,6 @@ import dataclasses
 import importlib.metadata
 import json
 import re
-import shutil
-from pathlib import Path
 
 from videorep.data.dataset import (
     KINDS,
@@ -22,15 +21,14 @@ from videorep.data.dataset import (
     ShardInfo,
     checksum,
     load_dataset,
-    require_local,
     save_dataset,
-    write_text_durably,
 )
 from videorep.data.records import ShardTask
 from videorep.data.shard_writer import TRAITS, ShardWriter, output_errors
 from videorep.data.statistics import FeatureStatistics
 from videorep.errors import ConfigError, DataError, OutputError, ShardError
 from videorep.progress import SilentProgress
+from videorep.storage import locate, remove_folder, workplace, write_text_durably
 
 BUILD_FOLDER = ".build"
 PLAN_FILE = "plan.json"
@@ -51,7 +49,7 @@ def build_dataset(
     Content and order follow from the plan and from what `process` yields: nothing else goes into the files.
 
     Args:
-        out: Folder to make or to complete.
+        out: Folder to make or to complete, or its URL.
         name: Leading part of the shards' names: letters, digits, dot, dash and underscore.
         kind: "clips" or "percepts".
         plan: `{split: [[Source, ...] per shard]}`, as `records.plan_shards` makes it.
@@ -69,11 +67,11 @@ def build_dataset(
         `Dataset`.
     Raises:
         OutputError: `out` cannot be written, is full, or holds something and neither option was given.
+        StorageError: a URL of a kind that cannot be written with what is installed.
         ShardError: resumed with another plan, or records that do not fit together.
         DataError: not one record came of the sources.
     """
-    require_local(out, OutputError)
-    out = Path(out)
+    out = locate(out)
     _require_plan(name, kind, plan)
     began = _describe_plan(name, kind, plan, facts)
     created = not out.exists()
@@ -142,7 +140,7 @@ def _open_folder(out, began, resume, overwrite):
         if (out / MANIFEST).exists():
             dataset = load_dataset(out)
             _require_same_plan(out, dataset.fingerprint, began)
-            shutil.rmtree(out / BUILD_FOLDER, ignore_errors=True)
+            remove_folder(out / BUILD_FOLDER)
             return dataset
         plan_file = out / BUILD_FOLDER / PLAN_FILE
         if plan_file.exists():
@@ -152,18 +150,18 @@ def _open_folder(out, began, resume, overwrite):
                 first["made"]["resumed_with"] = began["made"]["versions"]
             began.update(first)
         else:
-            _begin(out, plan_file, began)
+            _begin(out, began)
     return None
 
 
-def _begin(out, plan_file, began):
+def _begin(out, began):
     """Writes down the plan, or leaves nothing behind."""
-    created = not out.exists()
+    created, folder = not out.exists(), out / BUILD_FOLDER
     try:
-        plan_file.parent.mkdir(parents=True, exist_ok=True)
-        write_text_durably(plan_file, json.dumps(began) + "\n")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_durably(folder / PLAN_FILE, json.dumps(began) + "\n")
     except OSError:
-        shutil.rmtree(plan_file.parent, ignore_errors=True)
+        remove_folder(folder)
         if created:
             with contextlib.suppress(OSError):
                 out.rmdir()
@@ -183,7 +181,7 @@ def _remove_shards(out):
     (out / MANIFEST).unlink(missing_ok=True)
     for path in out.glob(SHARD_PATTERN):
         path.unlink()
-    shutil.rmtree(out / BUILD_FOLDER, ignore_errors=True)
+    remove_folder(out / BUILD_FOLDER)
 
 
 class _Build:
@@ -231,7 +229,7 @@ class _Build:
             getattr(outcomes, "close", lambda: None)()
 
     def _write_shard(self, task, outcomes, advance):
-        temporary = self.out / BUILD_FOLDER / (self._file(task) + ".tmp")
+        temporary = workplace(self.out / BUILD_FOLDER) / (self._file(task) + ".tmp")
         writer = ShardWriter(self.out, temporary, self._file(task), self.kind, self.began["labels"])
         statistics = FeatureStatistics() if self.kind == "percepts" and task.split == self.statistics_split else None
         reports = []
@@ -257,6 +255,8 @@ class _Build:
     def finish(self):
         """Writes dataset.json from the journals and removes them."""
         journals = [self._journal(task) for task in self.tasks]
+        if None in journals:
+            raise OutputError(f"expected the finished shards in {self.out}, found some gone; go on with --resume")
         sources = [source for journal in journals for source in journal["sources"]]
         self.check(sources)
         if not any(source["records"] for source in sources):
@@ -283,7 +283,7 @@ class _Build:
         )
         with output_errors(self.out):
             save_dataset(dataset)
-            shutil.rmtree(self.out / BUILD_FOLDER, ignore_errors=True)
+            remove_folder(self.out / BUILD_FOLDER)
         return load_dataset(self.out)
 
     def _common_traits(self, journals):
@@ -306,7 +306,7 @@ class _Build:
         with contextlib.suppress(OSError):
             for task in self.tasks:
                 (self.out / self._file(task)).unlink(missing_ok=True)
-            shutil.rmtree(self.out / BUILD_FOLDER)
+            remove_folder(self.out / BUILD_FOLDER)
             if created:
                 self.out.rmdir()
 

@@ -6,13 +6,12 @@ A folder without dataset.json is an unfinished build, so it is written last, und
 import dataclasses
 import hashlib
 import json
-import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 from videorep.errors import ShardError
+from videorep.storage import RemotePath, locate, write_text_durably
 
 SCHEMA_VERSION = 1
 MANIFEST = "dataset.json"
@@ -52,7 +51,7 @@ class Dataset:
         statistics: Of percepts, over the frames of one split: mean, deviation and share of zeros per feature.
     """
 
-    folder: Path
+    folder: Path | RemotePath
     kind: str
     name: str
     labels: tuple
@@ -123,16 +122,10 @@ FRAMING_BYTES = 16
 HEADER_BYTES = 12
 
 
-def require_local(path, error):
-    """Raises `error` for a URL such as s3://, which would otherwise become a folder of that name."""
-    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path)):
-        raise error(f"expected a folder on this machine, received {path}; copy the shards here, URLs are not read yet")
-
-
 def hash_file(path):
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal; `path` is a `Path` or a `RemotePath`."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while chunk := file.read(HASH_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
@@ -172,26 +165,6 @@ def _to_text(plain):
     return render(plain, 0) + "\n"
 
 
-def write_text_durably(path, text):
-    """Writes a file so that it is there whole or not at all, even after a power cut."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    rename_durably(temporary, path)
-
-
-def rename_durably(source, target):
-    """Renames a file that has been flushed, and flushes the folder."""
-    os.replace(source, target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def save_dataset(dataset):
     """Writes dataset.json into the dataset's folder, with a checksum over all the rest."""
     plain = to_plain(dataset)
@@ -204,11 +177,14 @@ def read_manifest(folder):
     Raises:
         ShardError: it is missing, is not JSON, lacks a key, or is of a newer schema.
     """
-    require_local(folder, ShardError)
-    folder = Path(folder)
+    folder = locate(folder)
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise ShardError(f"expected a folder of shards at {folder}, received nothing there; run videorep build-shards")
+        # tensorflow-io tells of whatever goes wrong while it reads S3 that nothing is there.
+        check = "check the URL, the credentials and the network, or " if isinstance(folder, RemotePath) else ""
+        raise ShardError(
+            f"expected a folder of shards at {folder}, received nothing there; {check}run videorep build-shards"
+        )
     if not path.exists():
         raise ShardError(f"expected {MANIFEST} in {folder}, received {_what_lacks_manifest(folder)}")
     try:
@@ -260,16 +236,17 @@ def load_dataset(path):
     """Reads what a folder of shards holds.
 
     Args:
-        path: Folder that a build has finished.
+        path: Folder that a build has finished, or its URL.
     Returns:
         `Dataset`.
     Raises:
         ShardError: no such folder, an unfinished build, a newer schema, or a dataset.json that was edited.
+        StorageError: a URL of a kind that cannot be read with what is installed.
     """
     dataset, intact = read_manifest(path)
     if not intact:
         raise ShardError(
-            f"expected {Path(path) / MANIFEST} as the build wrote it, received an edited one, whose checksum does not "
-            f"hold; {_REBUILD}"
+            f"expected {dataset.folder / MANIFEST} as the build wrote it, received an edited one, whose checksum does "
+            f"not hold; {_REBUILD}"
         )
     return dataset

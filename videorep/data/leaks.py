@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def content_keys(videos):
     keys = {}
     for path, size in usable.items():
         try:
-            keys[path] = hash_file(path) if sizes[size] > 1 else path
+            keys[path] = hash_file(Path(path)) if sizes[size] > 1 else path
         except OSError:
             keys[path] = path  # the decoder will find out and report it
     return keys

@@ -1,7 +1,6 @@
 """Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
 
 import collections
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +14,7 @@ from videorep.data.schema import parse_clip
 from videorep.data.shards import build_dataset
 from videorep.data.verify import require_sound
 from videorep.errors import BackboneError, ConfigError, OutputError, ShardError
+from videorep.storage import fetch, locate
 
 
 def build_percepts(
@@ -40,8 +40,8 @@ def build_percepts(
     decoded while the network computes, and batched across the clips of a shard.
 
     Args:
-        shards: Folder of clip shards.
-        out: Folder to make.
+        shards: Folder of clip shards, or its URL.
+        out: Folder to make, or its URL.
         backbone, layer, weights: See `videorep.data.backbones.load_backbone`.
         stream: "rgb", or "flow" for stacks of optical flow (`videorep.data.flow`).
         flow_stack: L, fields per stack; the network's input has 2L channels. Clips of T frames give T stacks.
@@ -60,7 +60,7 @@ def build_percepts(
     """
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
     dataset = load_dataset(shards)
-    if Path(out).resolve() == Path(shards).resolve():
+    if locate(out).resolve() == dataset.folder.resolve():
         raise OutputError(
             f"expected --out to be another folder than the clips, received {out} for both; choose another"
         )
@@ -118,7 +118,7 @@ def _list_inputs(dataset):
             entries = members[shard.file]
             sources = [_source(entry) for entry in entries]
             if sources:
-                each = _Input(path, shard.index["frames"], sources, [entry["records"] for entry in entries])
+                each = _Input(fetch(path), shard.index["frames"], sources, [entry["records"] for entry in entries])
                 inputs.setdefault(split, []).append(each)
     return inputs
 

@@ -1,15 +1,18 @@
-"""Writes one TFRecord shard: temporary name, flush to disk, rename; and notes where each record lies."""
+"""Writes one TFRecord shard: temporary name, flush to disk, rename or upload; and notes where each record lies."""
 
 import contextlib
 import errno
 import os
+import tempfile
+from pathlib import Path
 
 import tensorflow as tf
 
-from videorep.data.dataset import FRAMING_BYTES, HEADER_BYTES, ShardInfo, hash_file, rename_durably
+from videorep.data.dataset import FRAMING_BYTES, HEADER_BYTES, ShardInfo, hash_file
 from videorep.data.records import EncodedClip
 from videorep.data.schema import NO_LABEL, encode_clip, encode_percept, locate_payload
 from videorep.errors import OutputError, ShardError
+from videorep.storage import publish
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TRAITS = ("height", "width", "channels", "features", "dtype", "compression", "frame_rate")
@@ -31,8 +34,9 @@ def output_errors(out):
 
 
 def _full(out):
+    place = out if isinstance(out, Path) else f"{tempfile.gettempdir()} (TMPDIR)"  # no bucket is ever full
     return OutputError(
-        f"expected room for the shards in {out}, received a full disk; free some and go on with --resume"
+        f"expected room for the shards in {place}, received a full disk; free some and go on with --resume"
     )
 
 
@@ -40,15 +44,16 @@ class ShardWriter:
     """Writes the records of one shard.
 
     Args:
-        folder: Where the finished shard goes.
-        temporary: Path on the same file system for the unfinished one.
+        folder: Where the finished shard goes: a `Path` or a `RemotePath`.
+        temporary: Path for the unfinished one; on the file system of `folder`, if that is a `Path`.
         file: Name of the finished shard.
         kind: "clips" or "percepts".
         labels: Class names in order of their index.
     """
 
     def __init__(self, folder, temporary, file, kind, labels):
-        self._target, self._temporary, self._kind, self._labels = folder / file, temporary, kind, labels
+        self._folder, self._file, self._temporary = folder, file, temporary
+        self._kind, self._labels = kind, labels
         self._index = {"offset": [], "frames": [], "label": [], "frame_rate": []}
         if kind == "percepts":
             self._index["payload"] = []
@@ -83,7 +88,7 @@ class ShardWriter:
             self._note(record, "compression", "frame_rate")
             self._traits["features"].add(record.array.shape[1])
             self._traits["dtype"].add(record.array.dtype.name)
-        with output_errors(self._target.parent):
+        with output_errors(self._folder):
             self._writer.write(data)
         self._index["offset"].append(self._size)
         self._index["frames"].append(record.frames)
@@ -97,15 +102,15 @@ class ShardWriter:
 
     def finish(self):
         """Flushes the shard to disk and gives it its name; returns its `ShardInfo`."""
-        with output_errors(self._target.parent):
+        with output_errors(self._folder):
             self._writer.close()
             with open(self._temporary, "rb") as file:
                 os.fsync(file.fileno())
                 crcs = [read_crc(file, end) for end in [*self._index["offset"][1:], self._size] if end]
             digest = hash_file(self._temporary)
-            rename_durably(self._temporary, self._target)
+            publish(self._temporary, self._folder / self._file)
         records = len(self._index["offset"])
-        return ShardInfo(self._target.name, records, self._size, digest, self._index | {"crc": crcs})
+        return ShardInfo(self._file, records, self._size, digest, self._index | {"crc": crcs})
 
     def discard(self):
         """Removes what is unfinished; does nothing after `finish`."""

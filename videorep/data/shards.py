@@ -36,7 +36,7 @@ def read_shards(folder, split="train"):
     For training with windows, shuffling and batches use `videorep.data.pipeline`; this is the plain way in.
 
     Args:
-        folder: Folder of shards.
+        folder: Folder of shards, or its URL.
         split: Name of the split.
     Returns:
         `tf.data.Dataset` of dicts: "frames" (T, H, W, C) uint8 for clips or (T, D) float32 for percepts, "label" int32
@@ -97,7 +97,7 @@ def write_shards(records, out, *, name="data", split="train", labels=None, shard
         records: Iterable of records, or a dict of them per split. A record is a `Clip`, a `Percept` or a dict: "frames"
             (T, H, W, 3) RGB or (T, H, W, 1) uint8, stored without loss as PNG, or (T, D) float features; if wanted
             "label" (a name, or its index in `labels`), "path" (a name for it) and "frame_rate".
-        out: Folder to make.
+        out: Folder to make, or its URL.
         name: Leading part of the shards' names.
         split: Where the records go, if they are not given as a dict.
         labels: Class names in order of their index; by default those that occur, sorted.

@@ -25,7 +25,7 @@ def summarize_dataset(path):
     """What a folder of shards holds and how it was made.
 
     Args:
-        path: Folder of shards.
+        path: Folder of shards, or its URL.
     Returns:
         Nested dict of plain values for printing: kind, sizes, one table per split with its records, videos, frames and
         hours, what was left out and how often for which reason, how it was made.

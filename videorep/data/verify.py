@@ -18,12 +18,15 @@ from videorep.data.record_faults import find_faults
 from videorep.data.shards import require_files
 from videorep.errors import ShardError
 from videorep.progress import SilentProgress
+from videorep.storage import fetch, locate
 
 HASH_THREADS = 8
 
 
 def require_sound(dataset, split):
     """Reads every byte of a split's shards and compares it with dataset.json; call it before work begins.
+
+    What lies at a URL is copied to this machine for that, and read from there from then on.
 
     Args:
         dataset: `Dataset`.
@@ -34,10 +37,10 @@ def require_sound(dataset, split):
     require_files(dataset, split)
     paths = dataset.paths(split)
     with ThreadPoolExecutor(HASH_THREADS) as pool:
-        hashes = list(pool.map(hash_file, paths))
+        hashes = list(pool.map(lambda path: hash_file(fetch(path)), paths))
     for path, shard, digest in zip(paths, dataset.shards(split), hashes, strict=True):
         if digest != shard.sha256:
-            damage = next(iter(_find_damage(path, shard)), "its SHA-256 differs")
+            damage = next(iter(_find_damage(fetch(path), shard)), "its SHA-256 differs")
             raise ShardError(
                 f"expected {path} as the build wrote it, received a damaged file ({damage}); "
                 "restore the file or rebuild with --overwrite"
@@ -48,7 +51,7 @@ def verify_dataset(path, progress=None):
     """Compares every shard and record with dataset.json.
 
     Args:
-        path: Folder of shards.
+        path: Folder of shards, or its URL.
         progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
         One sentence per problem, each with the file and, where there is one, the number of the record (from 0); empty
@@ -56,7 +59,7 @@ def verify_dataset(path, progress=None):
     Raises:
         ShardError: there is no dataset.json that can be read.
     """
-    folder = Path(path)
+    folder = locate(path)
     dataset, intact = read_manifest(folder)
     if not intact:
         return [f"{MANIFEST}: its checksum does not hold, it was edited; {_RESTORE}", *_check_framing_alone(folder)]
@@ -117,7 +120,7 @@ def walk_records(path):
     Stops at a record whose length cannot be trusted, since nothing tells where the next one begins.
     """
     size, offset, number = path.stat().st_size, 0, 0
-    with open(path, "rb") as file, tempfile.TemporaryDirectory() as folder:
+    with path.open("rb") as file, tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "record"
         while offset < size:
             header = file.read(HEADER_BYTES)
@@ -159,7 +162,7 @@ def _check_records(dataset, shards, advance):
         for number, (frames, label) in enumerate(zip(shard.index["frames"], shard.index["label"], strict=True)):
             try:
                 serialized = next(records)
-            except (tf.errors.DataLossError, StopIteration) as error:
+            except (tf.errors.OpError, StopIteration) as error:
                 yield f"{shard.file}: record {number}: cannot be read: {error}"
                 return
             faults = find_faults(serialized, dataset, frames, label)

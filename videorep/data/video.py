@@ -60,6 +60,23 @@ class DecoderLog:
         ]
 
 
+@contextlib.contextmanager
+def _valid_name(path):
+    """The path, or while the block lasts another name for the file if that is not UTF-8, on which OpenCV crashes."""
+    path = os.fspath(path)
+    if path.encode(errors="ignore").decode() == path:
+        yield path
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise VideoError(path, f"unreadable: {error.strerror}") from error
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
 class VideoReader:
     """The frames of one video in the order of time.
 
@@ -82,9 +99,9 @@ class VideoReader:
         self.header_frames = int(frames) if 0 < frames < 1e9 else 0
 
     def _open(self):
-        # Bytes: OpenCV 5 crashes on a str that is not valid UTF-8. One thread: the cores are busy with other videos.
-        settings = [cv2.CAP_PROP_N_THREADS, 1]
-        self._capture = cv2.VideoCapture(os.fsencode(self.path), cv2.CAP_FFMPEG, settings)
+        settings = [cv2.CAP_PROP_N_THREADS, 1]  # the cores are busy with other videos
+        with _valid_name(self.path) as name:
+            self._capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, settings)
         if not self._capture.isOpened():
             raise VideoError(self.path, "unreadable: FFmpeg cannot open it")
         self._origin = None

@@ -12,6 +12,7 @@ import numpy as np
 
 from videorep.data.dataset import HEADER_BYTES
 from videorep.data.schema import extract_images
+from videorep.storage import fetch
 
 GZIP_WINDOW_BITS = 31
 
@@ -57,7 +58,7 @@ def make_generator(*entropy):
 
 
 class RecordReader:
-    """Reads one split's records, or frames of percepts, by number.
+    """Reads one split's records, or frames of percepts, by number. A shard at a URL is copied here when first read.
 
     Args:
         dataset: `Dataset`.
@@ -66,7 +67,7 @@ class RecordReader:
 
     def __init__(self, dataset, split):
         self.index = dataset.index(split)
-        self._paths = [os.fspath(path) for path in dataset.paths(split)]
+        self._paths = dataset.paths(split)
         self._compression = dataset.compression
         if dataset.kind == "percepts":
             self.dtype = np.dtype(dataset.dtype).newbyteorder("<")
@@ -76,7 +77,7 @@ class RecordReader:
     def clip_images(self, number, start, length):
         """The encoded images of frames `start` to `start + length - 1` of one clip, fewer at its end: (n,) bytes."""
         row = self.index[number]
-        with open(self._paths[row["shard"]], "rb", buffering=0) as file:
+        with open(fetch(self._paths[row["shard"]]), "rb", buffering=0) as file:
             serialized = os.pread(file.fileno(), row["size"], row["offset"] + HEADER_BYTES)
         return np.array(extract_images(serialized, int(start), length), object)
 
@@ -90,7 +91,7 @@ class RecordReader:
 
     def _read_frames(self, frames, number, start):
         row = self.index[number]
-        with open(self._paths[row["shard"]], "rb", buffering=0) as file:
+        with open(fetch(self._paths[row["shard"]]), "rb", buffering=0) as file:
             if not self._compression:
                 os.preadv(file.fileno(), [frames.reshape(-1).view(np.uint8)], row["payload"] + start * self._row)
                 return

@@ -10,6 +10,7 @@ import tensorflow as tf
 from videorep.config import FinetuneConfig
 from videorep.errors import OutputError
 from videorep.runs import load_run, write_atomically
+from videorep.storage import require_local
 
 
 class ServedClassifier(tf.Module):
@@ -68,9 +69,10 @@ def export(run_path, out, version=None, overwrite=False):
         dict: path, version, inputs and outputs.
     Raises:
         RunError: the run is not finished.
-        OutputError: the version exists, or cannot be written.
+        OutputError: the version exists, cannot be written, or would lie at a URL.
     """
     run = load_run(run_path)
+    require_local(out, OutputError)
     target = _target(Path(out), version, overwrite)
     model = run.model()
     is_classifier = isinstance(run.config, FinetuneConfig)

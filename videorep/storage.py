@@ -1,0 +1,220 @@
+"""Where shards lie: in a folder of this machine, or at a URL such as s3://bucket/shards.
+
+A folder of this machine is a `pathlib.Path`. A URL is a `RemotePath`, which has of pathlib's methods what shards need.
+URLs are read and written by TensorFlow with the plugins of tensorflow-io; paths load neither.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import dataclasses
+import errno
+import fnmatch
+import functools
+import os
+import re
+import shutil
+import tempfile
+import types
+import warnings
+from pathlib import Path
+
+from videorep.errors import StorageError
+
+COPY_CHUNK = 1 << 20
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class RemotePath:
+    """A file or a folder at a URL. Its methods do and raise what those of `pathlib.Path` do."""
+
+    url: str
+
+    def __str__(self):
+        return self.url
+
+    def __truediv__(self, name):
+        return RemotePath(f"{self.url.rstrip('/')}/{name}")
+
+    @property
+    def name(self):
+        return self.url.rsplit("/", 1)[-1]
+
+    def resolve(self):
+        return self
+
+    def exists(self):
+        with _reaching(self.url) as files:
+            return files.exists(self.url)
+
+    def is_dir(self):
+        with _reaching(self.url) as files:
+            return files.isdir(self.url)
+
+    def is_file(self):
+        with contextlib.suppress(FileNotFoundError), _reaching(self.url) as files:
+            return not files.stat(self.url).is_directory
+        return False
+
+    def stat(self):
+        with _reaching(self.url) as files:
+            return types.SimpleNamespace(st_size=files.stat(self.url).length)
+
+    def iterdir(self):
+        with _reaching(self.url) as files:
+            names = {name.rstrip("/") for name in files.listdir(self.url)}
+        return iter([self / name for name in sorted(names - {""})])
+
+    def glob(self, pattern):
+        return iter([path for path in self.iterdir() if fnmatch.fnmatchcase(path.name, pattern)])
+
+    @contextlib.contextmanager
+    def open(self, mode="rb"):
+        with _reaching(self.url) as files, files.GFile(self.url, mode) as file:
+            yield file
+
+    def read_text(self, encoding="utf-8"):
+        with self.open() as file:
+            return file.read().decode(encoding)
+
+    def mkdir(self, parents=True, exist_ok=True):
+        with _reaching(self.url) as files:
+            files.makedirs(self.url)
+
+    def unlink(self, missing_ok=False):
+        absent = (FileNotFoundError,) if missing_ok else ()
+        with contextlib.suppress(*absent), _reaching(self.url) as files:
+            files.remove(self.url)
+
+    def rmdir(self):
+        """Does nothing: an empty folder of an object store is not there."""
+
+
+@contextlib.contextmanager
+def _reaching(url):
+    """Hands out tf.io.gfile, and turns TensorFlow's errors into the OSErrors that a folder of this machine raises."""
+    import tensorflow as tf
+
+    try:
+        yield tf.io.gfile
+    except tf.errors.OpError as error:
+        numbers = {tf.errors.NotFoundError: errno.ENOENT, tf.errors.PermissionDeniedError: errno.EACCES}
+        reason = error.message.strip().split("\n")[0] or type(error).__name__
+        raise OSError(numbers.get(type(error), errno.EIO), reason, url) from error
+
+
+def locate(path):
+    """What a folder's or file's name stands for: a `Path`, or a `RemotePath` if it is a URL.
+
+    Raises:
+        StorageError: a URL of a kind that cannot be read with what is installed.
+    """
+    if isinstance(path, RemotePath):
+        return path
+    url = _URL.fullmatch(os.fspath(path))
+    if not url:
+        return Path(path)
+    _require_plugin(url[1])
+    return RemotePath(f"{url[1]}://{url[2].rstrip('/')}")
+
+
+def require_local(path, error):
+    """Raises `error` for a URL, where only a path will do; it would otherwise become a folder of that name."""
+    if _URL.fullmatch(os.fspath(path)):
+        raise error(f"expected a path on this machine, received {path}; only shards may lie at a URL")
+
+
+@functools.cache
+def _require_plugin(scheme):
+    import tensorflow as tf
+
+    if scheme not in tf.io.gfile.get_registered_schemes():
+        with contextlib.suppress(ImportError), warnings.catch_warnings(action="ignore"):
+            import tensorflow_io  # noqa: F401 (registers its schemes)
+
+            atexit.register(_keep_exit_status)
+    if scheme not in tf.io.gfile.get_registered_schemes():
+        raise StorageError(
+            f"expected what reads {scheme}:// paths, received an installation without it (TensorFlow "
+            f"{tf.__version__}); pip install 'videorep[remote]' (into an environment of its own: it takes TensorFlow "
+            "2.17), or use a folder on this machine"
+        )
+
+
+def _keep_exit_status():
+    """Has the C library end the process just before it destroys what the plugins of tensorflow-io left.
+
+    Their destructors abort the process ("pure virtual method called"), which would replace its exit status. Python is
+    through by then; `_exit`, called in place of them, receives the status.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "on_exit"):  # glibc
+        library.on_exit(library._exit, None)
+
+
+@functools.cache
+def _scratch():
+    """A folder for copies of what lies at URLs; it goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix="videorep-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def fetch(path):
+    """The file itself; of one at a URL a copy on this machine, made once."""
+    return _copy(path) if isinstance(path, RemotePath) else path
+
+
+@functools.cache
+def _copy(path):
+    descriptor, copy = tempfile.mkstemp(prefix=f"{path.name}.", dir=_scratch())
+    try:
+        with open(descriptor, "wb") as target, path.open() as source:
+            shutil.copyfileobj(source, target, COPY_CHUNK)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or copy) from error  # a full disk names no file
+    return Path(copy)
+
+
+def workplace(folder):
+    """Where files that are to be published in `folder` are written: there, or for a URL on this machine."""
+    return _scratch() if isinstance(folder, RemotePath) else folder
+
+
+def publish(source, target):
+    """Gives a file that has been flushed its name, whole or not at all: by renaming, or for a URL by uploading."""
+    if isinstance(target, RemotePath):
+        with _reaching(target.url) as files:
+            files.copy(str(source), target.url, overwrite=True)
+        source.unlink()
+        return
+    os.replace(source, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_text_durably(path, text):
+    """Writes a file so that it is there whole or not at all, even after a power cut."""
+    if isinstance(path, RemotePath):
+        with path.open("wb") as file:
+            file.write(text.encode())
+        return
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    publish(temporary, path)
+
+
+def remove_folder(folder):
+    """Removes a folder and all that lies in it, as far as that is possible."""
+    if not isinstance(folder, RemotePath):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError), _reaching(folder.url) as files:
+        files.rmtree(folder.url)
