@@ -49,7 +49,9 @@ def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, *
       videorep finetune percepts --out runs/from-random --units 512 --layers 1
     """
     if init and any(given(ctx, name) for name in ("units", "layers", "model__standardise")):
-        raise click.UsageError("--units, --layers and --standardise come from the run that --init names: leave them out.")
+        raise click.UsageError(
+            "--units, --layers and --standardise come from the run that --init names: leave them out."
+        )
     settings = read_settings(ctx, config_path) | ({"init": init} if init else {})
     config = build_config(FinetuneConfig, settings, config_path)
 

@@ -1,8 +1,10 @@
-"""Streams that are still alive at the program's end, after Ctrl-C or an error: they must not hang it."""
+"""Streams at their end: they must not hold up the work, nor hang the program after Ctrl-C or an error."""
 
 import atexit
 import functools
 import gc
+
+import tensorflow as tf
 
 
 @functools.cache
@@ -15,9 +17,17 @@ def release_iterators_at_exit():
     atexit.register(_release_iterators)
 
 
-def _release_iterators():
-    import tensorflow as tf
+def without_tuning(stream):
+    """A tf.data stream whose end nobody waits for; its maps name their parallelism.
 
+    The thread that tunes a stream sleeps up to five seconds at a time, and the end of the stream waits for it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return stream.with_options(options)
+
+
+def _release_iterators():
     kinds = {kind for kind in set(map(type, gc.get_objects())) if issubclass(kind, tf.data.Iterator)}
     for iterator in [one for one in gc.get_objects() if type(one) in kinds]:
         iterator.__dict__.clear()

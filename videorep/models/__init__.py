@@ -38,7 +38,7 @@ def build_model(
         seed: Int or None, of the initial weights.
         dtype: A Keras dtype policy, such as "mixed_bfloat16"; by default Keras' global one.
         standardise: Whether the model works on features of mean 0 and deviation 1 ("gaussian" only): call
-            `model.standardisation.assign(mean, deviation)` before training. Frames go in and come out in their own units.
+            `model.standardisation.assign(mean, deviation)` before training. Frames go in and come out as they are.
     Returns:
         A Keras model: `model({"frames": (B, T, D)})` runs free and gives a dict with "reconstruction" (B, T, D) in
         the input's time order and/or "future" (B, F, D), probabilities or values, float32.
