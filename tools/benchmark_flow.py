@@ -3,8 +3,8 @@
     python tools/benchmark_flow.py SHARDS --frames 500 --repeats 3 --json FILE
 
 Both alternate in one process and estimate the same fields: OpenCV's dense inverse search and variational refinement
-with the weights of `videorep.data.flow`. OpenCV alone gets grey frames that lie in memory, one pair after the other on as
-many threads as it takes; the pipeline reads, decodes, scales, crops, removes each field's mean and stacks besides.
+with the weights of `videorep.data.flow`. OpenCV alone gets grey frames that lie in memory, one pair after the other, on
+as many threads as it takes; the pipeline reads, decodes, crops, removes each field's mean and stacks besides.
 """
 
 import argparse
