@@ -4,8 +4,6 @@ import atexit
 import functools
 import gc
 
-import tensorflow as tf
-
 
 @functools.cache
 def release_iterators_at_exit():
@@ -22,12 +20,16 @@ def without_tuning(stream):
 
     The thread that tunes a stream sleeps up to five seconds at a time, and the end of the stream waits for it.
     """
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.autotune.enabled = False
     return stream.with_options(options)
 
 
 def _release_iterators():
+    import tensorflow as tf
+
     kinds = {kind for kind in set(map(type, gc.get_objects())) if issubclass(kind, tf.data.Iterator)}
     for iterator in [one for one in gc.get_objects() if type(one) in kinds]:
         iterator.__dict__.clear()
