@@ -2,14 +2,15 @@
 
 import math
 
+import matplotlib
 import numpy as np
 
-from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
+from videorep.figures.canvas import COLOURS, FAINT, LOOK, new_chart, write_figure
 
 COLUMNS = 2
 WIDTH, ARRAY_HEIGHT, MAP_HEIGHT = 1100, 150, 560
 MARKERS = "os^DvPX"
-MOST_NAMES = 28  # classes that a legend can hold
+MOST_NAMES, NAMES_PER_ROW = 28, 7  # classes that a legend can hold
 BRIGHTEST = 99  # percentile of the values that is drawn brightest, so that a few large ones do not darken all
 
 
@@ -34,7 +35,8 @@ def draw_percepts(path, arrays, means, labels, names):
         _draw_array(axis, title, array)
     for axis in axes[rows]:
         axis.remove()
-    _draw_map(figure.add_subplot(grid[rows, :]), means, labels, names)
+    with matplotlib.rc_context(LOOK):
+        _draw_map(figure.add_subplot(grid[rows, :]), means, labels, names)
     write_figure(figure, path)
 
 
@@ -73,4 +75,4 @@ def _draw_map(axis, means, labels, names):
     axis.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
     axis.set_ylabel(f"second ({shares[1]:.0%})")
     if 1 < len(np.unique(labels)) <= MOST_NAMES:
-        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=NAMES_PER_ROW, fontsize=8)
