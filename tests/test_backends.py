@@ -10,7 +10,13 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 FILES = {
-    "jax": ["layers_peephole_lstm", "layers_recurrence", "layers_decoder", "models_encoder_decoder"],
+    "jax": [
+        "layers_peephole_lstm",
+        "layers_recurrence",
+        "layers_decoder",
+        "layers_standardisation",
+        "models_encoder_decoder",
+    ],
     "torch": ["layers_peephole_lstm", "layers_decoder"],
 }
 # One half precision and one of each kind of call: what else the tests vary, no backend decides.

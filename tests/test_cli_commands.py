@@ -43,7 +43,10 @@ def test_shards_verify_and_tell_what_they_hold(folder):
     assert run("verify", folder / "digits") == f"{folder / 'digits'} is sound\n"
     told = run("inspect", folder / "digits", "--out", folder / "sheet.png")
     assert "records: 3" in told and "64 x 64 pixels, grey" in told
-    assert cv2.imread(str(folder / "sheet.png")) is not None
+    run("inspect", folder / "digits", "--out", folder / "flow.png", "--flow")
+    run("inspect", folder / "percepts", "--out", folder / "percepts.png")
+    for picture in ("sheet.png", "flow.png", "percepts.png"):
+        assert cv2.imread(str(folder / picture)) is not None
 
 
 def test_run_tells_its_settings(folder):

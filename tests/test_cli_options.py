@@ -83,7 +83,9 @@ def test_defaults_are_those_of_the_configuration(pretrain, finetune):
 
 def test_every_pretrain_option_arrives(pretrain):
     config, named = pretrain(
-        *words("--model autoencoder --units 64 --layers 3 --conditional reconstruction --output gaussian"),
+        *words(
+            "--model autoencoder --units 64 --layers 3 --conditional reconstruction --output gaussian --standardise"
+        ),
         *words("--input-frames 5 --future-frames 6 --digits mnist --num-digits 1 --patch 32 --colour"),
         *words("--steps 7 --batch-size 8 --optimizer sgd --learning-rate 0.5 --precision mixed_bfloat16 --seed 9"),
         *words("--resume --overwrite --dry-run"),
@@ -95,7 +97,7 @@ def test_every_pretrain_option_arrives(pretrain):
         ("reconstruction",),
         "gaussian",
     )
-    assert (model.input_frames, model.future_frames) == (5, 6)
+    assert (model.input_frames, model.future_frames, model.standardise) == (5, 6, True)
     assert (data.path, data.digits, data.num_digits, data.patch, data.colour) == ("moving-mnist", "mnist", 1, 32, True)
     assert (training.steps, training.batch_size, training.optimizer, training.learning_rate) == (7, 8, "sgd", 0.5)
     assert (training.precision, training.seed) == ("mixed_bfloat16", 9)
@@ -228,8 +230,9 @@ def test_value_out_of_range_is_one_sentence():
     assert message.endswith("Error: expected learning_rate to be greater than 0, received -1.0; correct it\n")
 
 
-def test_units_beside_init_are_bad_usage():
-    status, message = fails("finetune", "shards", "--out", "runs/x", "--init", "runs/y", "--units", "5")
+@pytest.mark.parametrize("option", ["--units 5", "--layers 2", "--standardise"])
+def test_what_init_decides_is_bad_usage_beside_it(option):
+    status, message = fails("finetune", "shards", "--out", "runs/x", "--init", "runs/y", *option.split())
     assert status == 2 and "--init" in message
 
 

@@ -104,3 +104,10 @@ def test_frames_of_another_size_are_scaled_before_their_flow(tmp_path):
         for name, clips in (("small", small), ("large", large))
     ]
     assert np.abs(streams[0] - streams[1]).mean() < 0.5  # bytes; unscaled, lengths would be twice as large
+
+
+@pytest.mark.parametrize("flow_stack", [0, 2])
+def test_nobody_waits_for_the_end_of_the_stream(tmp_path, flow_stack):
+    """tf.data's tuning thread, which the end of a stream waits for, sleeps for seconds."""
+    files, counts = write_clips(make_clips([3]), tmp_path / "clips")
+    assert read_batches(files, counts, 2, 56, flow_stack).options().autotune.enabled is False

@@ -224,3 +224,25 @@ def test_bad_values_are_refused(bad):
     with pytest.raises(ConfigError) as refusal:
         small_classifier(**BAD[bad])
     assert "expected" in str(refusal.value) and "received" in str(refusal.value)
+
+
+MEAN, DEVIATION = np.array([0.5, -2.0, 3.0, 0.0]), np.array([0.25, 3.0, 4.0, 1.0])
+
+
+def test_a_standardising_classifier_sees_standardised_frames(tmp_path):
+    model, plain = small_classifier(standardise=True), randomised(small_classifier())
+    model.set_weights([MEAN, DEVIATION, *plain.get_weights()])
+    expected = probabilities(plain, ((random_frames() - MEAN) / DEVIATION).astype("float32"))
+    np.testing.assert_allclose(probabilities(model, random_frames()), expected, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(probabilities(loaded, random_frames()), expected, atol=1e-5)
+
+
+def test_a_standardising_encoder_brings_its_constants():
+    encoder = build_model("composite", FEATURES, UNITS, 4, 3, output="gaussian", standardise=True)
+    encoder.standardisation.assign(MEAN, DEVIATION)
+    model = small_classifier(encoder=encoder, standardise=True)
+    np.testing.assert_allclose(model.standardisation.get_weights(), [MEAN, DEVIATION])
+    with pytest.raises(ConfigError, match="standardise"):
+        small_classifier(encoder=encoder)

@@ -252,3 +252,47 @@ def test_bad_horizons_are_refused(horizon):
 def test_one_number_of_units_is_one_layer():
     assert build_model("autoencoder", 4, 6, 4).config.units == (6,)
     assert build_model("composite", 4, 6, 4, conditional="future").config.conditional == ("future",)
+
+
+MEAN, DEVIATION = np.array([0.5, -2.0, 30.0, 0.0]), np.array([0.25, 3.0, 4.0, 1.0])
+
+
+def standardising_model(**kwargs):
+    model = small_model(output="gaussian", standardise=True, **kwargs)
+    model.standardisation.assign(MEAN, DEVIATION)
+    return model
+
+
+def frames_with_statistics(steps=INPUT_FRAMES, seed=1):
+    return np.random.default_rng(seed).normal(MEAN, DEVIATION, (BATCH, steps, FEATURES)).astype("float32")
+
+
+@pytest.mark.parametrize("conditional", CONDITIONALS, ids=lambda branches: "+".join(branches) or "unconditioned")
+def test_a_standardising_model_agrees_with_the_oracle(conditional):
+    """The oracle sees (x - mean) / deviation by hand; what it answers times the deviation plus the mean comes out."""
+    model, frames = standardising_model(conditional=conditional), frames_with_statistics()
+    teacher = {"reconstruction": frames, "future": frames_with_statistics(FUTURE_FRAMES, seed=2)}
+    by_hand = {branch: (each - MEAN) / DEVIATION for branch, each in teacher.items()}
+    free = oracle(model, by_hand["reconstruction"])
+    taught = oracle(model, by_hand["reconstruction"], by_hand)
+    assert_outputs_close(as_numpy(model.logits(frames)), free, 1e-4)
+    assert_outputs_close(as_numpy(model.logits(frames, teacher)), taught, 1e-4)
+    expected = {branch: values * DEVIATION + MEAN for branch, values in free.items()}
+    assert_outputs_close(as_numpy(model({"frames": frames})), expected, 1e-4)
+    assert_outputs_close(as_numpy(model.emitted(model.logits(frames))), expected, 1e-4)
+
+
+def test_a_saved_standardising_model_keeps_its_constants(tmp_path):
+    model, frames = standardising_model(), frames_with_statistics()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_outputs_close(as_numpy(loaded({"frames": frames})), as_numpy(model({"frames": frames})), 1e-6)
+    longer = as_numpy(loaded.with_horizon(2 * FUTURE_FRAMES)({"frames": frames}))["future"]
+    np.testing.assert_allclose(longer[:, :FUTURE_FRAMES], as_numpy(model({"frames": frames}))["future"], rtol=1e-4)
+
+
+def test_without_standardising_there_is_no_constant():
+    assert small_model().standardisation is None
+    assert len(standardising_model().weights) == len(small_model().weights) + 2
+    with pytest.raises(ConfigError, match="gaussian"):
+        small_model(standardise=True)

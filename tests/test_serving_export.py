@@ -72,6 +72,21 @@ def test_a_served_encoder_decoder_gives_the_models_frames(tmp_path):
         np.testing.assert_allclose(outputs[name], expected, atol=1e-6)
 
 
+def test_a_served_model_standardises_by_itself(tmp_path):
+    config = PretrainConfig(ModelConfig("composite", 5, (4,), 3, 2, (), "gaussian", standardise=True))
+    run = create_run(tmp_path / "run", config)
+    model = build_model("composite", 5, (4,), 3, 2, output="gaussian", standardise=True, seed=1)
+    mean, deviation = np.arange(5) * 10.0, np.arange(5) + 0.5
+    model.standardisation.assign(mean, deviation)
+    run.write_provenance({})
+    run.save_model(model)
+    plain = build_model("composite", 5, (4,), 3, 2, output="gaussian", seed=1)
+    frames = np.random.default_rng(0).normal(mean, deviation, (2, 3, 5)).astype("float32")
+    outputs = serve_elsewhere(tmp_path, export(run.path, tmp_path / "serving")["path"], frames)
+    for name, expected in plain({"frames": ((frames - mean) / deviation).astype("float32")}).items():
+        np.testing.assert_allclose(outputs[name], np.asarray(expected) * deviation + mean, rtol=1e-4, atol=1e-4)
+
+
 def test_versions_count_up_and_are_not_replaced_unasked(classifier_run, tmp_path):
     run, _ = classifier_run
     assert export(run.path, tmp_path / "serving")["version"] == 1

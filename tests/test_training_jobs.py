@@ -1,16 +1,20 @@
 """Pretraining and finetuning from end to end on tiny data: resumed runs, repeats, carried-over encoders."""
 
+import contextlib
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
-from videorep.data import write_shards
+from videorep.data import read_shards, write_shards
 from videorep.data.records import Percept
 from videorep.errors import ConfigError, RunError
+from videorep.evaluation import evaluate_future_prediction, predict_sequences
 from videorep.runs import load_run
 from videorep.training.finetune import finetune
+from videorep.training.objectives import encoder_decoder_objective
 from videorep.training.pretrain import pretrain
 
 TRAINING = TrainingConfig(steps=4, batch_size=4, report_every=2, checkpoint_every=2, warmup_steps=1, seed=3)
@@ -110,3 +114,89 @@ def test_single_frame_baseline(percepts, tmp_path):
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, name="single-frame"))
     summary = finetune(config, tmp_path / "run")
     assert summary["parameters"] == 6 * 2 + 2
+
+
+@pytest.fixture(scope="module")
+def standardised(percepts, tmp_path_factory):
+    """A run whose model standardises."""
+    out = tmp_path_factory.mktemp("runs") / "standardised"
+    model = ModelConfig(units=(5,), input_frames=4, future_frames=3, conditional=("future",), standardise=True)
+    pretrain(PretrainConfig(model, DataConfig(percepts), TRAINING), out)
+    return load_run(out)
+
+
+def training_frames(percepts):
+    return np.concatenate([record["frames"] for record in read_shards(percepts).as_numpy_iterator()])
+
+
+def test_the_constants_are_those_of_the_shards(standardised, percepts):
+    frames = training_frames(percepts).astype(np.float64)
+    mean, deviation = standardised.model().standardisation.get_weights()
+    np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(deviation, frames.std(axis=0), rtol=1e-4)
+
+
+def test_the_loss_is_that_of_standardised_frames(standardised, percepts):
+    model, frames = standardised.model(), training_frames(percepts)[None, :7]
+    mean, deviation = model.standardisation.get_weights()
+    by_hand = (frames - mean) / deviation
+    loss, parts = encoder_decoder_objective(model)({"frames": frames}, training=False)
+    outputs = {branch: np.asarray(each) for branch, each in model.logits(frames[:, :4]).items()}
+    wanted = {"reconstruction": by_hand[:, :4], "future": by_hand[:, 4:]}
+    expected = {
+        f"{branch}_standardised_half_squared_error_per_frame": ((outputs[branch] - frames) ** 2).sum(-1).mean() / 2
+        for branch, frames in wanted.items()
+    }
+    assert {name: float(part[0]) for name, part in parts.items()} == pytest.approx(expected, rel=1e-4)
+    assert float(loss[0]) == pytest.approx(sum(expected.values()), rel=1e-4)
+
+
+def test_evaluation_and_prediction_are_in_the_units_of_the_shards(standardised, percepts):
+    data = DataConfig(percepts)
+    made = predict_sequences(standardised, data, split="train", count=3)
+    outputs = standardised.model()({"frames": made["inputs"]})
+    np.testing.assert_allclose(made["outputs"]["future"], outputs["future"], rtol=1e-4, atol=1e-5)
+    result = evaluate_future_prediction(standardised, data, split="train")
+    rows = {row["predictor"]: row["future_squared_error_per_frame"] for row in result["rows"]}
+    variances = training_frames(percepts).var(axis=0).sum()
+    assert rows["predict the mean frame"] == pytest.approx(variances, rel=0.1)
+    assert 0.1 * variances < rows["model"] < 10 * variances
+
+
+def test_a_classifier_takes_the_encoder_s_constants_or_the_shards_own(standardised, percepts, tmp_path):
+    finetune(finetune_config(percepts, str(standardised.path)), tmp_path / "init")
+    config = finetune_config(percepts)
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, standardise=True))
+    finetune(config, tmp_path / "random")
+    expected = standardised.model().standardisation.get_weights()
+    for name in ("init", "random"):
+        run = load_run(tmp_path / name)
+        assert run.config.model.standardise
+        np.testing.assert_array_equal(run.model().standardisation.get_weights(), expected)
+
+
+def test_a_resumed_standardising_run_goes_on_as_it_began(standardised, tmp_path):
+    class StoppingReporter:
+        @contextlib.contextmanager
+        def task(self, *_, **__):
+            steps = itertools.count()
+
+            def advance(count=1, note=""):
+                if next(steps) == 2:
+                    raise KeyboardInterrupt
+
+            yield advance
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(standardised.config, tmp_path / "run", progress=StoppingReporter())
+    pretrain(standardised.config, tmp_path / "run", resume=True)
+    again = load_run(tmp_path / "run").model().get_weights()
+    for expected, received in zip(standardised.model().get_weights(), again, strict=True):
+        np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_pixels_cannot_be_standardised(tmp_path):
+    config = PretrainConfig(ModelConfig(units=(4,), standardise=True), training=TRAINING)
+    with pytest.raises(ConfigError, match="pixels"):
+        pretrain(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -51,6 +51,7 @@ class ModelConfig:
     """Shape of an encoder-decoder; the arguments of `videorep.models.build_model`.
 
     `features` 0 and `output` "auto" are decided by the data: pixels are "bernoulli", percepts "gaussian".
+    `standardise`: the model works on percepts of mean 0 and deviation 1 per feature; what goes in and out is as stored.
     """
 
     name: str = "composite"
@@ -60,10 +61,13 @@ class ModelConfig:
     future_frames: int = 10
     conditional: tuple[str, ...] = ()
     output: str = "auto"
+    standardise: bool = False
 
     def __post_init__(self):
         _require_choice(self, "name", MODELS)
         _require_choice(self, "output", OUTPUTS)
+        fits = not (self.standardise and self.output == "bernoulli")
+        require(fits, "output", "gaussian with standardise", self.output)
         _require_positive(self, "input_frames", "future_frames")
         _require_at_least_zero(self, "features")
         _require_layers(self)
@@ -85,7 +89,10 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierConfig:
-    """Shape of an action classifier (paper section 3.2); `features` 0 and empty `classes` are decided by the data."""
+    """Shape of an action classifier (paper section 3.2); `features` 0 and empty `classes` are decided by the data.
+
+    `standardise`: as in `ModelConfig`; a pretrained encoder brings its own choice.
+    """
 
     name: str = "lstm"
     features: int = 0
@@ -95,6 +102,7 @@ class ClassifierConfig:
     block_stride: int = 8
     dropout: float = 0.5
     freeze_encoder: bool = False
+    standardise: bool = False
 
     def __post_init__(self):
         _require_choice(self, "name", CLASSIFIERS)

@@ -22,6 +22,7 @@ DEFAULTS = ClassifierConfig()
 @options.layers
 @setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Between layers.")
 @setting("model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only.")
+@options.standardise
 @setting("model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block.")
 @setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
 @setting(
@@ -47,8 +48,10 @@ def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, *
       videorep finetune percepts --init runs/composite --out runs/few --videos-per-class 4 --repeats 10
       videorep finetune percepts --out runs/from-random --units 512 --layers 1
     """
-    if init and (given(ctx, "units") or given(ctx, "layers")):
-        raise click.UsageError("--units and --layers come from the run that --init names: leave them out.")
+    if init and any(given(ctx, name) for name in ("units", "layers", "model__standardise")):
+        raise click.UsageError(
+            "--units, --layers and --standardise come from the run that --init names: leave them out."
+        )
     settings = read_settings(ctx, config_path) | ({"init": init} if init else {})
     config = build_config(FinetuneConfig, settings, config_path)
 

@@ -14,14 +14,19 @@ from videorep.config import to_dict
 @click.argument("path", metavar="DATA|RUN")
 @click.option("--out", metavar="FILE.png", help="Also draw some of the shards' records there.")
 @click.option("--split", help="Split to draw; the first unless given.")
+@click.option("--flow", is_flag=True, help="Draw the optical flow of clips with them.")
 @options.overwrite
-def inspect(path, out, split, overwrite):
+def inspect(path, out, split, flow, overwrite):
     """Tell what a folder of shards or a run holds, and how it was made.
+
+    With --out, clips are drawn as frames; percepts as arrays, with a map on which clips that look alike lie together.
 
     \b
     Examples:
       videorep inspect shards
       videorep inspect shards --out contact-sheet.png --split test
+      videorep inspect shards --out flow.png --flow
+      videorep inspect percepts --out percepts.png
       videorep inspect runs/composite
     """
     if (Path(path) / "config.json").is_file():
@@ -29,19 +34,34 @@ def inspect(path, out, split, overwrite):
             raise click.UsageError("--out draws shards; pictures of a run are made by videorep visualize.")
         print_facts(_describe_run(path))
         return
+    if flow and not out:
+        raise click.UsageError("--flow is drawn: add --out FILE.png.")
     if out:
         if Path(out).suffix.lower() != ".png":
             raise click.BadParameter(f"{out!r} does not end in .png", param_hint="'--out'")
         out = options.claim_file(out, overwrite)
 
     load_tensorflow()
-    from videorep.data.summary import count_classes, summarize_dataset, write_contact_sheet
+    from videorep.data.summary import count_classes, summarize_dataset
 
     facts = summarize_dataset(path)
     print_facts(facts | {"classes": count_classes(path)})
     if out:
-        write_contact_sheet(path, out, split)
+        _draw(path, out, split, "flow" if flow else facts["kind"])
         click.echo(f"Wrote {out}")
+
+
+def _draw(path, out, split, what):
+    from videorep.data.samples import sample_flow, sample_percepts
+    from videorep.data.summary import write_contact_sheet
+    from videorep.figures import draw_flow, draw_percepts
+
+    if what == "flow":
+        draw_flow(out, sample_flow(path, split))
+    elif what == "percepts":
+        draw_percepts(out, **sample_percepts(path, split))
+    else:
+        write_contact_sheet(path, out, split)
 
 
 def _describe_run(path):

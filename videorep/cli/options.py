@@ -149,6 +149,13 @@ conditional = setting(
     callback=lambda ctx, param, values: tuple(dict.fromkeys(name for names in values for name in names)),
     help="Decoders that are fed with the frame before; none unless given.",
 )
+standardise = setting(
+    "model.standardise",
+    "--standardise",
+    is_flag=True,
+    default=False,
+    help="Let the model see percepts with mean 0 and deviation 1 in every feature.",
+)
 units = click.option("--units", type=click.IntRange(min=1), default=2048, show_default=True, help="Size of each layer.")
 layers = click.option(
     "--layers", type=click.IntRange(min=1), default=2, show_default=True, help="Number of LSTM layers."

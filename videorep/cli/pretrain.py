@@ -25,6 +25,7 @@ DEFAULTS = ModelConfig()
     default=DEFAULTS.output,
     help="Pixels by cross entropy, or values by squared error; auto looks at the data.",
 )
+@options.standardise
 @setting("model.input_frames", "--input-frames", type=int, default=DEFAULTS.input_frames)
 @setting("model.future_frames", "--future-frames", type=int, default=DEFAULTS.future_frames)
 @options.digits

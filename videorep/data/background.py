@@ -1,4 +1,4 @@
-"""Streams that are still alive at the program's end, after Ctrl-C or an error: they must not hang it."""
+"""Streams at their end: they must not hold up the work, nor hang the program after Ctrl-C or an error."""
 
 import atexit
 import functools
@@ -13,6 +13,18 @@ def release_iterators_at_exit():
     for ever. So iterators are let go of just before, when their threads can still end.
     """
     atexit.register(_release_iterators)
+
+
+def without_tuning(stream):
+    """A tf.data stream whose end nobody waits for; its maps name their parallelism.
+
+    The thread that tunes a stream sleeps up to five seconds at a time, and the end of the stream waits for it.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return stream.with_options(options)
 
 
 def _release_iterators():

@@ -3,9 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from videorep.data.background import release_iterators_at_exit
+from videorep.data.background import release_iterators_at_exit, without_tuning
 from videorep.data.flow import flow_field
 from videorep.data.schema import parse_clip
+from videorep.data.workers import count_cores
 
 PAPER_CROP = 224  # the paper cuts the central 224x224 ...
 PAPER_SHORT_SIDE = 240  # ... out of frames of 240x320
@@ -33,7 +34,7 @@ def read_batches(files, frame_counts, batch_size, size, flow_stack=0):
         frames = _flow_stacks(shards.flat_map(lambda file, pad: _flow_steps(file, pad, flow_stack)), size, flow_stack)
     else:
         frames = _rgb_frames(shards.flat_map(_encoded_images), size)
-    return frames.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+    return without_tuning(frames.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES))
 
 
 def crop_centre(image, size):
@@ -92,7 +93,7 @@ def _rgb_frames(images, size):
         blank = tf.zeros((size, size, 3), tf.uint8)
         return tf.cond(tf.equal(image, ""), lambda: blank, lambda: crop_centre(decode_frame(image), size))
 
-    return images.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    return images.map(load, num_parallel_calls=count_cores())
 
 
 def _flow_steps(file, padding, flow_stack):
@@ -140,7 +141,7 @@ def _flow_stacks(steps, size, flow_stack):
         recent = tf.concat([recent[..., 2:], newest], axis=-1)
         return recent, (recent, complete)
 
-    fields = steps.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    fields = steps.map(load, num_parallel_calls=count_cores())
     stacks = fields.scan(tf.zeros((size, size, 2 * flow_stack)), push)
     complete_stacks = stacks.filter(lambda _, complete: complete)
     return complete_stacks.map(lambda stack, _: stack)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from videorep.config import STREAMS
 from videorep.data.backbones import load_backbone
+from videorep.data.background import without_tuning
 from videorep.data.dataset import WRITTEN, load_dataset
 from videorep.data.frames import read_batches
 from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
@@ -59,15 +60,7 @@ def build_percepts(
         OutputError: `out` cannot be written, or holds something.
     """
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
-    dataset = load_dataset(shards)
-    if locate(out).resolve() == dataset.folder.resolve():
-        raise OutputError(
-            f"expected --out to be another folder than the clips, received {out} for both; choose another"
-        )
-    if dataset.kind != "clips":
-        raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
-    for split in dataset.splits:
-        require_sound(dataset, split)
+    dataset = _open_clips(shards, out)
     net = load_backbone(backbone, layer, weights)
     stack = flow_stack if stream == "flow" else 0
     _require_fit(net, backbone, stack)
@@ -84,22 +77,25 @@ def build_percepts(
     if dry_run:
         return _describe(inputs, net, settings, dataset)
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
-    facts = {
-        "labels": dataset.labels,
-        "made": {"command": "videorep build-shards percepts", "seed": None, "settings": settings},
-    }
-    extraction = _Extraction(net, inputs, dataset.labels, batch_size, stack, dtype, compression)
-    return build_dataset(
-        out,
-        dataset.name,
-        "percepts",
-        plan,
-        extraction.run,
-        facts,
-        resume=resume,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    made = {"command": "videorep build-shards percepts", "seed": None, "settings": settings}
+    facts = {"labels": dataset.labels, "made": made}
+    run = _Extraction(net, inputs, dataset.labels, settings).run
+    choices = {"resume": resume, "overwrite": overwrite, "progress": progress}
+    return build_dataset(out, dataset.name, "percepts", plan, run, facts, **choices)
+
+
+def _open_clips(shards, out):
+    """The clip shards, every byte of them compared with what their build wrote."""
+    dataset = load_dataset(shards)
+    if locate(out).resolve() == dataset.folder.resolve():
+        raise OutputError(
+            f"expected --out to be another folder than the clips, received {out} for both; choose another"
+        )
+    if dataset.kind != "clips":
+        raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
+    for split in dataset.splits:
+        require_sound(dataset, split)
+    return dataset
 
 
 _Input = collections.namedtuple("_Input", "file frames sources records")
@@ -130,10 +126,10 @@ def _source(entry):
 class _Extraction:
     """From pending shards to outcomes: the `process` of `build_dataset`."""
 
-    def __init__(self, net, inputs, labels, batch_size, stack, dtype, compression):
+    def __init__(self, net, inputs, labels, settings):
         self._net, self._inputs, self._labels = net, inputs, labels
-        self._batch_size, self._stack = batch_size, stack
-        self._dtype, self._compression = dtype, compression
+        self._batch_size, self._stack = settings["batch_size"], settings["flow_stack"]
+        self._dtype, self._compression = settings["dtype"], settings["compression"]
 
     def run(self, pending):
         """One `Outcome` per source, in order; decoding runs ahead across shards."""
@@ -169,7 +165,8 @@ class _Extraction:
             start = clip["timestamps"][0]
             return {"start": start} | {key: clip[key] for key in ("path", "label_index", "frame_rate")}
 
-        return _readable(tf.data.TFRecordDataset(str(file), buffer_size=1 << 20).map(keep).as_numpy_iterator())
+        records = tf.data.TFRecordDataset(str(file), buffer_size=1 << 20)
+        return _readable(without_tuning(records.map(keep)).as_numpy_iterator())
 
     def _percept(self, clip, array):
         label = None if clip["label_index"] < 0 else int(clip["label_index"])

@@ -43,6 +43,7 @@ class ShardSource:
         frame_shape: (H, W, C) of a frame or crop; None for percepts.
         labels: Class names.
         windows: How many sequences an epoch has.
+        statistics: Of the features of percepts, as in dataset.json; None for pixels.
         provenance: What a run records of the data: shards by hash, split, sequences, records that were too short.
     """
 
@@ -52,7 +53,7 @@ class ShardSource:
         self._stream = open_stream(dataset, split, data, frames, data.stride)
         self.features, self.dtype = self._stream.features, self._stream.dtype
         self.frame_shape, self.labels = self._stream.frame_shape, dataset.labels
-        self.windows = len(self._stream.records)
+        self.windows, self.statistics = len(self._stream.records), dataset.statistics
         counts = {"split": split, "windows": self.windows, "short_records": self._stream.short_records}
         self.provenance = dataset.provenance | counts
 
@@ -75,6 +76,7 @@ class GeneratedSource:
 
     dtype = "uint8"
     labels = ()
+    statistics = None
 
     def __init__(self, data, split, frames):
         require(data.patch == 0, "patch", "0 with moving-mnist", data.patch)
@@ -137,7 +139,7 @@ class LabelledBlocks:
     A video is one source path: several records of one path (pieces of a long video) count as one.
 
     Attributes:
-        features, dtype, frame_shape, labels, provenance: As in `ShardSource`.
+        features, dtype, frame_shape, labels, statistics, provenance: As in `ShardSource`.
         videos: How many videos there are.
         video_labels: (videos,) int32, their labels, numbered like "video" in the batches.
         blocks: How many blocks an epoch has.
@@ -164,7 +166,7 @@ class LabelledBlocks:
         self._video = renumbered[video[stream.records]].astype(np.int32)
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
-        self.video_labels = labels[chosen]
+        self.video_labels, self.statistics = labels[chosen], dataset.statistics
         counts = {"split": split, "videos": self.videos, "blocks": self.blocks, "videos_per_class": videos_per_class}
         self.provenance = dataset.provenance | counts
 

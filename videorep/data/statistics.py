@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from videorep.errors import ConfigError
+
 DIGITS = 7
+CONSTANT = 1e-4  # a feature that deviates less than this share of its mean does not vary
 
 
 class FeatureStatistics:
@@ -39,3 +42,21 @@ class FeatureStatistics:
         lists = {"mean": mean, "deviation": deviation, "zeros": zeros}
         rounded = {key: [float(f"{value:.{DIGITS}g}") for value in values] for key, values in lists.items()}
         return {"split": split, "frames": self._frames} | rounded
+
+
+def standardising_constants(statistics):
+    """What makes every feature's mean 0 and its deviation 1; a feature that does not vary only loses its mean.
+
+    Args:
+        statistics: As in dataset.json; None for pixels.
+    Returns:
+        (mean, deviation): (D,) float32 each, every deviation greater than 0.
+    Raises:
+        ConfigError: there are no statistics.
+    """
+    if statistics is None:
+        raise ConfigError(
+            "expected percepts, whose statistics are stored with them, for standardise, received pixels; leave it out"
+        )
+    mean, deviation = (np.array(statistics[key], np.float32) for key in ("mean", "deviation"))
+    return mean, np.where(deviation > CONSTANT * np.abs(mean), deviation, np.float32(1))

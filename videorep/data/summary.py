@@ -15,7 +15,6 @@ from videorep.errors import ShardError
 SHEET_ROWS = 8
 SHEET_COLUMNS = 8
 TILE_HEIGHT = 96
-PERCEPT_SIZE = (768, 96)
 MARGIN = 6
 TITLE_HEIGHT = 18
 INK, PAPER = (40, 40, 40), (255, 255, 255)
@@ -98,13 +97,10 @@ def count_classes(path):
 
 
 def write_contact_sheet(path, out, split=None):
-    """Draws some records of a split as a PNG: frames of clips, or the (T, D) arrays of percepts.
-
-    Each row is a record, chosen so that the rows show as many classes as they can; clips show frames at even distances,
-    percepts all their frames from left to right and the features from top to bottom, bright for large values.
+    """Draws some clips of a split as a PNG: each row shows frames of one at even distances, the rows many classes.
 
     Args:
-        path: Folder of shards.
+        path: Folder of clip shards.
         out: The PNG's path.
         split: Name of the split; the first one where None.
     Raises:
@@ -115,31 +111,33 @@ def write_contact_sheet(path, out, split=None):
     split = next(iter(dataset.splits)) if split is None else split
     require_files(dataset, split)
     reader = RecordReader(dataset, split)
-    draw = _draw_clip if dataset.kind == "clips" else _draw_percept
     rows = []
-    for number in _choose_records(reader.index["label"]):
+    for number in choose_records(reader.index["label"]):
         row = reader.index[number]
-        title = f"{dataset.sources[row['source']]['path']}, {row['frames']} frames"
-        if row["label"] >= 0:
-            title = f"{dataset.labels[row['label']]}: {title}"
-        rows.append(_add_title(draw(reader, number, int(row["frames"])), title))
+        rows.append(_add_title(_draw_clip(reader, number, int(row["frames"])), describe_record(dataset, row)))
     width = max(row.shape[1] for row in rows)
     sheet = np.concatenate([_pad(row, right=width - row.shape[1]) for row in rows])
     with output_errors(Path(out).parent), open(out, "wb") as file:
         file.write(cv2.imencode(".png", _pad(sheet, MARGIN, MARGIN, MARGIN, MARGIN))[1])
 
 
-def _choose_records(labels):
-    """Numbers of up to SHEET_ROWS records: the first of every class in turn, classes at even distances."""
+def describe_record(dataset, row):
+    """Class, path and length of a record, given by its row of the index."""
+    title = f"{dataset.sources[row['source']]['path']}, {row['frames']} frames"
+    return f"{dataset.labels[row['label']]}: {title}" if row["label"] >= 0 else title
+
+
+def choose_records(labels, most=SHEET_ROWS):
+    """Numbers of up to `most` records: the first of every class in turn, classes at even distances."""
     turn = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         turn[members] = np.arange(len(members))
     order = np.lexsort([labels, turn])
     first = order[turn[order] == 0]
-    if len(first) > SHEET_ROWS:
-        return first[np.linspace(0, len(first) - 1, SHEET_ROWS).round().astype(int)]
-    return order[:SHEET_ROWS]
+    if len(first) > most:
+        return first[np.linspace(0, len(first) - 1, most).round().astype(int)]
+    return order[:most]
 
 
 def _draw_clip(reader, number, frames):
@@ -157,17 +155,6 @@ def _draw_clip(reader, number, frames):
     return np.concatenate(
         [_pad(cv2.resize(tile, (width, TILE_HEIGHT), interpolation=how), right=2) for tile in tiles], 1
     )
-
-
-def _draw_percept(reader, number, frames):
-    """The (T, D) array as a picture, time to the right; its lowest and highest hundredth are drawn alike."""
-    array = reader.percept_windows([number], [0], frames)[0].astype(np.float32).T
-    low, high = np.percentile(array, [1, 99])
-    scaled = np.clip((array - low) / (high - low if high > low else 1), 0, 1)
-    width, height = PERCEPT_SIZE
-    picture = cv2.resize(np.uint8(scaled * 255), (frames, height), interpolation=cv2.INTER_AREA)
-    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
-    return cv2.applyColorMap(picture, cv2.COLORMAP_VIRIDIS)
 
 
 def _pad(picture, top=0, bottom=0, left=0, right=0):

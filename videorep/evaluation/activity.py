@@ -46,12 +46,14 @@ def _with_random_decoders(model, seed):
     other = EncoderDecoder(model.config, seed=seed)
     for trained, lstm in zip(model.encoder, other.encoder, strict=True):
         lstm.set_weights(trained.get_weights())
+    if model.standardisation:
+        other.standardisation.set_weights(model.standardisation.get_weights())
     return other
 
 
 def _encoder_activity(model, inputs):
     """(T, units) of the only sequence of `inputs` (1, T, D)."""
-    sequence = ops.swapaxes(ops.convert_to_tensor(inputs), 0, 1)
+    sequence = ops.swapaxes(model.standardise(ops.convert_to_tensor(inputs)), 0, 1)
     for lstm in model.encoder:
         sequence, _ = lstm.run(lstm.zero_state(1), sequence)
     return ops.convert_to_numpy(sequence)[:, 0]
@@ -64,7 +66,7 @@ def _decoder_activity(model, branch, inputs):
     if decoder.frames == 1:
         return first
     if decoder.conditional:
-        emitted = model({"frames": inputs}, training=False)[branch]
+        emitted = model.standardise(model({"frames": inputs}, training=False)[branch])
         emitted = ops.flip(emitted, axis=1) if decoder.backwards else emitted
         sequence = ops.swapaxes(emitted[:, :-1], 0, 1)
     for lstm, state in zip(decoder.lstms, states, strict=True):

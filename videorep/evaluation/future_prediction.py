@@ -113,8 +113,7 @@ def _predict(model, config, frames):
     outputs = {MODEL: model({"frames": inputs}, training=False)}
     if config.conditional:
         teacher = {"reconstruction": inputs, "future": frames[:, config.input_frames :]}
-        logits = model.logits(inputs, teacher)
-        outputs[TEACHER_FORCED] = {branch: model.decoders[branch].emitted(each) for branch, each in logits.items()}
+        outputs[TEACHER_FORCED] = model.emitted(model.logits(inputs, teacher))
     return outputs
 
 

@@ -2,5 +2,6 @@
 
 from videorep.layers.decoder import Decoder
 from videorep.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
+from videorep.layers.standardisation import Standardisation
 
-__all__ = ["Decoder", "PeepholeLSTM", "PeepholeLSTMCell"]
+__all__ = ["Decoder", "PeepholeLSTM", "PeepholeLSTMCell", "Standardisation"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from videorep.config import ModelConfig
+from videorep.config import ModelConfig, require
 from videorep.errors import ConfigError
 from videorep.models.classifier import Classifier
 from videorep.models.encoder_decoder import EncoderDecoder
@@ -23,6 +23,7 @@ def build_model(
     output="bernoulli",
     seed=None,
     dtype=None,
+    standardise=False,
 ):
     """Builds an encoder-decoder by name.
 
@@ -36,6 +37,8 @@ def build_model(
         output: "bernoulli" (logistic, cross entropy) or "gaussian" (linear, squared loss).
         seed: Int or None, of the initial weights.
         dtype: A Keras dtype policy, such as "mixed_bfloat16"; by default Keras' global one.
+        standardise: Whether the model works on features of mean 0 and deviation 1 ("gaussian" only): call
+            `model.standardisation.assign(mean, deviation)` before training. Frames go in and come out as they are.
     Returns:
         A Keras model: `model({"frames": (B, T, D)})` runs free and gives a dict with "reconstruction" (B, T, D) in
         the input's time order and/or "future" (B, F, D), probabilities or values, float32.
@@ -46,7 +49,7 @@ def build_model(
     units = tuple(_whole(size) for size in units) if isinstance(units, Iterable) else (_whole(units),)
     conditional = (conditional,) if isinstance(conditional, str) else tuple(conditional)
     sizes = [_whole(size) for size in (input_frames, future_frames)]
-    config = ModelConfig(name, _whole(features), units, *sizes, conditional, output)
+    config = ModelConfig(name, _whole(features), units, *sizes, conditional, output, standardise)
     return EncoderDecoder(config, seed=seed, dtype=dtype)
 
 
@@ -74,10 +77,14 @@ def build_classifier(config, encoder=None, seed=None, dtype=None):
 
 def _copy_encoder(encoder, classifier, config):
     theirs, ours = (encoder.config.features, encoder.config.units), (config.features, config.units)
+    require(config.standardise == encoder.config.standardise, "standardise", "as in the encoder", config.standardise)
     if config.name != "lstm" or theirs != ours:
         raise ConfigError(
             f"expected a pretrained encoder of {ours[0]} features and units {ours[1]}, received {theirs[0]} and "
             f"{theirs[1]}; finetune on the kind of data that the encoder was pretrained on"
         )
-    for source, target in zip(encoder.encoder, classifier.lstms, strict=True):
+    pairs = list(zip(encoder.encoder, classifier.lstms, strict=True))
+    if config.standardise:
+        pairs.append((encoder.standardisation, classifier.standardisation))
+    for source, target in pairs:
         target.set_weights([np.asarray(weight) for weight in source.get_weights()])

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from videorep.config import ClassifierConfig, from_dict, require
-from videorep.layers import PeepholeLSTM
+from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_lstm import uniform_fan_in
 
 
@@ -53,17 +53,18 @@ class Classifier(keras.Model):
             dtype="float32",
             name="probabilities",
         )
+        standardisation = Standardisation(name="standardisation") if config.standardise else None
 
         # Functional graph
         frames = keras.Input((None, config.features), name="frames")
-        sequence = frames
+        sequence = standardisation(frames) if standardisation else frames
         for depth, lstm in enumerate(lstms):
             sequence = lstm(_dropout(config, seed, depth, dtype)(sequence))
         outputs = softmax(_dropout(config, seed, len(lstms), dtype)(sequence))
         super().__init__({"frames": frames}, outputs, **{"name": "classifier", **kwargs})
 
         # Configuration
-        self.config, self.seed, self.lstms = config, seed, lstms
+        self.config, self.seed, self.lstms, self.standardisation = config, seed, lstms, standardisation
         self.policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
     def get_config(self):

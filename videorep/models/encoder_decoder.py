@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from videorep.config import BRANCHES, ModelConfig, from_dict, require
-from videorep.layers import Decoder, PeepholeLSTM
+from videorep.layers import Decoder, PeepholeLSTM, Standardisation
 from videorep.layers.peephole_lstm import uniform_fan_in
 
 SEEDS_PER_STACK = 100
@@ -58,37 +58,53 @@ class EncoderDecoder(keras.Model):
             )
             for branch in config.branches
         }
+        standardisation = Standardisation(name="standardisation") if config.standardise else None
 
         # Functional graph
         frames = keras.Input((config.input_frames, config.features), name="frames")
-        states = _encode(encoder, frames)
+        states = _encode(encoder, standardisation(frames) if standardisation else frames)
         activation = "sigmoid" if config.output == "bernoulli" else "linear"
         outputs = {
             branch: keras.layers.Activation(activation, dtype="float32", name=branch)(decoder(states))
             for branch, decoder in decoders.items()
         }
+        if standardisation:
+            outputs = {branch: standardisation(output, undo=True) for branch, output in outputs.items()}
         super().__init__({"frames": frames}, outputs, **{"name": config.name, **kwargs})
 
         # Configuration
         self.config, self.seed = config, seed
-        self.encoder, self.decoders = encoder, decoders
+        self.encoder, self.decoders, self.standardisation = encoder, decoders, standardisation
+
+    def standardise(self, frames):
+        """Frames (B, T, D) as encoder, decoders and loss see them: as they are, unless `config.standardise`."""
+        return self.standardisation(frames) if self.standardisation else frames
 
     def encode(self, frames):
         """Every encoder layer's final [h, c], each (B, units) float32, from frames (B, T, D)."""
-        return _encode(self.encoder, frames)
+        return _encode(self.encoder, self.standardise(frames))
 
     def logits(self, frames, teacher=None):
-        """Decoder outputs before the logistic.
+        """Decoder outputs before the logistic, or before standardisation is undone.
 
         Args:
             frames: (B, T, D).
             teacher: {"reconstruction": (B, T, D), "future": (B, F, D)}, the true frames that conditional decoders
                 are fed with, in natural time order; None: they are fed with their own output.
         Returns:
-            {branch: (B, T or F, D) float32}: logits ("bernoulli") or values ("gaussian").
+            {branch: (B, T or F, D) float32}: logits ("bernoulli") or values ("gaussian"), the latter as `standardise`
+            gives them.
         """
-        states, teacher = self.encode(frames), teacher or {}
+        states = self.encode(frames)
+        teacher = {branch: self.standardise(true_frames) for branch, true_frames in (teacher or {}).items()}
         return {branch: decoder(states, teacher=teacher.get(branch)) for branch, decoder in self.decoders.items()}
+
+    def emitted(self, logits):
+        """The frames that `logits` stand for: {branch: (B, T or F, D)}, probabilities or values in the data's units."""
+        frames = {branch: self.decoders[branch].emitted(each) for branch, each in logits.items()}
+        if self.standardisation:
+            frames = {branch: self.standardisation(each, undo=True) for branch, each in frames.items()}
+        return frames
 
     def with_horizon(self, future_frames):
         """The same model, same weights, that emits another number of future frames."""

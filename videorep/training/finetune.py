@@ -5,6 +5,7 @@ from pathlib import Path
 
 from videorep.config import PretrainConfig, require
 from videorep.data.pipeline import labelled_blocks
+from videorep.data.statistics import standardising_constants
 from videorep.errors import RunError
 from videorep.models import build_classifier
 from videorep.runs import create_run, load_run
@@ -18,7 +19,7 @@ def finetune(config, out, *, repeats=1, resume=False, overwrite=False, dry_run=F
 
     Args:
         config: FinetuneConfig; `features` 0 and empty `classes` are filled in from the data, and the shape of the
-            encoder and the treatment of pixels from the pretrained run `config.init`.
+            encoder and the treatment of frames from the pretrained run `config.init`.
         out: Folder of the run; repeat k goes to `out/repeat-k`, with seed `seed + k`.
         repeats: Runs to make, each with its own draw of `videos_per_class` videos and its own initial weights.
         resume, overwrite: Go on with the runs that are there, or replace them.
@@ -59,7 +60,10 @@ def _finetune_once(config, out, *, resume, overwrite, dry_run, progress):
     model_config = dataclasses.replace(model_config, features=blocks.features, classes=tuple(blocks.labels))
     config = dataclasses.replace(config, model=model_config)
     encoder = None if pretrained is None else pretrained.model()
+    constants = standardising_constants(blocks.statistics) if model_config.standardise and not encoder else None
     model = build_classifier(model_config, encoder, seed=seed, dtype=config.training.precision)
+    if constants is not None:
+        model.standardisation.assign(*constants)
     plan = {
         "run": str(out),
         "model": model_config.name,
@@ -93,9 +97,10 @@ def _load_pretrained(path):
 
 
 def _like_pretrained(config, pretrained):
-    """The configuration with the encoder's units and the treatment of pixels that the encoder was pretrained on."""
+    """The configuration with the encoder's units and the treatment of frames that the encoder was pretrained on."""
+    shape = {"units": pretrained.model.units, "standardise": pretrained.model.standardise}
     return dataclasses.replace(
         config,
-        model=dataclasses.replace(config.model, units=pretrained.model.units),
+        model=dataclasses.replace(config.model, **shape),
         data=dataclasses.replace(config.data, colour=pretrained.data.colour, patch=pretrained.data.patch),
     )

@@ -17,6 +17,8 @@ def encoder_decoder_objective(model, feeding="teacher"):
     """
     config = model.config
     frame_loss, loss_name = FRAME_LOSSES[config.output], FRAME_LOSS_NAMES[config.output]
+    if config.standardise:
+        loss_name = f"standardised_{loss_name}"
 
     def objective(batch, training=True):
         frames = batch["frames"]
@@ -27,7 +29,7 @@ def encoder_decoder_objective(model, feeding="teacher"):
             teacher = {branch: to_model_input(targets[branch]) for branch in config.conditional}
         outputs = model.logits(to_model_input(inputs), teacher)
         parts = {
-            f"{branch}_{loss_name}": ops.mean(frame_loss(output, targets[branch]), axis=-1)
+            f"{branch}_{loss_name}": ops.mean(frame_loss(output, model.standardise(targets[branch])), axis=-1)
             for branch, output in outputs.items()
         }
         return sum(parts.values()), parts

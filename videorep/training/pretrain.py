@@ -4,6 +4,7 @@ import dataclasses
 
 from videorep.config import to_dict
 from videorep.data.pipeline import open_source
+from videorep.data.statistics import standardising_constants
 from videorep.models import build_model
 from videorep.runs import create_run
 from videorep.training.loop import TrainingLoop, evaluate_objective
@@ -30,8 +31,11 @@ def pretrain(config, out, *, resume=False, overwrite=False, dry_run=False, progr
     Source: Srivastava et al. 2015, section 2.
     """
     source = open_source(config.data, "train", config.model.sequence_frames)
+    constants = standardising_constants(source.statistics) if config.model.standardise else None
     config = complete(config, source)
-    model = build_model(**{**to_dict(config.model)}, seed=config.training.seed, dtype=config.training.precision)
+    model = build_model(**to_dict(config.model), seed=config.training.seed, dtype=config.training.precision)
+    if constants is not None:
+        model.standardisation.assign(*constants)
     plan = {
         "run": str(out),
         "model": config.model.name,

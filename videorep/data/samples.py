@@ -1,0 +1,81 @@
+"""Some records of a folder of shards, read to be drawn."""
+
+import cv2
+import numpy as np
+
+from videorep.data.dataset import load_dataset
+from videorep.data.flow import estimate_flow
+from videorep.data.shards import require_files
+from videorep.data.summary import choose_records, describe_record
+from videorep.data.windows import RecordReader
+from videorep.errors import ShardError
+
+PERCEPTS, MOST_MEANS = 6, 2000
+FLOW_CLIPS, FLOW_FIELDS = 4, 6
+
+
+def sample_percepts(path, split=None):
+    """Reads a few percepts, as many classes as can be, and the mean frame of up to 2,000 clips at even distances.
+
+    Args:
+        path: Folder of percept shards.
+        split: Name of the split; the first one where None.
+    Returns:
+        dict: "arrays" ({title: (T, D) float32}), "means" (N, D) float32, "labels" (N,), each the number of a class or
+        -1, and "names", those of the classes.
+    Raises:
+        ShardError: see `read_shards`.
+    """
+    dataset, reader = _open(path, split)
+    index = reader.index
+
+    def read(number):
+        return reader.percept_windows([number], [0], int(index[number]["frames"]))[0].astype(np.float32)
+
+    chosen = np.linspace(0, len(index) - 1, min(len(index), MOST_MEANS)).round().astype(int)
+    return {
+        "arrays": {describe_record(dataset, index[n]): read(n) for n in choose_records(index["label"], PERCEPTS)},
+        "means": np.stack([read(number).mean(axis=0) for number in chosen]),
+        "labels": index["label"][chosen],
+        "names": list(dataset.labels),
+    }
+
+
+def sample_flow(path, split=None):
+    """Estimates the optical flow at a few moments of a few clips, as many classes as can be.
+
+    Args:
+        path: Folder of clip shards.
+        split: Name of the split; the first one where None.
+    Returns:
+        {title: (frames, fields)}: lists of (H, W, 3) uint8 RGB and of (H, W, 2) float32, displacement in pixels to the
+        frame that follows.
+    Raises:
+        ShardError: they are no clips, or see `read_shards`.
+    """
+    dataset, reader = _open(path, split)
+    if dataset.kind != "clips":
+        raise ShardError(f"expected clips in {path}, whose flow can be seen, received {dataset.kind}; name clip shards")
+    clips = {}
+    for number in choose_records(reader.index["label"], FLOW_CLIPS):
+        row = reader.index[number]
+        starts = np.unique(np.linspace(0, max(0, int(row["frames"]) - 2), FLOW_FIELDS).round().astype(int))
+        pairs = [[_decode(image) for image in reader.clip_images(number, start, 2)] for start in starts]
+        greys = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in pair] for pair in pairs]
+        fields = [estimate_flow(pair[0], pair[-1]) for pair in greys]
+        clips[describe_record(dataset, row)] = [pair[0] for pair in pairs], fields
+    return clips
+
+
+def _open(path, split):
+    dataset = load_dataset(path)
+    split = next(iter(dataset.splits)) if split is None else split
+    require_files(dataset, split)
+    return dataset, RecordReader(dataset, split)
+
+
+def _decode(image):
+    decoded = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ShardError("expected JPEG or PNG images, received bytes that do not decode; rebuild the shards")
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)

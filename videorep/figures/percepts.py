@@ -1,0 +1,78 @@
+"""Percepts to look at: some clips over time, and where the clips lie among each other."""
+
+import math
+
+import matplotlib
+import numpy as np
+
+from videorep.figures.canvas import COLOURS, FAINT, LOOK, new_chart, write_figure
+
+COLUMNS = 2
+WIDTH, ARRAY_HEIGHT, MAP_HEIGHT = 1100, 150, 560
+MARKERS = "os^DvPX"
+MOST_NAMES, NAMES_PER_ROW = 28, 7  # classes that a legend can hold
+BRIGHTEST = 99  # percentile of the values that is drawn brightest, so that a few large ones do not darken all
+
+
+def draw_percepts(path, arrays, means, labels, names):
+    """Draws (T, D) arrays as pictures, time to the right, and below them every clip's mean as a point.
+
+    The points are the clips' first two principal components: clips that the convnet sees alike lie together.
+
+    Args:
+        path: File to write: .png, .pdf or .svg.
+        arrays, means, labels, names: As `videorep.data.samples.sample_percepts` gives them.
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    rows = math.ceil(len(arrays) / COLUMNS)
+    heights = [ARRAY_HEIGHT] * rows + [MAP_HEIGHT]
+    figure, axes = new_chart(WIDTH, sum(heights), rows + 1, COLUMNS, height_ratios=heights)
+    grid = axes[0][0].get_gridspec()
+    for axis in axes[:rows].flat[len(arrays) :]:
+        axis.remove()
+    for axis, (title, array) in zip(axes.flat, arrays.items(), strict=False):
+        _draw_array(axis, title, array)
+    for axis in axes[rows]:
+        axis.remove()
+    with matplotlib.rc_context(LOOK):
+        _draw_map(figure.add_subplot(grid[rows, :]), means, labels, names)
+    write_figure(figure, path)
+
+
+def principal_components(points, count=2):
+    """Coordinates (N, count) along the directions in which points (N, D) vary most, and their shares of the variance.
+
+    Components that the points do not have are 0.
+    """
+    centred = np.asarray(points, np.float64) - np.mean(points, axis=0, dtype=np.float64)
+    left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
+    scores, shares = np.zeros((len(centred), count)), np.zeros(count)
+    kept = min(count, len(lengths))
+    scores[:, :kept] = left[:, :kept] * lengths[:kept]
+    shares[:kept] = np.square(lengths[:kept]) / max(np.square(lengths).sum(), np.finfo(float).tiny)
+    return scores, shares
+
+
+def _draw_array(axis, title, array):
+    low, high = np.min(array), np.percentile(array, BRIGHTEST)
+    axis.imshow(array.T, aspect="auto", cmap="viridis", vmin=low, vmax=high if high > low else low + 1)
+    axis.set_title(title, fontsize=8, loc="left")
+    axis.set_ylabel("feature", fontsize=8)
+    axis.set_xlabel("frame", fontsize=8)
+    axis.tick_params(labelsize=7)
+    axis.grid(False)
+
+
+def _draw_map(axis, means, labels, names):
+    scores, shares = principal_components(means)
+    for label in np.unique(labels):
+        colour = COLOURS[label % len(COLOURS)] if label >= 0 else FAINT
+        marker = MARKERS[label // len(COLOURS) % len(MARKERS)] if label >= 0 else "."
+        name = names[label] if label >= 0 else "no label"
+        axis.scatter(*scores[labels == label].T, s=28, c=colour, marker=marker, label=name, linewidths=0)
+    axis.set_title(f"means of {len(means):,} clips", loc="left")
+    axis.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
+    axis.set_ylabel(f"second ({shares[1]:.0%})")
+    if 1 < len(np.unique(labels)) <= MOST_NAMES:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=NAMES_PER_ROW, fontsize=8)
