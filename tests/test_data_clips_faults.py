@@ -23,9 +23,9 @@ SABOTAGE = """
 import ctypes, cv2, time
 genuine = cv2.VideoCapture
 def capture(path, *settings):
-    if path.rsplit(b"/", 1)[-1].startswith(b"segfault"):
+    if path.rsplit("/", 1)[-1].startswith("segfault"):
         ctypes.string_at(0)
-    if path.rsplit(b"/", 1)[-1].startswith(b"hang"):
+    if path.rsplit("/", 1)[-1].startswith("hang"):
         time.sleep(3600)
     return genuine(path, *settings)
 cv2.VideoCapture = capture
