@@ -31,7 +31,7 @@ def test_arrays_and_classes_are_drawn(tmp_path):
     for left, right in ((0, 550), (550, 1100)):  # time runs to the right: viridis from its dark to its bright end
         columns = [np.flatnonzero(mask[:150, left:right].any(axis=0)) for mask in (dark, bright)]
         assert columns[0].mean() < columns[1].mean()
-    assert not bright[150:300, 550:].any(), "there is no fourth array"
+    assert not bright[150:300, 700:].any(), "there is no fourth array"
     for colour in ("#4477AA", "#EE7733", "#BBBBBB"):
         wanted = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)])
         assert (np.abs(picture[300:] - wanted).sum(-1) < 12).sum() > 100, colour
