@@ -222,6 +222,8 @@ def test_random_pieces_of_long_videos(tmp_path):
     assert reasons["short.mp4"] == "not sampled: 0.8 s long" and reasons["bad.mp4"].startswith("unreadable: ")
     again = build_clips(tmp_path / "v", tmp_path / "again", seed=5, **options | {"workers": 1})
     assert again.sources == dataset.sources
+    with pytest.raises(DataError, match="raise --total-hours"):
+        build_clips(tmp_path / "v", tmp_path / "less", sample_seconds=2, total_hours=1e-4)
     assert build_clips(tmp_path / "v", tmp_path / "other", seed=6, **options).sources != dataset.sources
 
 
@@ -245,6 +247,17 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path):
     assert plan["clips"] == {"train": 6, "test": 6} and plan["shards"] == {"train": 1, "test": 1}
     assert plan["classes"] == 3 and plan["left_out"] == {"not a video": 1}
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_refuses_the_folders_that_a_build_would_refuse(tmp_path):
+    videos = make_classes(tmp_path / "v", classes=("bow",), videos=1)
+    build_clips(videos, tmp_path / "out", workers=1)
+    with pytest.raises(OutputError, match="finished shards"):
+        build_clips(videos, tmp_path / "out", dry_run=True)
+    build_clips(videos, tmp_path / "out", dry_run=True, overwrite=True)
+    with pytest.raises(OutputError, match="outside"):
+        build_clips(videos, videos / "shards", dry_run=True)
+    assert (tmp_path / "out" / "dataset.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,8 @@ def contents(bucket, prefix):
 
 @pytest.fixture(scope="module")
 def shards(variables, objects):
-    """Moving digits on S3."""
-    run(variables, *build_command(f"s3://{BUCKET}/digits"))
+    """Moving digits on S3, where there is nothing yet to overwrite."""
+    run(variables, *build_command(f"s3://{BUCKET}/digits", "--overwrite"))
     return f"s3://{BUCKET}/digits"
 
 
@@ -100,6 +100,10 @@ def local(tmp_path_factory, variables):
 
 def test_a_build_on_s3_has_the_bytes_of_one_in_a_folder(objects, shards, local):
     assert contents(objects, "digits/") == {path.name: path.read_bytes() for path in local.iterdir()}
+
+
+def test_a_bucket_alone_is_no_folder(variables):
+    assert "expected a folder in a bucket" in run(variables, *build_command(f"s3://{BUCKET}"), status=1)
 
 
 def test_verify_and_inspect_read_s3(variables, shards, tmp_path):

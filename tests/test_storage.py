@@ -58,7 +58,9 @@ def test_a_path_is_a_path_and_a_url_is_a_url(tmp_path):
 
 
 @without_plugins
-@pytest.mark.parametrize("path", ["s3://bucket/shards", "hdfs://host/shards", "az://account/container/shards"])
+@pytest.mark.parametrize(
+    "path", ["s3://bucket/shards", "S3://bucket/shards", "hdfs://host/shards", "az://account/container/shards"]
+)
 def test_urls_need_the_extra_and_no_folder_of_that_name_is_made(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     for attempt in (

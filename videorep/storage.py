@@ -22,7 +22,7 @@ from pathlib import Path
 from videorep.errors import StorageError
 
 COPY_CHUNK = 1 << 20
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
+_URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -115,8 +115,11 @@ def locate(path):
     url = _URL.fullmatch(os.fspath(path))
     if not url:
         return Path(path)
-    _require_plugin(url[1])
-    return RemotePath(f"{url[1]}://{url[2].rstrip('/')}")
+    scheme, place = url[1].lower(), url[2].rstrip("/")
+    _require_plugin(scheme)
+    if scheme == "s3" and "/" not in place:
+        raise StorageError(f"expected a folder in a bucket, such as s3://{place}/shards, received {path}; add its name")
+    return RemotePath(f"{scheme}://{place}")
 
 
 def require_local(path, error):

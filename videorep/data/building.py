@@ -115,27 +115,43 @@ def _versions():
     return versions
 
 
+def require_free(out, resume, overwrite):
+    """Checks, without writing, that shards can go into the folder `out`: it is new or empty, or an option fits it.
+
+    Returns:
+        Whether there are shards, finished or not.
+    Raises:
+        ConfigError: both options.
+        OutputError: it holds other files, or shards and neither option was given.
+        StorageError: a URL of a kind that cannot be written with what is installed.
+    """
+    if resume and overwrite:
+        raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")
+    out = locate(out)
+    with output_errors(out):
+        if not out.exists() or not any(out.iterdir()):
+            return False
+        if not ((out / MANIFEST).exists() or (out / BUILD_FOLDER).exists()):
+            raise OutputError(
+                f"expected an empty or new folder, received {out}, which holds other files; choose another"
+            )
+        if not (resume or overwrite):
+            what = "finished shards" if (out / MANIFEST).exists() else "an unfinished build"
+            raise OutputError(
+                f"expected an empty or new folder, received {out}, which holds {what}; "
+                "continue it with --resume or replace it with --overwrite"
+            )
+    return True
+
+
 def _open_folder(out, began, resume, overwrite):
     """Makes `out` ready to be written; returns the Dataset if it is finished already.
 
     `began` takes over what the first, interrupted run wrote down, so that the result does not tell of the interruption.
     """
-    if resume and overwrite:
-        raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")
+    occupied = require_free(out, resume, overwrite)
     with output_errors(out):
-        ours = (out / MANIFEST).exists() or (out / BUILD_FOLDER).exists()
-        if out.exists() and any(out.iterdir()):
-            if not ours:
-                raise OutputError(
-                    f"expected an empty or new folder, received {out}, which holds other files; choose another"
-                )
-            if not (resume or overwrite):
-                what = "finished shards" if (out / MANIFEST).exists() else "an unfinished build"
-                raise OutputError(
-                    f"expected an empty or new folder, received {out}, which holds {what}; "
-                    "continue it with --resume or replace it with --overwrite"
-                )
-        if overwrite:
+        if overwrite and occupied:
             _remove_shards(out)
         if (out / MANIFEST).exists():
             dataset = load_dataset(out)

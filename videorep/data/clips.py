@@ -6,18 +6,20 @@ Every video ends up written, or listed in dataset.json with the reason why not. 
 import collections
 import contextlib
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
 from videorep.config import require
-from videorep.data.building import build_dataset
+from videorep.data.building import build_dataset, require_free
 from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, measure_in_worker
 from videorep.data.labels import list_videos
 from videorep.data.records import EncodedClip, Outcome, Source, plan_shards
 from videorep.data.sampling import sample_pieces
 from videorep.data.workers import WorkerError, WorkerPool, count_cores
-from videorep.errors import DataError
+from videorep.errors import DataError, OutputError
 from videorep.progress import SilentProgress
+from videorep.storage import locate
 
 CLIPS_PER_SHARD = 32
 TIMEOUT = 60.0
@@ -80,7 +82,9 @@ def build_clips(
         OutputError, ShardError: see `building.build_dataset`.
     """
     _require_options(fps, size, quality, sample_seconds, total_hours, seed, workers, timeout, max_bad_fraction)
-    progress = SilentProgress() if progress is None else progress
+    progress = progress or SilentProgress()
+    require_free(out, resume, overwrite)
+    _require_outside(out, videos)
     listing = list_videos(videos, labels=labels, split=split, classes=classes, seed=seed, allow_leaks=allow_leaks)
     encoding = Encoding(fps, size, quality, keep_partial)
     with WorkerPool(workers or count_cores(), timeout) as pool:
@@ -97,6 +101,15 @@ def build_clips(
         facts = {"labels": listing.labels, "made": made}
         options = {"resume": resume, "overwrite": overwrite, "progress": progress, "check": job.check}
         return build_dataset(out, name, "clips", job.plan, job.process, facts, **options)
+
+
+def _require_outside(out, videos):
+    """Raises OutputError if shards would lie among the videos, where the next build takes them for some."""
+    out = locate(out)
+    if isinstance(out, Path) and Path(videos).resolve() in out.resolve().parents:
+        raise OutputError(
+            f"expected a folder outside {videos}, whose files are the videos, received {out}; choose another"
+        )
 
 
 def _require_options(fps, size, quality, sample_seconds, total_hours, seed, workers, timeout, max_bad_fraction):

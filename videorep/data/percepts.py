@@ -8,11 +8,11 @@ import tensorflow as tf
 from videorep.config import STREAMS
 from videorep.data.backbones import load_backbone
 from videorep.data.background import without_tuning
+from videorep.data.building import build_dataset, require_free
 from videorep.data.dataset import WRITTEN, load_dataset
 from videorep.data.frames import read_batches
 from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
 from videorep.data.schema import parse_clip
-from videorep.data.shards import build_dataset
 from videorep.data.verify import require_sound
 from videorep.errors import BackboneError, ConfigError, OutputError, ShardError
 from videorep.storage import fetch, locate
@@ -61,6 +61,7 @@ def build_percepts(
     """
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
     dataset = _open_clips(shards, out)
+    require_free(out, resume, overwrite)
     net = load_backbone(backbone, layer, weights)
     stack = flow_stack if stream == "flow" else 0
     _require_fit(net, backbone, stack)

@@ -28,6 +28,11 @@ def sample_pieces(videos, lengths, seconds, hours, seed):
     spans = np.where([bool(video.reason) for video in videos], 0.0, np.maximum(0.0, ends - starts))
     room = np.floor(spans / seconds + 1e-6).astype(np.int64)
     wanted = int(room.sum()) if hours is None else round(hours * 3600 / seconds)
+    if wanted == 0 and hours is not None:
+        raise DataError(
+            f"expected time for a clip of {seconds:g} s, received {hours:g} hours; raise --total-hours or lower "
+            "--sample-seconds"
+        )
     if not 1 <= wanted <= room.sum():
         hold = room.sum() * seconds / 3600
         raise DataError(
