@@ -20,41 +20,81 @@ def rng():
     return np.random.default_rng(3)
 
 
-def test_bernoulli_loss_is_the_cross_entropy(rng):
-    logits, targets = rng.normal(size=(4, 5, 7)) * 3, rng.uniform(size=(4, 5, 7))
-    loss = bernoulli_loss(tf.constant(logits, tf.float32), tf.constant(targets, tf.float32))
-    np.testing.assert_allclose(loss, cross_entropy(logits, targets), rtol=1e-5)
+@pytest.fixture
+def read_out(rng):
+    """Hidden states (2, 3, 4), a kernel (4, 5) and a bias (5,)."""
+    return rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 5)), rng.normal(size=5)
+
+
+def half_squared_error(values, targets):
+    return 0.5 * ((values - targets) ** 2).sum(-1)
+
+
+LOSSES = [(bernoulli_loss, cross_entropy), (gaussian_loss, half_squared_error)]
+
+
+def as_float32(*arrays):
+    return [tf.constant(array, tf.float32) for array in arrays]
+
+
+@pytest.mark.parametrize(("loss", "formula"), LOSSES)
+def test_loss_is_the_formula_of_what_is_read_out(rng, read_out, loss, formula):
+    (hiddens, kernel, bias), targets = read_out, rng.uniform(size=(2, 3, 5))
+    received = loss(*as_float32(*read_out, targets))
+    np.testing.assert_allclose(received, formula(hiddens @ kernel + bias, targets), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "formula"), LOSSES)
+def test_loss_gradient_by_finite_differences(rng, read_out, loss, formula):
+    targets, weights = rng.uniform(size=(2, 3, 5)), rng.normal(size=(2, 3))
+
+    def weighted(hiddens, kernel, bias):
+        return (formula(hiddens @ kernel + bias, targets) * weights).sum()
+
+    variables = [tf.Variable(each) for each in as_float32(*read_out)]
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(loss(*variables, *as_float32(targets)) * weights)
+    for position, received in enumerate(tape.gradient(total, variables)):
+        expected = np.zeros_like(read_out[position])
+        for index in np.ndindex(*expected.shape):
+            moved = [[each.copy() for each in read_out] for _ in range(2)]
+            moved[0][position][index] += 1e-5
+            moved[1][position][index] -= 1e-5
+            expected[index] = (weighted(*moved[0]) - weighted(*moved[1])) / 2e-5
+        np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(("loss", "formula"), LOSSES)
+def test_products_of_low_precision_change_loss_and_gradient_little(rng, read_out, loss, formula, dtype):
+    """float16 with the factor that loss scaling brings: nothing overflows."""
+    (hiddens, kernel, bias), targets, factor = as_float32(*read_out), rng.uniform(size=(2, 3, 5)), 1024.0
+    gradients = []
+    for precision in ("float32", dtype):
+        with tf.GradientTape() as tape:
+            tape.watch([hiddens, kernel, bias])
+            losses = loss(hiddens, tf.cast(kernel, precision), bias, *as_float32(targets))
+            total = tf.reduce_sum(losses) * factor
+        np.testing.assert_allclose(losses, formula(read_out[0] @ read_out[1] + read_out[2], targets), rtol=0.03)
+        gradients.append(tape.gradient(total, [hiddens, kernel, bias]))
+        assert losses.dtype == tf.float32 and {each.dtype for each in gradients[-1]} == {tf.float32}
+    for received, expected in zip(*gradients[::-1], strict=True):
+        np.testing.assert_allclose(received, expected, atol=0.02 * np.abs(expected).max())
+
+
+def logits_alone(logits):
+    """The arguments of a loss whose read-outs are `logits` (B, D): one hidden unit of 1, the logits as its kernel."""
+    return tf.ones((1, 1)), tf.constant([logits]), tf.zeros(len(logits))
 
 
 def test_bernoulli_loss_of_one_half_everywhere():
-    loss = bernoulli_loss(tf.zeros((1, 4096)), tf.ones((1, 4096)))
+    loss = bernoulli_loss(*logits_alone([0.0] * 4096), tf.ones((1, 4096)))
     np.testing.assert_allclose(loss, [2839.1], atol=0.05)
 
 
 def test_bernoulli_loss_is_finite_at_extreme_logits():
-    loss = bernoulli_loss(tf.constant([[1e4, -1e4]]), tf.constant([[0.0, 1.0]]))
+    loss = bernoulli_loss(*logits_alone([1e4, -1e4]), tf.constant([[0.0, 1.0]]))
     np.testing.assert_allclose(loss, [2e4])
-
-
-def test_bernoulli_loss_gradient_by_finite_differences(rng):
-    logits, targets = rng.normal(size=(2, 3)), rng.uniform(size=(2, 3))
-    weights = np.array([0.5, -2.0])
-    variable = tf.Variable(logits, dtype=tf.float32)
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(bernoulli_loss(variable, tf.constant(targets, tf.float32)) * weights)
-    expected = np.zeros_like(logits)
-    for index in np.ndindex(*logits.shape):
-        step = np.zeros_like(logits)
-        step[index] = 1e-5
-        up, down = (cross_entropy(logits + s, targets) @ weights for s in (step, -step))
-        expected[index] = (up - down) / 2e-5
-    np.testing.assert_allclose(tape.gradient(loss, variable), expected, atol=1e-5)
-
-
-def test_gaussian_loss_is_half_the_squared_error(rng):
-    values, targets = rng.normal(size=(3, 2, 5)), rng.normal(size=(3, 2, 5))
-    loss = gaussian_loss(tf.constant(values, tf.float32), tf.constant(targets, tf.float32))
-    np.testing.assert_allclose(loss, 0.5 * ((values - targets) ** 2).sum(-1), rtol=1e-5)
 
 
 def test_pixels_are_scaled_and_percepts_are_not():

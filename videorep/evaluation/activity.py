@@ -61,14 +61,6 @@ def _encoder_activity(model, inputs):
 
 def _decoder_activity(model, branch, inputs):
     """(F, units), in the order in which the decoder emits; its first frame is read off the encoder's last state."""
-    decoder, states = model.decoders[branch], model.encode(inputs)
-    first, sequence = ops.convert_to_numpy(states[-1][0]), None
-    if decoder.frames == 1:
-        return first
-    if decoder.conditional:
-        emitted = model.standardise(model({"frames": inputs}, training=False)[branch])
-        emitted = ops.flip(emitted, axis=1) if decoder.backwards else emitted
-        sequence = ops.swapaxes(emitted[:, :-1], 0, 1)
-    for lstm, state in zip(decoder.lstms, states, strict=True):
-        sequence, _ = lstm.run(state, sequence, steps=decoder.frames - 1)
-    return np.concatenate([first, ops.convert_to_numpy(sequence)[:, 0]])
+    decoder = model.decoders[branch]
+    hiddens = ops.convert_to_numpy(decoder.hiddens(model.encode(inputs)))[0]
+    return hiddens[::-1] if decoder.backwards else hiddens

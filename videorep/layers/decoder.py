@@ -59,9 +59,14 @@ class Decoder(keras.layers.Layer):
         self.output_bias = self.add_weight(name="output_bias", shape=shape[1:], initializer="zeros", autocast=False)
 
     def call(self, states, teacher=None):
-        if not self.conditional:
-            return self._unrolled(states, None)
-        return self._own_output(states) if teacher is None else self._unrolled(states, teacher)
+        return self.read_out(self.hiddens(states, teacher))
+
+    def hiddens(self, states, teacher=None):
+        """h of the top layer for every frame, (B, F, units) float32 in natural time order; called as the layer is."""
+        runs_free = self.conditional and teacher is None
+        hiddens = self._own_output(states) if runs_free else self._unrolled(states, teacher)
+        hiddens = ops.swapaxes(hiddens, 0, 1)
+        return ops.flip(hiddens, axis=1) if self.backwards else hiddens
 
     def read_out(self, hidden):
         """(..., D) float32 from the top layer's h (..., U)."""
@@ -73,46 +78,39 @@ class Decoder(keras.layers.Layer):
         return ops.sigmoid(read_out) if self.output_kind == "bernoulli" else read_out
 
     def _unrolled(self, states, teacher):
-        """All transitions of a layer at once, layer by layer."""
-        sequence, last_hidden = None, ops.cast(states[-1][0], "float32")
-        if teacher is not None:
+        """All transitions of a layer at once, layer by layer; (F, B, units)."""
+        sequence, hiddens = None, ops.expand_dims(ops.cast(states[-1][0], "float32"), 0)
+        if self.frames == 1:
+            return hiddens
+        if self.conditional:
             ordered = ops.flip(teacher, axis=1) if self.backwards else teacher
             sequence = ops.swapaxes(ops.cast(ordered[:, : self.frames - 1], self.compute_dtype), 0, 1)
-        hiddens = ops.expand_dims(last_hidden, 0)
-        if self.frames > 1:
-            for lstm, state in zip(self.lstms, states, strict=True):
-                sequence, _ = lstm.run(state, sequence, steps=self.frames - 1)
-            hiddens = ops.concatenate([hiddens, sequence])
-        hiddens = ops.swapaxes(hiddens, 0, 1)
-        return self.read_out(ops.flip(hiddens, axis=1) if self.backwards else hiddens)
+        for lstm, state in zip(self.lstms, states, strict=True):
+            sequence, _ = lstm.run(state, sequence, steps=self.frames - 1)
+        return ops.concatenate([hiddens, sequence])
 
     def _own_output(self, states):
-        """One transition of all layers at a time, each fed with the frame just emitted."""
-        states = [tuple(ops.cast(each, "float32") for each in state) for state in states]
-        first = self.read_out(states[-1][0])
+        """One transition of all layers at a time, each fed with the frame just emitted; (F, B, units)."""
 
-        def transition(carry, _):
-            previous, states = carry
-            inputs, new_states = self.emitted(previous), []
+        def transition(states, _):
+            inputs, new_states = self.emitted(self.read_out(states[-1][0])), []
             for lstm, (hidden, cell) in zip(self.lstms, states, strict=True):
                 kernel = ops.cast(lstm.recurrent_kernel, self.compute_dtype)
                 sums = gate_sums(hidden, kernel, lstm.bias, lstm.project(inputs))
                 hidden, cell, _ = peephole_step(sums, cell, ops.cast(lstm.peephole_kernel, "float32"))
                 new_states.append((hidden, cell))
                 inputs = hidden
-            frame = self.read_out(inputs)
-            return (frame, new_states), (frame, new_states)
+            return new_states, new_states
 
-        if self.frames <= UNROLL_LIMIT:
-            carry, frames = (first, states), [first]
-            for _ in range(self.frames - 1):
-                carry, (frame, _) = transition(carry, None)
-                frames.append(frame)
-            frames = ops.stack(frames, axis=1)
-        else:
-            _, (rest, _) = ops.scan(transition, (first, states), length=self.frames - 1)
-            frames = ops.swapaxes(ops.concatenate([ops.expand_dims(first, 0), rest]), 0, 1)
-        return ops.flip(frames, axis=1) if self.backwards else frames
+        states = [tuple(ops.cast(each, "float32") for each in state) for state in states]
+        if self.frames > UNROLL_LIMIT:
+            _, following = ops.scan(transition, states, length=self.frames - 1)
+            return ops.concatenate([ops.expand_dims(states[-1][0], 0), following[-1][0]])
+        hiddens = [states[-1][0]]
+        for _ in range(self.frames - 1):
+            states, _ = transition(states, None)
+            hiddens.append(states[-1][0])
+        return ops.stack(hiddens)
 
     def compute_output_spec(self, states, teacher=None):
         return keras.KerasTensor((states[0][0].shape[0], self.frames, self.features), dtype="float32")

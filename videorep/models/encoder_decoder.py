@@ -84,20 +84,29 @@ class EncoderDecoder(keras.Model):
         """Every encoder layer's final [h, c], each (B, units) float32, from frames (B, T, D)."""
         return _encode(self.encoder, self.standardise(frames))
 
-    def logits(self, frames, teacher=None):
-        """Decoder outputs before the logistic, or before standardisation is undone.
+    def hiddens(self, frames, teacher=None):
+        """What each decoder reads its frames off: the top layer's h.
 
         Args:
             frames: (B, T, D).
             teacher: {"reconstruction": (B, T, D), "future": (B, F, D)}, the true frames that conditional decoders
                 are fed with, in natural time order; None: they are fed with their own output.
         Returns:
-            {branch: (B, T or F, D) float32}: logits ("bernoulli") or values ("gaussian"), the latter as `standardise`
-            gives them.
+            {branch: (B, T or F, units) float32}.
         """
         states = self.encode(frames)
         teacher = {branch: self.standardise(true_frames) for branch, true_frames in (teacher or {}).items()}
-        return {branch: decoder(states, teacher=teacher.get(branch)) for branch, decoder in self.decoders.items()}
+        return {branch: decoder.hiddens(states, teacher.get(branch)) for branch, decoder in self.decoders.items()}
+
+    def logits(self, frames, teacher=None):
+        """Decoder outputs before the logistic, or before standardisation is undone. Arguments as for `hiddens`.
+
+        Returns:
+            {branch: (B, T or F, D) float32}: logits ("bernoulli") or values ("gaussian"), the latter as `standardise`
+            gives them.
+        """
+        hiddens = self.hiddens(frames, teacher)
+        return {branch: decoder.read_out(hiddens[branch]) for branch, decoder in self.decoders.items()}
 
     def emitted(self, logits):
         """The frames that `logits` stand for: {branch: (B, T or F, D)}, probabilities or values in the data's units."""

@@ -27,11 +27,12 @@ def encoder_decoder_objective(model, feeding="teacher"):
         teacher = None
         if feeding == "teacher" and training:
             teacher = {branch: to_model_input(targets[branch]) for branch in config.conditional}
-        outputs = model.logits(to_model_input(inputs), teacher)
-        parts = {
-            f"{branch}_{loss_name}": ops.mean(frame_loss(output, model.standardise(targets[branch])), axis=-1)
-            for branch, output in outputs.items()
-        }
+        parts = {}
+        for branch, hiddens in model.hiddens(to_model_input(inputs), teacher).items():
+            decoder, target = model.decoders[branch], model.standardise(targets[branch])
+            kernel = ops.cast(decoder.output_kernel, decoder.compute_dtype)
+            losses = frame_loss(hiddens, kernel, decoder.output_bias, target)
+            parts[f"{branch}_{loss_name}"] = ops.mean(losses, axis=-1)
         return sum(parts.values()), parts
 
     return objective
