@@ -50,14 +50,18 @@ def test_table_of_words(capsys):
     assert capsys.readouterr().out == "a\nx\n"
 
 
-def test_dataset_names_what_was_left_out(capsys):
+def test_dataset_names_what_was_left_out_and_what_was_absent(capsys):
     bad = [{"path": f"{n}.avi", "status": "left out", "reason": "no frames"} for n in range(12)]
     shard = types.SimpleNamespace(records=1200)
     dataset = types.SimpleNamespace(
-        kind="clips", sources=[*bad, {"status": "written"}], splits={"train": [shard, shard]}, labels=("a", "b")
+        kind="clips",
+        sources=[*bad, {"status": "written"}],
+        splits={"train": [shard, shard]},
+        labels=("a", "b"),
+        made={"found": {"absent": 7}},
     )
     print_dataset("shards", dataset)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:4] == ["Made clips in shards", "  train:    2,400 records", "  labels:   2", "  left out: 12"]
-    assert lines[4] == "    0.avi: no frames" and len(lines) == 15
+    assert lines[:3] == ["Made clips in shards", "  train:    2,400 records", "  labels:   2"]
+    assert lines[3:6] == ["  absent:   7", "  left out: 12", "    0.avi: no frames"] and len(lines) == 16
     assert lines[-1] == "    and 2 more: videorep inspect shards"

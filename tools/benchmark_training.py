@@ -38,7 +38,8 @@ class Contender:
             env=environment,
             stderr=subprocess.DEVNULL,
         )
-        self.compile_seconds = self._answer()["ready"]
+        answer = self._answer()
+        self.compile_seconds, self.import_bytes = answer["ready"], answer["import_bytes"]
         self.seconds, self.peak_bytes = [], 0
 
     def run(self, steps):
@@ -105,6 +106,7 @@ def describe(contender, contenders, task):
         "share_of_limit": limit / median if limit else None,
         "spread": (max(contender.seconds) - min(contender.seconds)) / median,
         "peak_gib": contender.peak_bytes / 2**30,
+        "import_gib": contender.import_bytes / 2**30,
         "compile_seconds": contender.compile_seconds,
     }
 
@@ -112,7 +114,7 @@ def describe(contender, contenders, task):
 def print_rows(rows):
     print(
         f"{'contender':<34}{'ms':>9}{'seq/s':>8}{'GFLOP/s':>9}{'x peer':>8}{'of limit':>9}{'spread':>8}{'GiB':>6}"
-        f"{'compile':>9}"
+        f"{'import':>8}{'compile':>9}"
     )
     for row in rows:
         ratio, share = (
@@ -121,7 +123,7 @@ def print_rows(rows):
         print(
             f"{row['contender']:<34}{row['milliseconds_per_step']:>9.1f}{row['sequences_per_second']:>8.1f}"
             f"{row['gflops']:>9.0f}{ratio:>8}{share:>9}{row['spread']:>8.0%}{row['peak_gib']:>6.2f}"
-            f"{row['compile_seconds']:>8.1f}s"
+            f"{row['import_gib']:>8.2f}{row['compile_seconds']:>8.1f}s"
         )
 
 

@@ -6,6 +6,7 @@ everything and returns a function that runs n steps and returns when they are do
 """
 
 import dataclasses
+import importlib
 import itertools
 import json
 import resource
@@ -271,17 +272,23 @@ CONTENDERS = {
 }
 
 
+def peak_bytes():
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def serve(name, task):
     """Answers on standard output: first when ready, then for every line "n" of standard input after n steps."""
     begun = time.monotonic()
+    importlib.import_module("torch" if "orch" in name else "tensorflow")
+    import_bytes = peak_bytes()
     run_steps = CONTENDERS[name](task)
-    print(json.dumps({"seconds": time.monotonic() - begun, "loss": run_steps(1), "ready": time.monotonic() - begun}))
-    sys.stdout.flush()
+    run_steps(1)
+    print(json.dumps({"ready": time.monotonic() - begun, "import_bytes": import_bytes}), flush=True)
     for line in sys.stdin:
         begun = time.monotonic()
-        loss = run_steps(int(line))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"seconds": time.monotonic() - begun, "loss": loss, "peak_bytes": peak}), flush=True)
+        run_steps(int(line))
+        print(json.dumps({"seconds": time.monotonic() - begun, "peak_bytes": peak_bytes()}), flush=True)
 
 
 if __name__ == "__main__":

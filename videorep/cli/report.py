@@ -59,7 +59,8 @@ def print_dataset(out, dataset):
     left_out = [source for source in dataset.sources if source["status"] != "written"]
     facts = {split: f"{sum(shard.records for shard in shards):,} records" for split, shards in dataset.splits.items()}
     click.echo(f"Made {dataset.kind} in {out}")
-    print_facts(facts | {"labels": len(dataset.labels) or None, "left_out": len(left_out)}, "  ")
+    facts |= {"labels": len(dataset.labels) or None, **dataset.made.get("found", {}), "left_out": len(left_out)}
+    print_facts(facts, "  ")
     for source in left_out[:10]:
         click.echo(f"    {source['path']}: {source['reason']}")
     if len(left_out) > 10:
