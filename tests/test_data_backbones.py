@@ -95,8 +95,13 @@ def test_vgg16_convolutions_from_the_file_without_head(shared_data):
     model = keras.applications.VGG16(weights=str(weights), include_top=False, pooling="avg")
     expected = np.asarray(model(frame[None, ..., ::-1] - IMAGENET_BGR_MEAN))
     np.testing.assert_allclose(backbone.extract(frame[None]), expected, rtol=1e-3, atol=1e-3)
-    with pytest.raises(BackboneError, match="fc1"):
+    with pytest.raises(BackboneError) as caught:
         load_backbone("vgg16", weights=weights)
+    assert str(caught.value) == (
+        f"expected weights of vgg16 up to layer fc1 in {weights}, received a file that lacks some of them (fc1/kernel, "
+        "fc1/bias, fc2/kernel, ...); pass a file of the full vgg16, named *.weights.h5 or *.h5 as Keras saves them, "
+        "or choose a --layer below its head, such as block5_pool"
+    )
 
 
 def test_a_keras_file_classifies_the_four_photos(shared_data):
@@ -170,11 +175,22 @@ def test_unknown_names_are_explained(tmp_path):
         load_backbone("vgg61")
     with pytest.raises(BackboneError, match="found no such file"):
         load_backbone(tmp_path / "absent.keras")
-    with pytest.raises(BackboneError, match="such as mean; received means"):
+    with pytest.raises(BackboneError, match=r"received means; try mean$"):
         load_backbone(save_tiny_model(tmp_path / "mean.keras"), "means")
     (tmp_path / "text.keras").write_text("not a model")
-    with pytest.raises(BackboneError, match="expected a Keras model in"):
+    with pytest.raises(BackboneError, match=r"expected a Keras model in .*; check --backbone, or save"):
         load_backbone(tmp_path / "text.keras")
+
+
+def test_an_unknown_layer_meets_close_names_or_the_last_that_give_percepts(tmp_path):
+    images = x = keras.Input((8, 8, 3))
+    for number in range(10):
+        x = keras.layers.Dropout(0.5)(keras.layers.ZeroPadding2D()(keras.layers.Conv2D(1, 3, name=f"norm{number}")(x)))
+    keras.Model(images, x).save(tmp_path / "model.keras")
+    with pytest.raises(BackboneError, match=rf"try {', '.join(f'norm{n}' for n in range(2, 10))}$"):
+        load_backbone(tmp_path / "model.keras", "nope")
+    with pytest.raises(BackboneError, match=r"try (norm\d, ){3}norm\d$"):
+        load_backbone(tmp_path / "model.keras", "norm10")
 
 
 def test_unfit_weights_are_explained(tmp_path):

@@ -182,6 +182,9 @@ def test_values_beyond_float16_are_refused_not_stored_as_infinity(shards, net, t
 def test_misfits_are_explained(shards, net, tmp_path):
     with pytest.raises(BackboneError, match="20 input channels for --stream flow with --flow-stack 10"):
         percepts.build_percepts(shards, tmp_path / "out", backbone=net, stream="flow", flow_stack=10)
+    with pytest.raises(ShardError, match="more than 10 frames"):
+        deep = save_net(tmp_path / "deep.keras", channels=20)
+        percepts.build_percepts(shards, tmp_path / "out", backbone=deep, stream="flow", flow_stack=10)
     with pytest.raises(ConfigError, match="dtype"):
         percepts.build_percepts(shards, tmp_path / "out", backbone=net, dtype="bfloat16")
     with pytest.raises(ConfigError, match="batch_size"):

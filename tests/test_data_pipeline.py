@@ -216,6 +216,20 @@ def test_evaluation_crops_are_the_cells_of_a_grid(clips):
     assert len(chosen[0]) == 20 and set(as_set(chosen[0])) <= set(as_set(expected))
 
 
+@pytest.mark.parametrize("settings", [{}, {"patch": 6}, {"colour": True}, {"patch": 6, "colour": True}])
+def test_statistics_of_pixels_are_those_of_each_channel(clips, settings):
+    path, grey, colour = clips
+    statistics = open_source(DataConfig(path=path, stride=3, **settings), "train", 4).statistics()
+    windows = np.stack(all_windows(colour if "colour" in settings else grey, 4, 3)) / 255
+    if "patch" in settings:
+        top, left = HEIGHT % 6 // 2, WIDTH % 6 // 2
+        windows = windows[:, :, top : top + HEIGHT // 6 * 6, left : left + WIDTH // 6 * 6]
+    pixels = windows.reshape(-1, windows.shape[-1])
+    features = open_source(DataConfig(path=path, stride=3, **settings), "train", 4).features
+    for name, expected in (("mean", pixels.mean(axis=0)), ("deviation", pixels.std(axis=0))):
+        np.testing.assert_allclose(statistics[name], np.tile(expected, features // len(expected)), rtol=1e-9)
+
+
 def test_settings_that_do_not_fit_are_told(clips, percepts, tmp_path):
     with pytest.raises(ConfigError, match="at most 12"):
         open_source(DataConfig(path=clips[0], patch=13), "train", 4)

@@ -6,6 +6,7 @@ import pytest
 from shard_building import LABELS, LEFT_OUT, build, make_sources
 
 from videorep.data import write_shards
+from videorep.data.dataset import load_dataset, save_dataset
 from videorep.data.summary import count_classes, summarize_dataset, write_contact_sheet
 from videorep.errors import OutputError, ShardError
 
@@ -36,6 +37,15 @@ def test_the_summary_counts_what_is_there(folder):
         assert facts["splits"][split] == {"shards": shards, "records": amounts["videos"]} | amounts
     assert facts["frame_rate"] == RATE and facts["made"]["command"] == "test"
     assert facts["frame"] in ("24 x 32 pixels, RGB", "6 x float16")
+
+
+@pytest.mark.parametrize(("stored", "told"), [("", "none"), ("gzip", "gzip")])
+def test_the_summary_names_the_compression(tmp_path, stored, told):
+    build(tmp_path / "shards", "percepts", compression=stored)
+    dataset = load_dataset(tmp_path / "shards")
+    dataset.made["settings"] = {"dtype": "float16", "compression": stored}
+    save_dataset(dataset)
+    assert summarize_dataset(tmp_path / "shards")["made"]["settings"] == {"dtype": "float16", "compression": told}
 
 
 def test_every_class_has_its_videos_and_hours(folder):

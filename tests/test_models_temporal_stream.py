@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from videorep.errors import ConfigError
 from videorep.models.temporal_stream import LocalResponseNormalization, build_temporal_stream
@@ -51,6 +52,15 @@ def test_normalization_is_krizhevskys():
         expected[..., channel] = activations[..., channel] / (2 + 1e-4 * np.square(near).sum(axis=-1)) ** 0.75
     received = np.asarray(LocalResponseNormalization()(activations))
     np.testing.assert_allclose(received, expected, rtol=1e-5)
+
+
+def test_normalisation_is_the_same_every_time():
+    """TensorFlow sums three arrays and more in the order in which they are ready; percepts must not depend on that."""
+    activations = np.random.default_rng(0).normal(size=(8, 64, 64, 96)).astype("float32") * 100
+    normalise = tf.function(LocalResponseNormalization())
+    expected = normalise(activations).numpy()
+    for _ in range(8):
+        np.testing.assert_array_equal(normalise(activations), expected)
 
 
 def test_probabilities_and_a_saved_copy_agree(net, tmp_path):

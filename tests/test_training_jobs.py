@@ -195,8 +195,24 @@ def test_a_resumed_standardising_run_goes_on_as_it_began(standardised, tmp_path)
         np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_pixels_cannot_be_standardised(tmp_path):
+def test_patches_are_standardised_by_one_mean_and_deviation(tmp_path):
+    """The paper's second form of patches: the model sees mean 0 and deviation 1, what it gives out are pixels again."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(60, 90, (4, 9, 8, 8, 3), dtype="uint8")
+    write_shards({"train": [{"frames": clip} for clip in frames]}, tmp_path / "clips")
+    model = ModelConfig(units=(5,), input_frames=4, future_frames=3, standardise=True)
+    data = DataConfig(str(tmp_path / "clips"), patch=4)
+    pretrain(PretrainConfig(model, data, TRAINING), tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    mean, deviation = run.model().standardisation.get_weights()
+    assert run.config.model.output == "gaussian" and mean.shape == (16,) and len(set(mean)) == len(set(deviation)) == 1
+    np.testing.assert_allclose([mean[0] * 255, deviation[0] * 255], [74.5, 5.5], atol=4)
+    future = run.model()({"frames": np.full((1, 4, 16), mean[0], "float32")})["future"]
+    np.testing.assert_allclose(future, np.full_like(future, mean[0]), atol=3 * deviation[0])
+
+
+def test_generated_digits_cannot_be_standardised(tmp_path):
     config = PretrainConfig(ModelConfig(units=(4,), standardise=True), training=TRAINING)
-    with pytest.raises(ConfigError, match="pixels"):
+    with pytest.raises(ConfigError, match="percepts or clips"):
         pretrain(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -1,7 +1,9 @@
 """The loop: learns, resumes exactly, refuses to go on with a loss that is no number, keeps its figures."""
 
+import contextlib
 import dataclasses
 import json
+import signal
 
 import keras
 import numpy as np
@@ -83,7 +85,62 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, precision):
     for expected, received in zip(weights(whole), weights(second), strict=True):
         np.testing.assert_array_equal(expected, received)
     assert [line["step"] for line in second.run.metrics()] == [5, 10, 15, 20]
-    assert second.run.metrics()[-1]["loss"] == pytest.approx(whole.run.metrics()[-1]["loss"], rel=1e-6)
+    assert figures(second) == figures(whole)
+
+
+def figures(loop):
+    """The lines of metrics.jsonl without the time they took."""
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in loop.run.metrics()]
+
+
+class Signalling:
+    """A reporter that sends this process signals once `after` steps were made."""
+
+    def __init__(self, after, *numbers):
+        self.left, self.numbers = after, numbers
+
+    @contextlib.contextmanager
+    def task(self, *_, **__):
+        def advance(count=1, note=""):
+            self.left -= count
+            if self.left == 0:
+                for number in self.numbers:
+                    signal.raise_signal(number)
+
+        yield advance
+
+
+@pytest.mark.parametrize("after", [1, 5, 9])
+def test_ctrl_c_keeps_every_whole_step(tmp_path, after):
+    """No figure and no weight differs, also where the signal falls between two reports."""
+    whole, first = make_loop(tmp_path / "whole"), make_loop(tmp_path / "parts")
+    whole.fit(sequences(0))
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(sequences(0), Signalling(after, signal.SIGINT))
+    second = make_loop(tmp_path / "parts")
+    assert second.restore() == after
+    second.fit(sequences(after))
+    for expected, received in zip(weights(whole), weights(second), strict=True):
+        np.testing.assert_array_equal(expected, received)
+    assert figures(second) == figures(whole)
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    loop = make_loop(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        loop.fit(sequences(0), Signalling(2, signal.SIGINT, signal.SIGINT))
+    assert make_loop(tmp_path / "run").restore() == 0
+
+
+def test_sigterm_is_handed_on_to_who_listened_before(tmp_path):
+    received, before = [], signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        loop = make_loop(tmp_path / "run")
+        loop.fit(sequences(0), Signalling(3, signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == [signal.SIGTERM] and make_loop(tmp_path / "run").restore() == 3
 
 
 def test_dropout_resumes_where_it_was(tmp_path):

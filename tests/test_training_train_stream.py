@@ -1,5 +1,8 @@
 """`train_stream` end to end, with a small net in place of CNN-M-2048."""
 
+import contextlib
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from videorep.config import DataConfig, StreamConfig, StreamModelConfig, TrainingConfig
 from videorep.data.percepts import build_percepts
 from videorep.data.shards import write_shards
-from videorep.errors import ConfigError
+from videorep.errors import ConfigError, ShardError
 from videorep.training import train_stream as module
 
 SIZE = 28
@@ -62,13 +65,22 @@ def test_it_learns_what_only_motion_tells(config, clips, tmp_path):
     assert (summary["classes"], summary["training_clips"]) == (2, 12)
     assert summary["validation_clip_accuracy"] >= 5 / 6
     assert (summary["validation_chance"], summary["validation_clips"]) == (0.5, 6)
-    dataset = build_percepts(clips, tmp_path / "percepts", backbone=tmp_path / "run", stream="flow", flow_stack=2)
-    assert (dataset.features, dataset.made["settings"]["layer"]) == (16, "fc6")
+    # What the run was trained on need not be said again.
+    dataset = build_percepts(clips, tmp_path / "percepts", backbone=tmp_path / "run")
+    settings = dataset.made["settings"]
+    assert (dataset.features, settings["layer"], settings["stream"], settings["flow_stack"]) == (16, "fc6", "flow", 2)
 
 
 def test_a_dry_run_writes_nothing(config, tmp_path):
     assert module.train_stream(config, tmp_path / "run", dry_run=True)["model"] == "flow stream"
     assert not (tmp_path / "run").exists()
+
+
+def test_a_stack_longer_than_every_clip_is_refused(config, tmp_path):
+    for fields, fits in ((3, True), (4, False)):
+        longer = dataclasses.replace(config, model=StreamModelConfig(flow_stack=fields))
+        with contextlib.nullcontext() if fits else pytest.raises(ShardError, match=r"more than 4 frames.*at most 4"):
+            module.train_stream(longer, tmp_path / "run", dry_run=True)
 
 
 @pytest.mark.parametrize("settings", [{"stream": "sound"}, {"flow_stack": 0}, {"dropout": 1.0}])

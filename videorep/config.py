@@ -205,12 +205,22 @@ class StreamModelConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class StreamTrainingConfig(TrainingConfig):
+    """As `TrainingConfig`, for a convnet of 90 million weights, which diverges at the LSTMs' rate."""
+
+    optimizer: str = "sgd"
+    learning_rate: float = 2e-3
+    report_every: int = 10
+    checkpoint_every: int = 50
+
+
+@dataclasses.dataclass(frozen=True)
 class StreamConfig:
     """A run of `videorep train-stream`."""
 
     model: StreamModelConfig = StreamModelConfig()
     data: DataConfig = DataConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: StreamTrainingConfig = StreamTrainingConfig()
     kind: str = "stream"
 
 

@@ -25,10 +25,14 @@ from videorep.cli.report import print_dataset
     help="Weights of a backbone from keras.applications.",
 )
 @click.option(
-    "--stream", type=click.Choice(["rgb", "flow"]), default="rgb", show_default=True, help="Frames, or optical flow."
+    "--stream",
+    type=click.Choice(["rgb", "flow"]),
+    help="Frames, or optical flow.  [default: as the RUN was trained; else rgb]",
 )
 @click.option(
-    "--flow-stack", type=click.IntRange(min=1), default=1, show_default=True, help="Flow fields that the net sees."
+    "--flow-stack",
+    type=click.IntRange(min=1),
+    help="Flow fields that the net sees.  [default: as the RUN was trained; else 1]",
 )
 @click.option(
     "--dtype",
@@ -43,10 +47,14 @@ from videorep.cli.report import print_dataset
 def build_percepts(shards, out, **choices):
     """Write what a convnet sees in each frame of the clips in SHARDS: a (frames, features) array per clip.
 
+    Frames are scaled until their shorter side is 8/7 of the convnet's input (256 for 224), then cut to the middle.
+    A flow stack that begins near the end of a clip repeats the last field.
+
     \b
     Examples:
       videorep build-shards percepts shards --out percepts --backbone vgg16
       videorep build-shards percepts shards --out percepts --backbone features.keras
+      videorep build-shards percepts shards --out percepts --backbone runs/flow
     """
     load_tensorflow()
     from videorep.data.percepts import build_percepts as build

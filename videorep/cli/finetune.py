@@ -6,7 +6,7 @@ from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
 from videorep.cli.settings import build_config, given, read_settings, setting
-from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig
+from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, TrainingConfig
 
 DEFAULTS = ClassifierConfig()
 
@@ -35,7 +35,7 @@ DEFAULTS = ClassifierConfig()
     show_default=True,
     help="Runs to make, each with other videos per class and other random weights.",
 )
-@options.training_settings
+@options.training_settings(TrainingConfig())
 @options.config_file
 @options.long_work
 @click.pass_context

@@ -13,7 +13,6 @@ from videorep.config import (
     OPTIMIZERS,
     PRECISIONS,
     DataConfig,
-    TrainingConfig,
 )
 from videorep.errors import OutputError
 from videorep.storage import require_local
@@ -125,7 +124,7 @@ config_file = click.option(
     "--config", "config_path", metavar="FILE.toml", help="Settings; options given here overrule them."
 )
 
-_data, _training = DataConfig(), TrainingConfig()
+_data = DataConfig()
 
 digits = setting(
     "data.digits",
@@ -154,17 +153,23 @@ standardise = setting(
     "--standardise",
     is_flag=True,
     default=False,
-    help="Let the model see percepts with mean 0 and deviation 1 in every feature.",
+    help="Let the model see every feature of percepts, or the pixels of clips, with mean 0 and deviation 1.",
 )
 units = click.option("--units", type=click.IntRange(min=1), default=2048, show_default=True, help="Size of each layer.")
 layers = click.option(
     "--layers", type=click.IntRange(min=1), default=2, show_default=True, help="Number of LSTM layers."
 )
-training_settings = combine(
-    setting("training.steps", "--steps", type=int, default=_training.steps, help="Training steps."),
-    setting("training.batch_size", "--batch-size", type=int, default=_training.batch_size, help="Sequences per step."),
-    setting("training.optimizer", "--optimizer", type=click.Choice(OPTIMIZERS), default=_training.optimizer),
-    setting("training.learning_rate", "--learning-rate", type=float, default=_training.learning_rate),
-    setting("training.precision", "--precision", type=click.Choice(PRECISIONS), default=_training.precision),
-    setting("training.seed", "--seed", type=int, default=_training.seed, help="Decides every draw."),
-)
+
+
+def training_settings(defaults):
+    """The options of a TrainingConfig whose fields are these by default."""
+    return combine(
+        setting("training.steps", "--steps", type=int, default=defaults.steps, help="Training steps."),
+        setting(
+            "training.batch_size", "--batch-size", type=int, default=defaults.batch_size, help="Examples per step."
+        ),
+        setting("training.optimizer", "--optimizer", type=click.Choice(OPTIMIZERS), default=defaults.optimizer),
+        setting("training.learning_rate", "--learning-rate", type=float, default=defaults.learning_rate),
+        setting("training.precision", "--precision", type=click.Choice(PRECISIONS), default=defaults.precision),
+        setting("training.seed", "--seed", type=int, default=defaults.seed, help="Decides every draw."),
+    )

@@ -6,7 +6,7 @@ from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
 from videorep.cli.settings import build_config, read_settings, setting
-from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig
+from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
 
 DEFAULTS = ModelConfig()
 
@@ -32,7 +32,7 @@ DEFAULTS = ModelConfig()
 @options.num_digits
 @setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
 @setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
-@options.training_settings
+@options.training_settings(TrainingConfig())
 @options.config_file
 @options.long_work
 @click.pass_context

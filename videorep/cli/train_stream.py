@@ -6,7 +6,7 @@ from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
 from videorep.cli.settings import build_config, read_settings, setting
-from videorep.config import STREAMS, StreamConfig, StreamModelConfig
+from videorep.config import STREAMS, StreamConfig, StreamModelConfig, StreamTrainingConfig
 
 DEFAULTS = StreamModelConfig()
 
@@ -21,14 +21,14 @@ DEFAULTS = StreamModelConfig()
     "model.flow_stack", "--flow-stack", type=int, default=DEFAULTS.flow_stack, help="Flow fields that the net sees."
 )
 @setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Of the top layers.")
-@options.training_settings
+@options.training_settings(StreamTrainingConfig())
 @options.config_file
 @options.long_work
 @click.pass_context
 def train_stream(ctx, out, config_path, resume, overwrite, dry_run, **_):
     """Train the temporal-stream convnet (CNN-M-2048) on the labelled clips in SHARDS.
 
-    Its layer fc6 then gives percepts: videorep build-shards percepts SHARDS --backbone RUN.
+    Its layer fc6 then gives percepts: videorep build-shards percepts SHARDS --out DIR --backbone RUN.
 
     \b
     Examples:

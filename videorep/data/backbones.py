@@ -15,9 +15,19 @@ import tensorflow as tf
 
 from videorep.data.frames import PAPER_CROP
 from videorep.errors import BackboneError
+from videorep.runs import CONFIG, load_run
 
 PAPER_LAYER = "fc1"  # Keras' name of VGG's fc6
 STREAM_LAYER = "fc6"  # of a run of train-stream
+SHOWN_LAYERS = 8
+# They give back what they receive, or images still: no percepts.
+PLAIN_LAYERS = (
+    keras.layers.InputLayer,
+    keras.layers.Dropout,
+    keras.layers.Rescaling,
+    keras.layers.Normalization,
+    keras.layers.ZeroPadding2D,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +93,14 @@ def load_backbone(name, layer=None, weights="imagenet"):
     return Backbone(extract, height or PAPER_CROP, channels, model.output_shape[-1], description)
 
 
+def trained_on(name):
+    """(stream, flow_stack) that a convnet was trained on: a run of train-stream tells; all others take RGB."""
+    if not (Path(name) / CONFIG).is_file():
+        return "rgb", 1
+    config = load_run(name).config
+    return (config.model.stream, config.model.flow_stack) if config.kind == "stream" else ("rgb", 1)
+
+
 def hash_weights(model):
     """SHA-256 over the weights that the percepts depend on, in the model's order, with their shapes."""
     digest = hashlib.sha256()
@@ -107,7 +125,7 @@ def _load_file(path, weights):
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise BackboneError(
             f"expected a Keras model in {file}, received a file that Keras cannot load "
-            f"({type(error).__name__}); save the model anew with model.save(...)"
+            f"({type(error).__name__}); check --backbone, or save the model anew with model.save(...)"
         ) from error
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:
@@ -131,38 +149,38 @@ def _load_application(name, layer, weights):
     if weights == "imagenet":
         model = _download(constructor, name, include_top=needs_head, input_shape=full.input_shape[1:])
     else:
-        model = _load_weights([full] if needs_head else [bare, full], name, layer, weights)
+        whole = f"pass a file of the full {name}, named *.weights.h5 or *.h5 as Keras saves them"
+        remedy = f"{whole}, or choose a --layer below its head, such as {bare.layers[-1].name}" if needs_head else whole
+        model = _load_weights([full] if needs_head else [bare, full], f"{name} up to layer {layer}", weights, remedy)
     return _cut(model, layer, name), preprocess
 
 
-def _load_weights(models, name, layer, weights):
+def _load_weights(models, wanted, weights, remedy):
     """The first of the models that the file fits, with its weights."""
     if not Path(weights).is_file():
         raise BackboneError(f"expected --weights to be imagenet or a file, found no file {weights}; check the path")
-    reasons = []
+    flaws = []
     for model in models:
         try:
-            _fill(model, weights)
-            return model
+            absent = _fill(model, weights)
         except (ValueError, TypeError, KeyError, OSError) as error:
-            reasons.append(_first_line(error))
-    raise BackboneError(
-        f"expected weights of {name} up to layer {layer} in {weights}, received: {reasons[0]}; pass a file that holds "
-        "them, named *.weights.h5 or *.h5 as Keras saves them, or choose another --layer"
-    )
+            flaws.append(f"does not fit ({_first_line(error).rstrip(' .:')})")
+            continue
+        if not absent:
+            return model
+        flaws.append(f"lacks some of them ({', '.join(absent[:3])}{', ...' if len(absent) > 3 else ''})")
+    raise BackboneError(f"expected weights of {wanted} in {weights}, received a file that {flaws[0]}; {remedy}")
 
 
 def _fill(model, weights):
+    """Loads what the file has; the names of the weights that it lacks."""
     floating = [weight for weight in model.weights if "float" in str(weight.dtype)]
     for weight in floating:
         weight.assign(np.full(weight.shape, np.nan))  # so that what the file lacks shows
     with warnings.catch_warnings():
-        # Files of older Keras versions lack groups that repeat the layers; what is missing is found below.
-        warnings.filterwarnings("ignore", "Skipping nested container")
-        model.load_weights(weights)
-    absent = [weight.path for weight in floating if np.isnan(np.asarray(weight)).any()]
-    if absent:
-        raise ValueError(f"no numbers for {', '.join(absent[:3])}")
+        warnings.simplefilter("ignore")  # Keras' words for what is missing, and for groups that older files lack
+        model.load_weights(weights, skip_mismatch=True)
+    return [weight.path for weight in floating if np.isnan(np.asarray(weight)).any()]
 
 
 def _download(constructor, name, **settings):
@@ -200,8 +218,9 @@ def _cut(model, layer, name):
 def _require_layer(model, layer, name):
     names = [each.name for each in model.layers]
     if layer not in names:
-        shown = ", ".join(difflib.get_close_matches(layer, names, n=4, cutoff=0.4) or names[-6:])
-        raise BackboneError(f"expected --layer to be a layer of {name}, such as {shown}; received {layer}")
+        useful = [each.name for each in model.layers if not isinstance(each, PLAIN_LAYERS)] or names
+        shown = difflib.get_close_matches(layer, useful, n=4, cutoff=0.6) or useful[-SHOWN_LAYERS:]
+        raise BackboneError(f"expected --layer to be a layer of {name}, received {layer}; try {', '.join(shown)}")
     return model.get_layer(layer)
 
 

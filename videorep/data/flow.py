@@ -5,6 +5,8 @@ import itertools
 import cv2
 import numpy as np
 
+from videorep.errors import ShardError
+
 # Weights of OpenCV's VariationalRefinement, written out so that another OpenCV cannot change the flow.
 SMOOTHNESS, BRIGHTNESS, GRADIENT = 20.0, 5.0, 10.0
 FIXED_POINT_ITERATIONS, RELAXATION_ITERATIONS, OVER_RELAXATION = 5, 5, 1.6
@@ -99,6 +101,16 @@ def stack_fields(frames, flow_stack):
     pairs = list(itertools.pairwise(frames))[:flow_stack] or [(frames[0], frames[0])]
     fields = [flow_field(first, second) for first, second in pairs]
     return np.concatenate(fields + fields[-1:] * (flow_stack - len(fields)), axis=-1)
+
+
+def require_longer(path, frames, flow_stack):
+    """Raises ShardError if no clip of `path`, which have so many `frames`, is long enough for a whole stack."""
+    longest = int(np.max(frames, initial=0))
+    if longest <= flow_stack:
+        raise ShardError(
+            f"expected a clip of more than {flow_stack} frames in {path}, for {flow_stack} flow fields, received "
+            f"at most {longest} frames; lower --flow-stack or build longer clips"
+        )
 
 
 def colour_flow(flow, full=None):

@@ -1,15 +1,17 @@
 """Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
 
 import collections
+import itertools
 
 import numpy as np
 import tensorflow as tf
 
 from videorep.config import STREAMS
-from videorep.data.backbones import load_backbone
+from videorep.data.backbones import load_backbone, trained_on
 from videorep.data.background import without_tuning
 from videorep.data.building import build_dataset, require_free
 from videorep.data.dataset import WRITTEN, load_dataset
+from videorep.data.flow import require_longer
 from videorep.data.frames import read_batches
 from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
 from videorep.data.schema import parse_clip
@@ -25,8 +27,8 @@ def build_percepts(
     backbone="vgg16",
     layer=None,
     weights="imagenet",
-    stream="rgb",
-    flow_stack=1,
+    stream=None,
+    flow_stack=None,
     dtype="float16",
     compression="",
     batch_size=32,
@@ -44,8 +46,10 @@ def build_percepts(
         shards: Folder of clip shards, or its URL.
         out: Folder to make, or its URL.
         backbone, layer, weights: See `videorep.data.backbones.load_backbone`.
-        stream: "rgb", or "flow" for stacks of optical flow (`videorep.data.flow`).
-        flow_stack: L, fields per stack; the network's input has 2L channels. Clips of T frames give T stacks.
+        stream: "rgb", or "flow" for stacks of optical flow (`videorep.data.flow`). Default: what a run of train-stream
+            was trained on; else "rgb".
+        flow_stack: L, fields per stack; the network's input has 2L channels. Clips of T frames give T stacks. Default:
+            as the run; else 1.
         dtype: "float16" or "float32", how values are stored.
         compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
         batch_size: Frames per call of the network.
@@ -59,6 +63,8 @@ def build_percepts(
         ShardError: `shards` is not a finished folder of clips.
         OutputError: `out` cannot be written, or holds something.
     """
+    trained_stream, trained_stack = trained_on(backbone)
+    stream, flow_stack = stream or trained_stream, flow_stack or trained_stack
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
     dataset = _open_clips(shards, out)
     require_free(out, resume, overwrite)
@@ -66,6 +72,8 @@ def build_percepts(
     stack = flow_stack if stream == "flow" else 0
     _require_fit(net, backbone, stack)
     inputs = _list_inputs(dataset)
+    if stack:
+        require_longer(shards, [count for each in itertools.chain(*inputs.values()) for count in each.frames], stack)
     settings = net.description | {
         "stream": stream,
         "flow_stack": stack,
@@ -207,7 +215,7 @@ def to_storage(features, dtype):
         largest = np.abs(features).max()
         raise BackboneError(
             f"expected percepts that {dtype} can hold, received values up to {largest:.4g}; "
-            "use float32 storage or another layer"
+            "use --dtype float32 or another --layer"
         )
     return stored
 
@@ -242,7 +250,7 @@ def _require_fit(net, name, stack):
         wanted = f"--stream flow with --flow-stack {stack}" if stack else "--stream rgb"
         raise BackboneError(
             f"expected a convnet with {channels} input channels for {wanted}, received {name} with {net.channels}; "
-            "choose a convnet that was trained on this stream"
+            "choose a convnet that was trained on this stream; leave --stream and --flow-stack out where it is a run"
         )
 
 

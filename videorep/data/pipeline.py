@@ -43,7 +43,6 @@ class ShardSource:
         frame_shape: (H, W, C) of a frame or crop; None for percepts.
         labels: Class names.
         windows: How many sequences an epoch has.
-        statistics: Of the features of percepts, as in dataset.json; None for pixels.
         provenance: What a run records of the data: shards by hash, split, sequences, records that were too short.
     """
 
@@ -53,9 +52,13 @@ class ShardSource:
         self._stream = open_stream(dataset, split, data, frames, data.stride)
         self.features, self.dtype = self._stream.features, self._stream.dtype
         self.frame_shape, self.labels = self._stream.frame_shape, dataset.labels
-        self.windows, self.statistics = len(self._stream.records), dataset.statistics
+        self.windows = len(self._stream.records)
         counts = {"split": split, "windows": self.windows, "short_records": self._stream.short_records}
         self.provenance = dataset.provenance | counts
+
+    def statistics(self):
+        """{"mean": (D,), "deviation": (D,)} of the features: of percepts as stored, of pixels in [0, 1] by channel."""
+        return self._stream.statistics()
 
     def training(self, batch_size, seed, start_step=0):
         """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`."""
@@ -76,7 +79,6 @@ class GeneratedSource:
 
     dtype = "uint8"
     labels = ()
-    statistics = None
 
     def __init__(self, data, split, frames):
         require(data.patch == 0, "patch", "0 with moving-mnist", data.patch)
@@ -86,6 +88,9 @@ class GeneratedSource:
         self.frame_shape = (example.size, example.size, 1)
         self.features = example.size**2
         self.provenance = {key: value for key, value in example.provenance.items() if key != "seed"}
+
+    def statistics(self):
+        """None: digits keep their [0, 1]."""
 
     def _generator(self, seed):
         from videorep.data.moving_mnist import MovingMNIST
@@ -139,7 +144,7 @@ class LabelledBlocks:
     A video is one source path: several records of one path (pieces of a long video) count as one.
 
     Attributes:
-        features, dtype, frame_shape, labels, statistics, provenance: As in `ShardSource`.
+        features, dtype, frame_shape, labels, provenance, statistics(): As in `ShardSource`.
         videos: How many videos there are.
         video_labels: (videos,) int32, their labels, numbered like "video" in the batches.
         blocks: How many blocks an epoch has.
@@ -166,9 +171,12 @@ class LabelledBlocks:
         self._video = renumbered[video[stream.records]].astype(np.int32)
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
-        self.video_labels, self.statistics = labels[chosen], dataset.statistics
+        self.video_labels = labels[chosen]
         counts = {"split": split, "videos": self.videos, "blocks": self.blocks, "videos_per_class": videos_per_class}
         self.provenance = dataset.provenance | counts
+
+    def statistics(self):
+        return self._stream.statistics()
 
     def training(self, batch_size, seed, start_step=0):
         """Endless full batches {"frames": (B, T, D), "mask": (B, T) bool, "label": (B,) int32, "video": (B,) int32}.

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from videorep.data.background import release_iterators_at_exit
 from videorep.data.dataset import load_dataset
-from videorep.data.flow import stack_fields
+from videorep.data.flow import require_longer, stack_fields
 from videorep.data.frames import cut_centre, decode_frame, scale_frame
 from videorep.data.verify import require_sound
 from videorep.data.windows import RecordReader, ShuffledOrder, make_generator
@@ -24,7 +24,7 @@ class LabelledStacks:
         size: S, side of the network's input.
         flow_stack: L for (S, S, 2L) float32 flow stacks, 0 for (S, S, 3) uint8 frames.
     Raises:
-        ShardError: no such shards, damaged ones, or clips without a label.
+        ShardError: no such shards, damaged ones, clips without a label, or no clip that is long enough.
     """
 
     def __init__(self, path, split, size, flow_stack):
@@ -36,6 +36,8 @@ class LabelledStacks:
                 f"expected labelled clips in {path}, received {dataset.kind} or clips without a label; "
                 "build clip shards with --labels"
             )
+        if flow_stack:
+            require_longer(path, self._reader.index["frames"], flow_stack)
         self.labels, self.clips = dataset.labels, len(self._reader.index)
         self.provenance = dataset.provenance | {"split": split, "clips": self.clips}
         release_iterators_at_exit()

@@ -48,7 +48,7 @@ def standardising_constants(statistics):
     """What makes every feature's mean 0 and its deviation 1; a feature that does not vary only loses its mean.
 
     Args:
-        statistics: As in dataset.json; None for pixels.
+        statistics: As in dataset.json, at least mean and deviation; None where there are none.
     Returns:
         (mean, deviation): (D,) float32 each, every deviation greater than 0.
     Raises:
@@ -56,7 +56,7 @@ def standardising_constants(statistics):
     """
     if statistics is None:
         raise ConfigError(
-            "expected percepts, whose statistics are stored with them, for standardise, received pixels; leave it out"
+            "expected percepts or clips for standardise, received frames whose statistics are not known; leave it out"
         )
     mean, deviation = (np.array(statistics[key], np.float32) for key in ("mean", "deviation"))
     return mean, np.where(deviation > CONSTANT * np.abs(mean), deviation, np.float32(1))

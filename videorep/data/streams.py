@@ -15,6 +15,7 @@ from videorep.errors import ShardError
 
 MOST_FEATURES = 20_000
 CROPS_PER_WINDOW = 8
+STATISTICS_WINDOWS, STATISTICS_SEED = 500, 0
 CROP_STREAM, CHOICE_STREAM = 1, 2  # keep the random numbers of crops and of choices apart from those of the order
 
 
@@ -41,7 +42,7 @@ class PerceptStream:
             require(not data.colour, "colour", "off with percepts, which have no pixels", data.colour)
         release_iterators_at_exit()
         self._reader = RecordReader(dataset, split)
-        self._dtype, self._length = dataset.dtype, length
+        self._dtype, self._length, self._statistics = dataset.dtype, length, dataset.statistics
         self.features = dataset.features if dataset.features is not None else 0
         frames = self._reader.index["frames"]
         records, starts = list_windows(frames, length, stride, pad)
@@ -71,6 +72,10 @@ class PerceptStream:
     def evaluation(self, items, batch_size):
         """Finite batches of the given (window, cell) numbers, `items` (N,) = window * cells + cell."""
         return self._read(tf.data.Dataset.from_tensor_slices(np.asarray(items, np.int64)).batch(batch_size))
+
+    def statistics(self):
+        """Mean and deviation of every feature, {"mean": (D,), "deviation": (D,), ...}, as the build found them."""
+        return self._statistics
 
     def _read(self, windows):
         def read(window):
@@ -138,6 +143,21 @@ class ClipStream(PerceptStream):
 
         items = tf.data.Dataset.from_tensor_slices(np.asarray(items, np.int64))
         return self._read(items, draw).batch(batch_size).prefetch(2)
+
+    def statistics(self):
+        """Mean and deviation of pixels in [0, 1], one for each channel, repeated for every feature.
+
+        From the frames of at most `STATISTICS_WINDOWS` windows or crops, always the same ones.
+        """
+        channels, sums, count = self.frame_shape[-1], 0.0, 0
+        items = choose_items(len(self.records) * self.cells, STATISTICS_WINDOWS, STATISTICS_SEED)
+        for batch in self.evaluation(items, batch_size=16):
+            is_frame = np.arange(self._length) < self.valid[batch["window"].numpy()][:, None]
+            pixels = batch["frames"].numpy()[is_frame].reshape(-1, channels) / 255
+            sums, count = sums + np.stack([pixels.sum(axis=0), np.square(pixels).sum(axis=0)]), count + len(pixels)
+        mean, square = sums / count
+        constants = {"mean": mean, "deviation": np.sqrt(np.maximum(square - np.square(mean), 0))}
+        return {name: np.tile(values, self.features // channels) for name, values in constants.items()}
 
     def _read(self, numbers, draw):
         """One sequence per element, decoded in parallel and in order; `draw(number)` gives a window and its crops."""

@@ -48,7 +48,15 @@ def summarize_dataset(path):
     for key, sources in (("left_out", left_out), ("written_with_flaws", flawed)):
         if sources:
             facts[key] = dict(collections.Counter(source["reason"] for source in sources).most_common())
-    return facts | {"made": dataset.made}
+    return facts | {"made": _describe_making(dataset.made)}
+
+
+def _describe_making(made):
+    """How the shards were made, with a word for no compression, which dataset.json writes as ""."""
+    settings = made.get("settings") or {}
+    if settings.get("compression") != "":
+        return made
+    return made | {"settings": settings | {"compression": "none"}}
 
 
 def _describe_records(dataset):

@@ -11,13 +11,16 @@ COLUMNS = 2
 WIDTH, ARRAY_HEIGHT, MAP_HEIGHT = 1100, 150, 560
 MARKERS = "os^DvPX"
 MOST_NAMES, NAMES_PER_ROW = 28, 7  # classes that a legend can hold
-BRIGHTEST = 99  # percentile of the values that is drawn brightest, so that a few large ones do not darken all
+MOST_FEATURES = 100  # drawn of an array, a pixel row each
+DEVIATIONS = 2.0  # standard deviations that are drawn in the strongest colour
+PRECISION = np.finfo(np.float32).eps  # of percepts
 
 
 def draw_percepts(path, arrays, means, labels, names):
     """Draws (T, D) arrays as pictures, time to the right, and below them every clip's mean as a point.
 
-    The points are the clips' first two principal components: clips that the convnet sees alike lie together.
+    A picture shows each feature standardised over its clip: otherwise the few that are always large would hide what
+    changes. The points are the clips' first two principal components: clips that the convnet sees alike lie together.
 
     Args:
         path: File to write: .png, .pdf or .svg.
@@ -31,11 +34,14 @@ def draw_percepts(path, arrays, means, labels, names):
     grid = axes[0][0].get_gridspec()
     for axis in axes[:rows].flat[len(arrays) :]:
         axis.remove()
-    for axis, (title, array) in zip(axes.flat, arrays.items(), strict=False):
-        _draw_array(axis, title, array)
-    for axis in axes[rows]:
-        axis.remove()
     with matplotlib.rc_context(LOOK):
+        shown = list(axes.flat[: len(arrays)])
+        images = [_draw_array(axis, *each) for axis, each in zip(shown, arrays.items(), strict=True)]
+        bar = figure.colorbar(images[0], ax=shown, pad=0.01, aspect=12 * rows, ticks=range(-2, 3), extend="both")
+        bar.set_label("each feature less its mean\nin standard deviations", fontsize=7)
+        bar.ax.tick_params(labelsize=7)
+        for axis in axes[rows]:
+            axis.remove()
         _draw_map(figure.add_subplot(grid[rows, :]), means, labels, names)
     write_figure(figure, path)
 
@@ -43,25 +49,37 @@ def draw_percepts(path, arrays, means, labels, names):
 def principal_components(points, count=2):
     """Coordinates (N, count) along the directions in which points (N, D) vary most, and their shares of the variance.
 
-    Components that the points do not have are 0.
+    Components that the points do not have, up to the rounding of their float32, are 0.
     """
     centred = np.asarray(points, np.float64) - np.mean(points, axis=0, dtype=np.float64)
     left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
     scores, shares = np.zeros((len(centred), count)), np.zeros(count)
-    kept = min(count, len(lengths))
+    kept = min(count, np.count_nonzero(lengths > PRECISION * np.linalg.norm(points)))
     scores[:, :kept] = left[:, :kept] * lengths[:kept]
     shares[:kept] = np.square(lengths[:kept]) / max(np.square(lengths).sum(), np.finfo(float).tiny)
     return scores, shares
 
 
+def standardise_features(array):
+    """Every feature of an array (T, D) less its mean over T, in standard deviations; 0 where it does not change."""
+    deviation = array - array.mean(axis=0, dtype=np.float64)
+    spread = deviation.std(axis=0)
+    changes = spread > PRECISION * np.abs(array).max(axis=0)
+    return np.divide(deviation, spread, out=np.zeros_like(deviation), where=changes)
+
+
 def _draw_array(axis, title, array):
-    low, high = np.min(array), np.percentile(array, BRIGHTEST)
-    axis.imshow(array.T, aspect="auto", cmap="viridis", vmin=low, vmax=high if high > low else low + 1)
+    features = array.shape[1]
+    drawn = np.unique(np.linspace(0, features - 1, min(features, MOST_FEATURES)).round().astype(int))
+    values = standardise_features(array[:, drawn])
+    image = axis.imshow(values.T, aspect="auto", cmap="RdBu_r", vmin=-DEVIATIONS, vmax=DEVIATIONS)
     axis.set_title(title, fontsize=8, loc="left")
-    axis.set_ylabel("feature", fontsize=8)
+    axis.set_ylabel(f"{len(drawn):,} of {features:,} features" if len(drawn) < features else "feature", fontsize=7)
     axis.set_xlabel("frame", fontsize=8)
+    axis.set_yticks([])
     axis.tick_params(labelsize=7)
     axis.grid(False)
+    return image
 
 
 def _draw_map(axis, means, labels, names):

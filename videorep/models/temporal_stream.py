@@ -3,6 +3,7 @@
 import itertools
 
 import keras
+import numpy as np
 from keras import ops
 
 from videorep.config import STREAMS, require
@@ -33,9 +34,11 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.depth, self.bias, self.alpha, self.beta = depth, bias, alpha, beta
 
     def call(self, inputs):
+        # A product with a band of ones sums the neighbours: twice as fast as adding shifted copies, and always in the
+        # same order (TensorFlow adds three arrays and more in the order in which they are ready).
         channels, radius = inputs.shape[-1], self.depth // 2
-        squares = ops.pad(ops.square(inputs), [[0, 0], [0, 0], [0, 0], [radius, radius]])
-        total = sum(squares[..., shift : shift + channels] for shift in range(self.depth))
+        band = np.tri(channels, k=radius) - np.tri(channels, k=-radius - 1)
+        total = ops.matmul(ops.square(inputs), ops.cast(band, inputs.dtype))
         return inputs * ops.power(self.bias + self.alpha * total, -self.beta)
 
     def compute_output_shape(self, input_shape):

@@ -60,7 +60,7 @@ def _finetune_once(config, out, *, resume, overwrite, dry_run, progress):
     model_config = dataclasses.replace(model_config, features=blocks.features, classes=tuple(blocks.labels))
     config = dataclasses.replace(config, model=model_config)
     encoder = None if pretrained is None else pretrained.model()
-    constants = standardising_constants(blocks.statistics) if model_config.standardise and not encoder else None
+    constants = standardising_constants(blocks.statistics()) if model_config.standardise and not encoder else None
     model = build_classifier(model_config, encoder, seed=seed, dtype=config.training.precision)
     if constants is not None:
         model.standardisation.assign(*constants)

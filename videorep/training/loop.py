@@ -5,6 +5,7 @@ lie `report_every` steps; losses stay on the device until then.
 """
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable
@@ -15,12 +16,16 @@ import tensorflow as tf
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.progress import SilentProgress
 from videorep.training.callbacks import EventLog, MetricsLog
+from videorep.training.interruption import deferred_interruption
 from videorep.training.optimizers import build_optimizer
 
 
 @dataclasses.dataclass
 class TrainingLoop:
     """Trains a model for `config.steps` steps and leaves metrics, events and checkpoints in a run's folder.
+
+    Ctrl-C and SIGTERM end it after a whole step and a checkpoint. Going on from any checkpoint gives the same weights
+    and the same figures as if nothing had happened.
 
     Args:
         model: Keras model.
@@ -48,10 +53,14 @@ class TrainingLoop:
             self.optimizer.build(self.model.trainable_variables)
             self.step = tf.Variable(0, dtype=tf.int64)
             self.seconds = tf.Variable(0.0, dtype=tf.float64)
+            # What was summed since the last report, {name: total}, and over how many steps, as JSON.
+            self.unreported = tf.Variable(json.dumps([{}, 0]))
         self.model.optimizer = self.optimizer
         # By position: Keras' object graph leaves the states of random generators (dropout) out.
         variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
-        self.checkpoint = tf.train.Checkpoint(variables=variables, step=self.step, seconds=self.seconds)
+        self.checkpoint = tf.train.Checkpoint(
+            variables=variables, step=self.step, seconds=self.seconds, unreported=self.unreported
+        )
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(self.run.checkpoints), max_to_keep=2)
         # One pass over weights, gradients and moments instead of one per operation of the optimizer. The norm is found
         # before it: XLA on a CPU would write the squares of all gradients to memory first.
@@ -99,41 +108,41 @@ class TrainingLoop:
         reporter = progress or SilentProgress()
         callbacks.on_train_begin()
         with reporter.task(title, total=self.config.steps, unit="steps", done=int(self.step)) as advance:
-            logs = self._run_steps(iter(self.strategy.experimental_distribute_dataset(batches)), callbacks, advance)
+            batches = iter(self.strategy.experimental_distribute_dataset(batches))
+            with deferred_interruption() as interrupted:
+                logs = self._run_steps(batches, callbacks, advance, interrupted)
         callbacks.on_train_end(logs)
         return logs
 
-    def _run_steps(self, batches, callbacks, advance):
-        config, logs, totals = self.config, {}, None
-        step, since, begun = int(self.step), int(self.step), time.monotonic()
-        before = float(self.seconds)
-        while step < config.steps and not self.model.stop_training:
+    def _run_steps(self, batches, callbacks, advance, interrupted):
+        config, logs = self.config, {}
+        step, begun, before = int(self.step), time.monotonic(), float(self.seconds)
+        totals, count = json.loads(self.unreported.numpy())
+        while step < config.steps and not self.model.stop_training and not interrupted:
             parts = self.train_step(next(batches))
-            step += 1
-            totals = parts if totals is None else {name: totals[name] + value for name, value in parts.items()}
-            last = step == config.steps
-            if step % config.report_every == 0 or last:
-                logs = {name: float(value) / (step - since) for name, value in totals.items()}
+            totals = {name: totals[name] + value if count else value for name, value in parts.items()}
+            step, count = step + 1, count + 1
+            last, is_report = step == config.steps, step % config.report_every == 0 or step == config.steps
+            if is_report:
+                logs = {name: float(value) / count for name, value in totals.items()}
                 self._require_finite(logs, step)
-                sequences = (step - since) * config.batch_size
                 logs |= {"step": step, "sequences": step * config.batch_size}
                 logs["seconds"] = before + time.monotonic() - begun
                 logs["learning_rate"] = float(self.optimizer.learning_rate)
-                totals, since = None, step
-            else:
-                sequences = 0
+                totals, count = {}, 0
             advance(1, note=f"loss {logs['loss']:.4g}" if logs else "")
             if self.evaluate and config.evaluate_every and (step % config.evaluate_every == 0 or last):
                 logs |= {f"validation_{name}": value for name, value in self.evaluate().items()}
-            if sequences:
+            if is_report:
                 callbacks.on_epoch_end(step, dict(logs))
-            if step % config.checkpoint_every == 0 or last:
-                self._save(step, before + time.monotonic() - begun)
+            if step % config.checkpoint_every == 0 or last or interrupted:
+                self._save(step, before + time.monotonic() - begun, totals, count)
         return logs
 
-    def _save(self, step, seconds):
+    def _save(self, step, seconds, totals, count):
         self.step.assign(step)
         self.seconds.assign(seconds)
+        self.unreported.assign(json.dumps([{name: float(value) for name, value in totals.items()}, count]))
         try:
             self.manager.save(checkpoint_number=step)
         except tf.errors.OpError as error:

@@ -29,7 +29,8 @@ def encoder_decoder_objective(model, feeding="teacher"):
             teacher = {branch: to_model_input(targets[branch]) for branch in config.conditional}
         parts = {}
         for branch, hiddens in model.hiddens(to_model_input(inputs), teacher).items():
-            decoder, target = model.decoders[branch], model.standardise(targets[branch])
+            decoder, target = model.decoders[branch], targets[branch]
+            target = model.standardise(to_model_input(target)) if config.standardise else target
             kernel = ops.cast(decoder.output_kernel, decoder.compute_dtype)
             losses = frame_loss(hiddens, kernel, decoder.output_bias, target)
             parts[f"{branch}_{loss_name}"] = ops.mean(losses, axis=-1)

@@ -31,7 +31,7 @@ def pretrain(config, out, *, resume=False, overwrite=False, dry_run=False, progr
     Source: Srivastava et al. 2015, section 2.
     """
     source = open_source(config.data, "train", config.model.sequence_frames)
-    constants = standardising_constants(source.statistics) if config.model.standardise else None
+    constants = standardising_constants(source.statistics()) if config.model.standardise else None
     config = complete(config, source)
     model = build_model(**to_dict(config.model), seed=config.training.seed, dtype=config.training.precision)
     if constants is not None:
@@ -64,8 +64,9 @@ def pretrain(config, out, *, resume=False, overwrite=False, dry_run=False, progr
 
 def complete(config, source):
     """The configuration with what the data decides filled in."""
-    model = config.model
-    output = model.output if model.output != "auto" else ("bernoulli" if source.frame_shape else "gaussian")
+    model, output = config.model, config.model.output
+    if output == "auto":
+        output = "bernoulli" if source.frame_shape and not model.standardise else "gaussian"
     return dataclasses.replace(config, model=dataclasses.replace(model, features=source.features, output=output))
 
 
