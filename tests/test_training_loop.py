@@ -132,15 +132,29 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
     assert make_loop(tmp_path / "run").restore() == 0
 
 
-def test_sigterm_is_handed_on_to_who_listened_before(tmp_path):
-    received, before = [], signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+@contextlib.contextmanager
+def handling(number, handler):
+    before = signal.signal(number, handler)
     try:
-        loop = make_loop(tmp_path / "run")
-        loop.fit(sequences(0), Signalling(3, signal.SIGTERM))
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)
+
+
+def test_sigterm_is_handed_on_to_who_listened_before(tmp_path):
+    """It ends training whatever the listener does: an unfinished model must not pass for a finished one."""
+    received = []
+    with handling(signal.SIGTERM, lambda number, frame: received.append(number)), pytest.raises(KeyboardInterrupt):
+        make_loop(tmp_path / "run").fit(sequences(0), Signalling(3, signal.SIGTERM))
     assert received == [signal.SIGTERM] and make_loop(tmp_path / "run").restore() == 3
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
+    """As SIGINT is in a shell's background jobs."""
+    loop = make_loop(tmp_path / "run")
+    with handling(signal.SIGINT, signal.SIG_IGN):
+        loop.fit(sequences(0), Signalling(3, signal.SIGINT))
+    assert loop.run.metrics()[-1]["step"] == TRAINING.steps
 
 
 def test_dropout_resumes_where_it_was(tmp_path):

@@ -116,7 +116,8 @@ class TrainingLoop:
 
     def _run_steps(self, batches, callbacks, advance, interrupted):
         config, logs = self.config, {}
-        step, begun, before = int(self.step), time.monotonic(), float(self.seconds)
+        step = saved = int(self.step)
+        begun, before = time.monotonic(), float(self.seconds)
         totals, count = json.loads(self.unreported.numpy())
         while step < config.steps and not self.model.stop_training and not interrupted:
             parts = self.train_step(next(batches))
@@ -135,8 +136,11 @@ class TrainingLoop:
                 logs |= {f"validation_{name}": value for name, value in self.evaluate().items()}
             if is_report:
                 callbacks.on_epoch_end(step, dict(logs))
-            if step % config.checkpoint_every == 0 or last or interrupted:
+            if step % config.checkpoint_every == 0 or last:
                 self._save(step, before + time.monotonic() - begun, totals, count)
+                saved = step
+        if interrupted and step > saved:
+            self._save(step, before + time.monotonic() - begun, totals, count)
         return logs
 
     def _save(self, step, seconds, totals, count):
