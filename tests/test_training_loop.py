@@ -93,6 +93,22 @@ def figures(loop):
     return [{name: value for name, value in line.items() if name != "seconds"} for line in loop.run.metrics()]
 
 
+@contextlib.contextmanager
+def handling(number, handler):
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heeded():
+    """Whoever runs the tests in the background of a shell has it ignored."""
+    with handling(signal.SIGINT, signal.default_int_handler):
+        yield
+
+
 class Signalling:
     """A reporter that sends this process signals once `after` steps were made."""
 
@@ -130,15 +146,6 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         loop.fit(sequences(0), Signalling(2, signal.SIGINT, signal.SIGINT))
     assert make_loop(tmp_path / "run").restore() == 0
-
-
-@contextlib.contextmanager
-def handling(number, handler):
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
 
 
 def test_sigterm_is_handed_on_to_who_listened_before(tmp_path):
