@@ -26,7 +26,8 @@ def deferred_interruption():
         restore()
 
     if threading.current_thread() is threading.main_thread():
-        heeded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        unheeded = (signal.SIG_IGN, None)  # None: a handler that Python does not know and could not put back
+        heeded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) not in unheeded]
         previous |= {number: signal.signal(number, hold) for number in heeded}
     try:
         yield received
