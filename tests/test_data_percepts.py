@@ -187,6 +187,8 @@ def test_misfits_are_explained(shards, net, tmp_path):
         percepts.build_percepts(shards, tmp_path / "out", backbone=deep, stream="flow", flow_stack=10)
     with pytest.raises(ConfigError, match="dtype"):
         percepts.build_percepts(shards, tmp_path / "out", backbone=net, dtype="bfloat16")
+    with pytest.raises(ConfigError, match="flow_stack"):
+        percepts.build_percepts(shards, tmp_path / "out", backbone=net, flow_stack=0)
     with pytest.raises(ConfigError, match="batch_size"):
         percepts.build_percepts(shards, tmp_path / "out", backbone=net, batch_size=0)
     percepts.build_percepts(shards, tmp_path / "made", backbone=net)

@@ -5,7 +5,8 @@ import pytest
 
 from videorep.data.flow import stack_fields
 from videorep.data.shards import write_shards
-from videorep.data.stacks import LabelledStacks, spread
+from videorep.data.stacks import LabelledStacks
+from videorep.data.windows import spread
 from videorep.errors import ShardError
 
 

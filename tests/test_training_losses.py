@@ -61,7 +61,7 @@ def test_loss_gradient_by_finite_differences(rng, read_out, loss, formula):
             moved[0][position][index] += 1e-5
             moved[1][position][index] -= 1e-5
             expected[index] = (weighted(*moved[0]) - weighted(*moved[1])) / 2e-5
-        np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

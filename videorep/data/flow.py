@@ -104,9 +104,12 @@ def stack_fields(frames, flow_stack):
 
 
 def require_longer(path, frames, flow_stack):
-    """Raises ShardError if no clip of `path`, which have so many `frames`, is long enough for a whole stack."""
+    """Raises ShardError if no clip of `path`, which have so many `frames`, is long enough for a whole stack.
+
+    Without a stack (0) every clip is.
+    """
     longest = int(np.max(frames, initial=0))
-    if longest <= flow_stack:
+    if flow_stack and longest <= flow_stack:
         raise ShardError(
             f"expected a clip of more than {flow_stack} frames in {path}, for {flow_stack} flow fields, received "
             f"at most {longest} frames; lower --flow-stack or build longer clips"

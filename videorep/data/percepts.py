@@ -1,7 +1,6 @@
 """Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
 
 import collections
-import itertools
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +63,8 @@ def build_percepts(
         OutputError: `out` cannot be written, or holds something.
     """
     trained_stream, trained_stack = trained_on(backbone)
-    stream, flow_stack = stream or trained_stream, flow_stack or trained_stack
+    stream = trained_stream if stream is None else stream
+    flow_stack = trained_stack if flow_stack is None else flow_stack
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
     dataset = _open_clips(shards, out)
     require_free(out, resume, overwrite)
@@ -72,8 +72,7 @@ def build_percepts(
     stack = flow_stack if stream == "flow" else 0
     _require_fit(net, backbone, stack)
     inputs = _list_inputs(dataset)
-    if stack:
-        require_longer(shards, [count for each in itertools.chain(*inputs.values()) for count in each.frames], stack)
+    require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
     settings = net.description | {
         "stream": stream,
         "flow_stack": stack,

@@ -7,7 +7,7 @@ from videorep.data.dataset import load_dataset
 from videorep.data.flow import estimate_flow
 from videorep.data.shards import require_files
 from videorep.data.summary import choose_records, describe_record
-from videorep.data.windows import RecordReader
+from videorep.data.windows import RecordReader, spread
 from videorep.errors import ShardError
 
 PERCEPTS, MOST_MEANS = 6, 2000
@@ -32,7 +32,7 @@ def sample_percepts(path, split=None):
     def read(number):
         return reader.percept_windows([number], [0], int(index[number]["frames"]))[0].astype(np.float32)
 
-    chosen = np.linspace(0, len(index) - 1, min(len(index), MOST_MEANS)).round().astype(int)
+    chosen = spread(len(index), MOST_MEANS)
     return {
         "arrays": {describe_record(dataset, index[n]): read(n) for n in choose_records(index["label"], PERCEPTS)},
         "means": np.stack([read(number).mean(axis=0) for number in chosen]),
@@ -59,7 +59,7 @@ def sample_flow(path, split=None):
     clips = {}
     for number in choose_records(reader.index["label"], FLOW_CLIPS):
         row = reader.index[number]
-        starts = np.unique(np.linspace(0, max(0, int(row["frames"]) - 2), FLOW_FIELDS).round().astype(int))
+        starts = spread(max(1, int(row["frames"]) - 1), FLOW_FIELDS)
         pairs = [[_decode(image) for image in reader.clip_images(number, start, 2)] for start in starts]
         greys = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in pair] for pair in pairs]
         fields = [estimate_flow(pair[0], pair[-1]) for pair in greys]

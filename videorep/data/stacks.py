@@ -8,7 +8,7 @@ from videorep.data.dataset import load_dataset
 from videorep.data.flow import require_longer, stack_fields
 from videorep.data.frames import cut_centre, decode_frame, scale_frame
 from videorep.data.verify import require_sound
-from videorep.data.windows import RecordReader, ShuffledOrder, make_generator
+from videorep.data.windows import RecordReader, ShuffledOrder, make_generator, spread
 from videorep.errors import ShardError
 
 PLACE_STREAM = 3  # keeps the random places of stacks apart from the order of the clips
@@ -36,8 +36,7 @@ class LabelledStacks:
                 f"expected labelled clips in {path}, received {dataset.kind} or clips without a label; "
                 "build clip shards with --labels"
             )
-        if flow_stack:
-            require_longer(path, self._reader.index["frames"], flow_stack)
+        require_longer(path, self._reader.index["frames"], flow_stack)
         self.labels, self.clips = dataset.labels, len(self._reader.index)
         self.provenance = dataset.provenance | {"split": split, "clips": self.clips}
         release_iterators_at_exit()
@@ -108,8 +107,3 @@ class LabelledStacks:
     def _labelled(self, view, number):
         labels = tf.constant(self._reader.index["label"], tf.int32)
         return {"frames": view, "label": tf.gather(labels, tf.ensure_shape(number, []))}
-
-
-def spread(count, most):
-    """At most `most` of the numbers 0..count-1, evenly spread, ends included."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

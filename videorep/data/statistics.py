@@ -33,14 +33,16 @@ class FeatureStatistics:
             self._sums = sums if self._sums is None else self._sums + sums
             self._frames += plain["frames"]
 
+    def moments(self):
+        """{"mean", "deviation", "zeros"}: (D,) float64 each, of the frames seen so far, at least one."""
+        mean, square, zeros = self._sums / self._frames
+        return {"mean": mean, "deviation": np.sqrt(np.maximum(square - np.square(mean), 0)), "zeros": zeros}
+
     def summary(self, split):
         """{"split", "frames", "mean", "deviation", "zeros"}: lists of D numbers; None where no frame was seen."""
         if self._sums is None:
             return None
-        mean, square, zeros = self._sums / self._frames
-        deviation = np.sqrt(np.maximum(square - np.square(mean), 0))
-        lists = {"mean": mean, "deviation": deviation, "zeros": zeros}
-        rounded = {key: [float(f"{value:.{DIGITS}g}") for value in values] for key, values in lists.items()}
+        rounded = {key: [float(f"{value:.{DIGITS}g}") for value in values] for key, values in self.moments().items()}
         return {"split": split, "frames": self._frames} | rounded
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from videorep.config import require
 from videorep.data.background import release_iterators_at_exit
 from videorep.data.schema import decode_images
+from videorep.data.statistics import FeatureStatistics
 from videorep.data.windows import RecordReader, ShuffledOrder, list_windows, make_generator
 from videorep.errors import ShardError
 
@@ -145,19 +146,16 @@ class ClipStream(PerceptStream):
         return self._read(items, draw).batch(batch_size).prefetch(2)
 
     def statistics(self):
-        """Mean and deviation of pixels in [0, 1], one for each channel, repeated for every feature.
+        """Mean, deviation and share of zeros of pixels in [0, 1], one for each channel, repeated for every feature.
 
         From the frames of at most `STATISTICS_WINDOWS` windows or crops, always the same ones.
         """
-        channels, sums, count = self.frame_shape[-1], 0.0, 0
+        channels, statistics = self.frame_shape[-1], FeatureStatistics()
         items = choose_items(len(self.records) * self.cells, STATISTICS_WINDOWS, STATISTICS_SEED)
         for batch in self.evaluation(items, batch_size=16):
             is_frame = np.arange(self._length) < self.valid[batch["window"].numpy()][:, None]
-            pixels = batch["frames"].numpy()[is_frame].reshape(-1, channels) / 255
-            sums, count = sums + np.stack([pixels.sum(axis=0), np.square(pixels).sum(axis=0)]), count + len(pixels)
-        mean, square = sums / count
-        constants = {"mean": mean, "deviation": np.sqrt(np.maximum(square - np.square(mean), 0))}
-        return {name: np.tile(values, self.features // channels) for name, values in constants.items()}
+            statistics.add(batch["frames"].numpy()[is_frame].reshape(-1, channels) / 255)
+        return {name: np.tile(values, self.features // channels) for name, values in statistics.moments().items()}
 
     def _read(self, numbers, draw):
         """One sequence per element, decoded in parallel and in order; `draw(number)` gives a window and its crops."""

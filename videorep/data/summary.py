@@ -9,7 +9,7 @@ import numpy as np
 from videorep.data.dataset import LEFT_OUT, load_dataset
 from videorep.data.shard_writer import output_errors
 from videorep.data.shards import require_files
-from videorep.data.windows import RecordReader
+from videorep.data.windows import RecordReader, spread
 from videorep.errors import ShardError
 
 SHEET_ROWS = 8
@@ -144,14 +144,14 @@ def choose_records(labels, most=SHEET_ROWS):
     order = np.lexsort([labels, turn])
     first = order[turn[order] == 0]
     if len(first) > most:
-        return first[np.linspace(0, len(first) - 1, most).round().astype(int)]
+        return first[spread(len(first), most)]
     return order[:most]
 
 
 def _draw_clip(reader, number, frames):
     """Frames at even distances, side by side."""
     images = reader.clip_images(number, 0, frames)
-    chosen = np.unique(np.linspace(0, frames - 1, SHEET_COLUMNS).round().astype(int))
+    chosen = spread(frames, SHEET_COLUMNS)
     tiles = [cv2.imdecode(np.frombuffer(images[place], np.uint8), cv2.IMREAD_COLOR) for place in chosen]
     if any(tile is None for tile in tiles):
         raise ShardError(

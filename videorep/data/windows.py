@@ -99,3 +99,8 @@ class RecordReader:
             packed = os.pread(file.fileno(), end - row["payload"], row["payload"])
         raw = zlib.decompressobj(GZIP_WINDOW_BITS).decompress(packed, (start + len(frames)) * self._row)
         frames[...] = np.frombuffer(raw, self.dtype).reshape(-1, self._features)[start:]
+
+
+def spread(count, most):
+    """At most `most` of the numbers 0..count-1, evenly spread, ends included."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from videorep.config import require
+from videorep.data.windows import spread
 from videorep.figures.canvas import FUTURE_COLOUR, INK, new_chart, write_figure
 
 PANEL_WIDTH, PANEL_HEIGHT = 460, 380
@@ -40,7 +41,7 @@ def draw_activity(path, activities, input_frames=None, count=200):
 
 def _draw_map(chart, axis, title, array, count):
     steps, units = array.shape
-    shown = np.unique(np.linspace(0, units - 1, min(count, units)).round().astype(int))
+    shown = spread(units, count)
     signed = array.min() < 0
     limit = np.abs(array).max() or 1.0
     scale = (

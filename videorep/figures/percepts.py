@@ -5,6 +5,7 @@ import math
 import matplotlib
 import numpy as np
 
+from videorep.data.windows import spread
 from videorep.figures.canvas import COLOURS, FAINT, LOOK, new_chart, write_figure
 
 COLUMNS = 2
@@ -70,7 +71,7 @@ def standardise_features(array):
 
 def _draw_array(axis, title, array):
     features = array.shape[1]
-    drawn = np.unique(np.linspace(0, features - 1, min(features, MOST_FEATURES)).round().astype(int))
+    drawn = spread(features, MOST_FEATURES)
     values = standardise_features(array[:, drawn])
     image = axis.imshow(values.T, aspect="auto", cmap="RdBu_r", vmin=-DEVIATIONS, vmax=DEVIATIONS)
     axis.set_title(title, fontsize=8, loc="left")

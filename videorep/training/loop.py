@@ -117,18 +117,19 @@ class TrainingLoop:
     def _run_steps(self, batches, callbacks, advance, interrupted):
         config, logs = self.config, {}
         step = saved = int(self.step)
-        begun, before = time.monotonic(), float(self.seconds)
+        begun = time.monotonic() - float(self.seconds)
         totals, count = json.loads(self.unreported.numpy())
         while step < config.steps and not self.model.stop_training and not interrupted:
             parts = self.train_step(next(batches))
-            totals = {name: totals[name] + value if count else value for name, value in parts.items()}
+            totals = {name: totals.get(name, 0.0) + value for name, value in parts.items()}
             step, count = step + 1, count + 1
-            last, is_report = step == config.steps, step % config.report_every == 0 or step == config.steps
+            last = step == config.steps
+            is_report = last or step % config.report_every == 0
             if is_report:
                 logs = {name: float(value) / count for name, value in totals.items()}
                 self._require_finite(logs, step)
                 logs |= {"step": step, "sequences": step * config.batch_size}
-                logs["seconds"] = before + time.monotonic() - begun
+                logs["seconds"] = time.monotonic() - begun
                 logs["learning_rate"] = float(self.optimizer.learning_rate)
                 totals, count = {}, 0
             advance(1, note=f"loss {logs['loss']:.4g}" if logs else "")
@@ -137,10 +138,10 @@ class TrainingLoop:
             if is_report:
                 callbacks.on_epoch_end(step, dict(logs))
             if step % config.checkpoint_every == 0 or last:
-                self._save(step, before + time.monotonic() - begun, totals, count)
+                self._save(step, time.monotonic() - begun, totals, count)
                 saved = step
         if interrupted and step > saved:
-            self._save(step, before + time.monotonic() - begun, totals, count)
+            self._save(step, time.monotonic() - begun, totals, count)
         return logs
 
     def _save(self, step, seconds, totals, count):
