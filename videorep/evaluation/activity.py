@@ -61,6 +61,4 @@ def _encoder_activity(model, inputs):
 
 def _decoder_activity(model, branch, inputs):
     """(F, units), in the order in which the decoder emits; its first frame is read off the encoder's last state."""
-    decoder = model.decoders[branch]
-    hiddens = ops.convert_to_numpy(decoder.hiddens(model.encode(inputs)))[0]
-    return hiddens[::-1] if decoder.backwards else hiddens
+    return ops.convert_to_numpy(model.decoders[branch].hiddens(model.encode(inputs)))[:, 0]

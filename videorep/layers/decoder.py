@@ -59,14 +59,22 @@ class Decoder(keras.layers.Layer):
         self.output_bias = self.add_weight(name="output_bias", shape=shape[1:], initializer="zeros", autocast=False)
 
     def call(self, states, teacher=None):
-        return self.read_out(self.hiddens(states, teacher))
+        return self.read_out(self.natural_order(self.hiddens(states, teacher)))
 
     def hiddens(self, states, teacher=None):
-        """h of the top layer for every frame, (B, F, units) float32 in natural time order; called as the layer is."""
+        """h of the top layer for every frame, (F, B, units) float32 in emission order; called as the layer is."""
         runs_free = self.conditional and teacher is None
-        hiddens = self._own_output(states) if runs_free else self._unrolled(states, teacher)
-        hiddens = ops.swapaxes(hiddens, 0, 1)
-        return ops.flip(hiddens, axis=1) if self.backwards else hiddens
+        return self._own_output(states) if runs_free else self._unrolled(states, teacher)
+
+    def emission_order(self, frames):
+        """Frames (B, F, ...) in natural time order as (F, B, ...), the frame that is emitted first at the front."""
+        frames = ops.swapaxes(frames, 0, 1)
+        return ops.flip(frames, axis=0) if self.backwards else frames
+
+    def natural_order(self, emitted):
+        """What `emission_order` undoes: (F, B, ...) as (B, F, ...)."""
+        emitted = ops.flip(emitted, axis=0) if self.backwards else emitted
+        return ops.swapaxes(emitted, 0, 1)
 
     def read_out(self, hidden):
         """(..., D) float32 from the top layer's h (..., U)."""
@@ -83,8 +91,7 @@ class Decoder(keras.layers.Layer):
         if self.frames == 1:
             return hiddens
         if self.conditional:
-            ordered = ops.flip(teacher, axis=1) if self.backwards else teacher
-            sequence = ops.swapaxes(ops.cast(ordered[:, : self.frames - 1], self.compute_dtype), 0, 1)
+            sequence = self.emission_order(ops.cast(teacher, self.compute_dtype))[: self.frames - 1]
         for lstm, state in zip(self.lstms, states, strict=True):
             sequence, _ = lstm.run(state, sequence, steps=self.frames - 1)
         return ops.concatenate([hiddens, sequence])

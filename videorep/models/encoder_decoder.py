@@ -92,7 +92,7 @@ class EncoderDecoder(keras.Model):
             teacher: {"reconstruction": (B, T, D), "future": (B, F, D)}, the true frames that conditional decoders
                 are fed with, in natural time order; None: they are fed with their own output.
         Returns:
-            {branch: (B, T or F, units) float32}.
+            {branch: (T or F, B, units) float32}, in the order in which the decoder emits.
         """
         states = self.encode(frames)
         teacher = {branch: self.standardise(true_frames) for branch, true_frames in (teacher or {}).items()}
@@ -106,7 +106,10 @@ class EncoderDecoder(keras.Model):
             gives them.
         """
         hiddens = self.hiddens(frames, teacher)
-        return {branch: decoder.read_out(hiddens[branch]) for branch, decoder in self.decoders.items()}
+        return {
+            branch: decoder.read_out(decoder.natural_order(hiddens[branch]))
+            for branch, decoder in self.decoders.items()
+        }
 
     def emitted(self, logits):
         """The frames that `logits` stand for: {branch: (B, T or F, D)}, probabilities or values in the data's units."""

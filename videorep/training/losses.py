@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from videorep.layers.recurrence import times_transposed
+
 
 def to_model_input(frames):
     """Pixels (uint8) as values in [0, 1], percepts as they are; float32."""
@@ -56,7 +58,7 @@ def _read_out_loss(loss_and_gradient, hiddens, kernel, bias, targets):
         def gradient(*arguments, upstream=None):
             upstream = arguments[-1] if upstream is None else upstream
             upstream = ops.expand_dims(upstream, -1)
-            by_hiddens = ops.cast(ops.matmul(by_read_outs, ops.transpose(kernel)), "float32") * upstream
+            by_hiddens = ops.cast(times_transposed(by_read_outs, kernel), "float32") * upstream
             by_kernel = ops.matmul(ops.transpose(ops.cast(hiddens * upstream, kernel.dtype)), by_read_outs)
             by_bias = ops.matmul(ops.transpose(ops.cast(upstream, kernel.dtype)), by_read_outs)
             return by_hiddens, by_kernel, ops.cast(by_bias[0], "float32")

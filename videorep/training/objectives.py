@@ -32,8 +32,9 @@ def encoder_decoder_objective(model, feeding="teacher"):
             decoder, target = model.decoders[branch], targets[branch]
             target = model.standardise(to_model_input(target)) if config.standardise else target
             kernel = ops.cast(decoder.output_kernel, decoder.compute_dtype)
-            losses = frame_loss(hiddens, kernel, decoder.output_bias, target)
-            parts[f"{branch}_{loss_name}"] = ops.mean(losses, axis=-1)
+            # The frames are put into the order of the hidden states: they wait for nothing, bytes if they are pixels.
+            losses = frame_loss(hiddens, kernel, decoder.output_bias, decoder.emission_order(target))
+            parts[f"{branch}_{loss_name}"] = ops.mean(losses, axis=0)
         return sum(parts.values()), parts
 
     return objective
