@@ -261,7 +261,7 @@ def test_learning_rate_warms_up_and_falls():
     np.testing.assert_allclose(at, [0, 1, 2, 2 * (0.02 + 0.98 * 0.5), 0.04], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_gradients_are_clipped_by_their_global_norm(tmp_path, precision):
     rate, clip = 0.1, 1e-3
     training = TrainingConfig(

@@ -16,6 +16,7 @@ import tensorflow as tf
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.progress import SilentProgress
 from videorep.training.callbacks import EventLog, MetricsLog
+from videorep.training.gradients import before_cast, global_norm
 from videorep.training.interruption import deferred_interruption
 from videorep.training.optimizers import build_optimizer
 
@@ -62,8 +63,7 @@ class TrainingLoop:
             variables=variables, step=self.step, seconds=self.seconds, unreported=self.unreported
         )
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(self.run.checkpoints), max_to_keep=2)
-        # One pass over weights, gradients and moments instead of one per operation of the optimizer. The norm is found
-        # before it: XLA on a CPU would write the squares of all gradients to memory first.
+        # One pass over weights, gradients and moments instead of one per operation of the optimizer.
         self._apply = tf.function(self._apply_gradients, jit_compile=not self._is_distributed)
         self.train_step = tf.function(lambda batch: self._reduce(self.strategy.run(self._replica_step, args=(batch,))))
 
@@ -172,12 +172,15 @@ class TrainingLoop:
             loss = tf.reduce_sum(losses) / self.config.batch_size
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        if not self._is_distributed:  # There the replicas' gradients are yet to be added up, in float32.
+            gradients = [before_cast(gradient) for gradient in gradients]
         limit = self.optimizer.scale_loss(self.config.clip_norm)
-        self._apply(gradients, limit / tf.maximum(tf.linalg.global_norm(gradients), limit))
+        self._apply(gradients, limit / tf.maximum(global_norm(gradients), limit))
         return {"loss": loss} | {name: tf.reduce_sum(part) / self.config.batch_size for name, part in parts.items()}
 
     def _apply_gradients(self, gradients, factor):
-        self.optimizer.apply([factor * gradient for gradient in gradients], self.model.trainable_variables)
+        clipped = [factor * tf.cast(gradient, "float32") for gradient in gradients]
+        self.optimizer.apply(clipped, self.model.trainable_variables)
 
     def _reduce(self, per_replica):
         return {
