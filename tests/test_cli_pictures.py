@@ -91,6 +91,20 @@ def test_pictures_of_a_run(run, tmp_path, what, monkeypatch):
     assert min(pixels.shape[:2]) > 100 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
+def test_curves_of_several_runs(run, percept_run, tmp_path, monkeypatch):
+    histories = []
+    monkeypatch.setattr("videorep.figures.draw_curves", lambda path, each: histories.append(each))
+    succeeds("visualize", run, "curves", "--beside", percept_run, "--out", tmp_path / "curves.png")
+    twin = make_run(tmp_path / "digits", 4096, DataConfig(), "bernoulli", steps=5)
+    succeeds("visualize", run, "curves", "--beside", twin, "--beside", percept_run, "--out", tmp_path / "curves.png")
+    assert [{name: len(lines) for name, lines in each.items()} for each in histories] == [
+        {"digits": 3, "run": 3},
+        {run: 3, twin: 5, percept_run: 3},
+    ]
+    message = fails(2, "visualize", run, "strips", "--beside", twin, "--out", tmp_path / "strips.png")
+    assert "only curves" in message
+
+
 def test_percepts_have_activity_but_no_pictures(percept_run, tmp_path):
     succeeds("visualize", percept_run, "activity", "--horizon", 4, "--out", tmp_path / "activity.png")
     for what in ("strips", "features"):

@@ -18,6 +18,7 @@ from videorep.cli.report import format_value, print_dataset, print_facts, print_
         (None, "-"),
         (["a", 1], "a, 1"),
         ("as it is", "as it is"),
+        ("", "none"),
         (float("nan"), "nan"),
     ],
 )

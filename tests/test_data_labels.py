@@ -52,7 +52,7 @@ def test_what_cannot_be_opened_is_listed_with_its_reason(tmp_path):
         "README": "not a video: no suffix",
         "notes.txt": "not a video: suffix .txt",
         "empty.mp4": "unreadable: an empty file",
-        "x.mp4": "not a regular file: a folder",
+        "x.mp4": "not a video: an empty folder",
         "gone.mp4": "not a regular file: a dangling link",
         "loop.mp4": "unreadable: Too many levels of symbolic links",
         "pipe.mp4": "not a regular file: a fifo",
@@ -82,6 +82,14 @@ def test_folders_give_sorted_classes(tmp_path):
         name: (name.split("/")[0], "train") for name in ("wave/1.mp4", "bow/1.mp4", "bow/more/2.mp4")
     }
     assert reasons(listing) == {"3.mp4": "no label: not in the folder of a class"}
+
+
+def test_the_empty_folder_of_a_class_is_told(tmp_path):
+    make(tmp_path, "bow/1.mp4", "nod/.hidden.mp4")
+    (tmp_path / "wave").mkdir()
+    listing = list_videos(tmp_path, labels="folders")
+    assert listing.labels == ("bow",)
+    assert reasons(listing) == dict.fromkeys(("nod", "wave"), "not a video: an empty folder")
 
 
 def test_train_and_test_folders_give_splits_and_one_label_map(tmp_path):

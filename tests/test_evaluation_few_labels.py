@@ -57,8 +57,9 @@ def test_a_folder_without_classifiers(tmp_path):
             measure_few_label_curve(folder)
 
 
-def test_an_unfinished_run_is_told(shards, tmp_path):
-    make_run(tmp_path / "done", shards, 1, 4)
+def test_an_unfinished_run_is_told_before_any_is_measured(shards, tmp_path, monkeypatch):
+    monkeypatch.delattr("videorep.evaluation.few_labels.evaluate_action_recognition")
+    make_run(tmp_path / "already done", shards, 1, 4)
     model = ClassifierConfig("lstm", 5, (4,), CLASSES, 8, 4)
     create_run(tmp_path / "begun", FinetuneConfig(model, DataConfig(shards, videos_per_class=4)))
     with pytest.raises(RunError, match="begun"):

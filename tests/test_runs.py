@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
-from videorep.errors import OutputError, RunError
+from videorep.errors import ConfigError, OutputError, RunError
 from videorep.runs import create_run, load_run
 
 CONFIG = PretrainConfig(model=ModelConfig(features=6, units=(5,)))
@@ -23,6 +23,12 @@ def test_a_second_run_needs_resume_or_overwrite(tmp_path):
     assert create_run(tmp_path / "run", CONFIG, resume=True).config == CONFIG
 
 
+def test_resume_and_overwrite_exclude_each_other(tmp_path):
+    with pytest.raises(ConfigError, match="received both"):
+        create_run(tmp_path / "run", CONFIG, resume=True, overwrite=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_resume_refuses_other_settings(tmp_path):
     create_run(tmp_path / "run", CONFIG)
     other = dataclasses.replace(CONFIG, training=TrainingConfig(learning_rate=0.5))
@@ -35,6 +41,14 @@ def test_overwrite_starts_afresh(tmp_path):
     (run.path / "metrics.jsonl").write_text("{}\n")
     run = create_run(tmp_path / "run", CONFIG, overwrite=True)
     assert not run.metrics_path.exists()
+
+
+def test_a_linked_folder_is_told_and_kept(tmp_path):
+    create_run(tmp_path / "elsewhere", CONFIG)
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="symbolic link"):
+        create_run(tmp_path / "run", CONFIG, overwrite=True)
+    assert load_run(tmp_path / "run").config == CONFIG
 
 
 def test_overwrite_spares_what_is_not_a_run(tmp_path):
@@ -60,3 +74,10 @@ def test_a_file_in_the_way(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="--out"):
         create_run(tmp_path / "file" / "run", CONFIG)
+
+
+def test_reports_are_whole_lines(tmp_path):
+    run = create_run(tmp_path / "run", CONFIG)
+    assert run.metrics() == [] and run.last_report() == {}
+    run.metrics_path.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert run.metrics() == [{"step": 1}, {"step": 2}] and run.last_report() == {"step": 2}

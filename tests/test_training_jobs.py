@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -60,6 +61,19 @@ def test_pixels_are_bernoulli(tmp_path):
     summary = pretrain(config, tmp_path / "run", dry_run=True)
     assert summary["features"] == 4096
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_refuses_what_training_would_refuse(pretrained, tmp_path):
+    config = load_run(pretrained).config
+    other = dataclasses.replace(config, training=dataclasses.replace(config.training, learning_rate=0.5))
+    with pytest.raises(RunError, match="--resume"):
+        pretrain(config, pretrained, dry_run=True)
+    with pytest.raises(RunError, match=r"learning_rate = .*0\.5"):
+        pretrain(other, pretrained, dry_run=True, resume=True)
+    before = sorted(os.listdir(pretrained))
+    pretrain(config, pretrained, dry_run=True, resume=True)
+    pretrain(other, pretrained, dry_run=True, overwrite=True)
+    assert sorted(os.listdir(pretrained)) == before
 
 
 def test_a_finished_run_resumes_to_itself(pretrained, percepts):

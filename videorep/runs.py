@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from videorep.config import KINDS, from_dict, to_dict, to_json
-from videorep.errors import OutputError, RunError
+from videorep.errors import ConfigError, OutputError, RunError
 from videorep.storage import require_local
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
@@ -50,8 +50,13 @@ class Run:
         return json.loads((self.path / PROVENANCE).read_text())
 
     def metrics(self):
-        """The lines of metrics.jsonl as dicts."""
-        return [json.loads(line) for line in self.metrics_path.read_text().splitlines()]
+        """The reports so far, the lines of metrics.jsonl as dicts; one that is being written is not among them."""
+        text = self.metrics_path.read_text() if self.metrics_path.is_file() else ""
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def last_report(self):
+        """The last of `metrics`; empty where there is none."""
+        return (self.metrics() or [{}])[-1]
 
     def model(self):
         """The trained Keras model.
@@ -63,17 +68,21 @@ class Run:
 
         import videorep.models  # noqa: F401 (registers the classes that the file names)
 
-        if not self.finished:
-            raise RunError(
-                f"expected a finished run, received {self.path}, which has no {MODEL} yet; finish it by giving its "
-                f"training command again with --resume"
-            )
+        self.require_finished()
         try:
             return keras.saving.load_model(self.path / MODEL, compile=False)
         except (OSError, ValueError, KeyError) as error:
             raise RunError(
                 f"expected a Keras model in {self.path / MODEL}, which cannot be read; train again"
             ) from error
+
+    def require_finished(self):
+        """Raises a RunError where training has not come to its end."""
+        if not self.finished:
+            raise RunError(
+                f"expected a finished run, received {self.path}, which has no {MODEL} yet; finish it by giving its "
+                f"training command again with --resume"
+            )
 
     def save_model(self, model):
         """Writes the trained model under a temporary name, then renames it."""
@@ -112,13 +121,18 @@ def load_run(path):
     return Run(path, from_dict(cls, values, "config.json"))
 
 
-def create_run(path, config, *, resume=False, overwrite=False):
-    """Makes a run's folder, or opens the one to go on with.
+def check_run(path, config, *, resume=False, overwrite=False):
+    """Tells whether a run's folder can be made, without writing anything.
 
+    Returns:
+        The Run to go on with, or None where one is to be made.
     Raises:
         RunError: the folder holds a run, of other settings where `resume`; or something else.
-        OutputError: the folder cannot be made, or is a URL.
+        ConfigError: both `resume` and `overwrite`.
+        OutputError: the folder is a URL.
     """
+    if resume and overwrite:
+        raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")
     require_local(path, OutputError)
     path = Path(path)
     if (path / CONFIG).is_file():
@@ -131,18 +145,31 @@ def create_run(path, config, *, resume=False, overwrite=False):
                 f"expected a new folder, received {path}, which holds a run; add --resume to go on with it "
                 "or --overwrite to replace it"
             )
-        shutil.rmtree(path)
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunError(
             f"expected a new or empty folder, received {path}, which holds something that is not a run; "
             "choose another --out"
         )
+    return None
+
+
+def create_run(path, config, *, resume=False, overwrite=False):
+    """Makes a run's folder, or opens the one to go on with.
+
+    Raises:
+        RunError, ConfigError, OutputError: as `check_run`, or the folder cannot be made.
+    """
+    if existing := check_run(path, config, resume=resume, overwrite=overwrite):
+        return existing
+    path = Path(path)
     try:
+        if (path / CONFIG).is_file():
+            shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / CONFIG, to_json(config))
     except OSError as error:
         raise OutputError(
-            f"expected to write a run into {path}, received: {error.strerror}; choose another --out"
+            f"expected to write a run into {path}, received: {error.strerror or error}; choose another --out"
         ) from error
     return Run(path, config)
 

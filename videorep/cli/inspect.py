@@ -68,5 +68,4 @@ def _describe_run(path):
     from videorep.runs import load_run
 
     run = load_run(path)
-    reports = run.metrics() if run.metrics_path.is_file() else []
-    return {"run": path, "finished": run.finished, **to_dict(run.config), "last_report": reports[-1] if reports else {}}
+    return {"run": path, "finished": run.finished, **to_dict(run.config), "last_report": run.last_report()}

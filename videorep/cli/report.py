@@ -4,7 +4,7 @@ import click
 
 
 def format_value(value):
-    """A value as people read it: floats with five digits, lists with commas, a dash for none."""
+    """A value as people read it: floats with five digits, lists with commas, a dash for None, "none" for no text."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -15,7 +15,7 @@ def format_value(value):
         return f"{value:,}"
     if isinstance(value, (list, tuple)):
         return ", ".join(format_value(item) for item in value)
-    return str(value)
+    return str(value) or "none"
 
 
 def print_facts(facts, indent=""):

@@ -24,8 +24,9 @@ HORIZON_SEQUENCES = 200
 @click.option("--out", required=True, metavar="FILE.png", help="Picture to write: .png, .pdf or .svg.")
 @click.option("--split", default="test", show_default=True, help="Split to take sequences or videos from.")
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained, or 100 for activity.")
+@click.option("--beside", multiple=True, metavar="RUN", help="Another run to draw the curves of; may be repeated.")
 @options.overwrite
-def visualize(run, what, data, out, split, horizon, overwrite):
+def visualize(run, what, data, out, split, horizon, beside, overwrite):
     """Draw RUN, on its own data unless DATA is given.
 
     \b
@@ -40,12 +41,16 @@ def visualize(run, what, data, out, split, horizon, overwrite):
     \b
     Examples:
       videorep visualize runs/digits strips --out strips.png
-      videorep visualize runs/digits curves --out curves.svg
+      videorep visualize runs/digits curves --beside runs/bfloat16 --out curves.svg
       videorep visualize runs/digits horizon digits --horizon 40 --out horizon.png
       videorep visualize runs/few-labels few-label-curve --out few.png
     """
     if Path(out).suffix.lower() not in KINDS:
         raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
+    if beside and what != "curves":
+        raise click.BadParameter(
+            f"only curves of several runs go into one picture, not {what}", param_hint="'--beside'"
+        )
     out = options.claim_file(out, overwrite)
 
     load_tensorflow()
@@ -57,7 +62,7 @@ def visualize(run, what, data, out, split, horizon, overwrite):
         run = load_run(run)
         source = options.data_like(run, data) if data else None
         if what == "curves":
-            _draw_curves(out, run)
+            _draw_curves(out, [run, *(load_run(other) for other in beside)])
         elif what in ("features", "output-features"):
             _draw_features(out, run, source, split, what)
         else:
@@ -73,10 +78,13 @@ def _draw_strips(out, run, data, split, horizon):
     draw_strips(out, **predict_sequences(run, data, split=split, horizon=horizon))
 
 
-def _draw_curves(out, run):
+def _draw_curves(out, runs):
     from videorep.figures import draw_curves
 
-    draw_curves(out, {run.path.name: run.metrics()})
+    names = [run.path.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in runs]
+    draw_curves(out, {name: run.metrics() for name, run in zip(names, runs, strict=True)})
 
 
 def _draw_features(out, run, data, split, what):

@@ -85,7 +85,7 @@ def build_percepts(
     if dry_run:
         return _describe(inputs, net, settings, dataset)
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
-    made = {"command": "videorep build-shards percepts", "seed": None, "settings": settings}
+    made = {"command": "build-shards percepts", "seed": None, "settings": settings}
     facts = {"labels": dataset.labels, "made": made}
     run = _Extraction(net, inputs, dataset.labels, settings).run
     choices = {"resume": resume, "overwrite": overwrite, "progress": progress}

@@ -27,7 +27,7 @@ def summarize_dataset(path):
         path: Folder of shards, or its URL.
     Returns:
         Nested dict of plain values for printing: kind, sizes, one table per split with its records, videos, frames and
-        hours, what was left out and how often for which reason, how it was made.
+        hours, the features' statistics, what was left out and how often for which reason, how it was made.
     Raises:
         ShardError: see `load_dataset`.
     """
@@ -42,21 +42,33 @@ def summarize_dataset(path):
         **_describe_records(dataset),
         "classes": len(dataset.labels) or None,
         "splits": {split: _describe_split(dataset, split) for split in dataset.splits},
+        "statistics": _describe_statistics(dataset.statistics),
     }
     left_out = [source for source in dataset.sources if source["status"] == LEFT_OUT]
     flawed = [source for source in dataset.sources if source["status"] != LEFT_OUT and source["reason"]]
     for key, sources in (("left_out", left_out), ("written_with_flaws", flawed)):
         if sources:
             facts[key] = dict(collections.Counter(source["reason"] for source in sources).most_common())
-    return facts | {"made": _describe_making(dataset.made)}
+    return facts | {"made": dataset.made}
 
 
-def _describe_making(made):
-    """How the shards were made, with a word for no compression, which dataset.json writes as ""."""
-    settings = made.get("settings") or {}
-    if settings.get("compression") != "":
-        return made
-    return made | {"settings": settings | {"compression": "none"}}
+def _describe_statistics(statistics):
+    """The features' means, deviations and zeros, from the least to the greatest; None where there are none."""
+    if statistics is None:
+        return None
+    deviation, zeros = (np.array(statistics[key]) for key in ("deviation", "zeros"))
+    return {
+        "of_split": statistics["split"],
+        "frames": statistics["frames"],
+        "mean": _describe_range(statistics["mean"]),
+        "deviation": _describe_range(deviation),
+        "zeros": f"{zeros.mean():.1%} of the values",
+        "features_always_zero": int(np.sum(zeros == 1)),
+    }
+
+
+def _describe_range(values):
+    return f"{np.min(values):.4g} to {np.max(values):.4g}, median {np.median(values):.4g}"
 
 
 def _describe_records(dataset):

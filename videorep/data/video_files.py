@@ -64,8 +64,7 @@ def inspect_file(path, name):
 def find_videos(folder):
     """All files below a folder, links followed, in the order of their names.
 
-    Hidden files are passed over. A file whose suffix is not that of a video has a problem, and so has a folder with
-    such a suffix and no file inside.
+    Hidden files are passed over. A file whose suffix is not that of a video has a problem, and so has an empty folder.
 
     Returns:
         List of `VideoFile`.
@@ -99,13 +98,13 @@ def _walk(folder, prefix, above):
     above = above | {(status.st_dev, status.st_ino)}
     with os.scandir(folder) as entries:
         entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    if prefix and not entries:
+        name = prefix.removesuffix("/")
+        yield VideoFile(folder, name, problem="not a video: an empty folder")
     for entry in entries:
         name = prefix + printable(entry.name)
         if os.path.isdir(entry.path):
-            within = list(_walk(entry.path, name + "/", above))
-            yield from within
-            if _looks_like_video(name) and not within:
-                yield inspect_file(entry.path, name)
+            yield from _walk(entry.path, name + "/", above)
         elif _looks_like_video(name):
             yield inspect_file(entry.path, name)
         else:

@@ -32,6 +32,8 @@ def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
             f"expected a folder with runs of `videorep finetune`, received {folder} without any; make them with "
             "--videos-per-class and --repeats"
         )
+    for run in runs:
+        run.require_finished()
     results, chance = {}, 0.0
     with (progress or SilentProgress()).task("Measuring classifiers", total=len(runs), unit="runs") as advance:
         for run in runs:

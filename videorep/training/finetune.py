@@ -8,7 +8,7 @@ from videorep.data.pipeline import labelled_blocks
 from videorep.data.statistics import standardising_constants
 from videorep.errors import RunError
 from videorep.models import build_classifier
-from videorep.runs import create_run, load_run
+from videorep.runs import check_run, create_run, load_run
 from videorep.training.loop import TrainingLoop
 from videorep.training.objectives import classifier_objective
 from videorep.training.provenance import versions
@@ -73,10 +73,11 @@ def _finetune_once(config, out, *, resume, overwrite, dry_run, progress):
         "training_videos": blocks.videos,
     }
     if dry_run:
+        check_run(out, config, resume=resume, overwrite=overwrite)
         return plan
     run = create_run(out, config, resume=resume, overwrite=overwrite)
     if run.finished:
-        return plan | run.metrics()[-1]
+        return plan | run.last_report()
     run.write_provenance({"versions": versions(), "data": blocks.provenance})
     loop = TrainingLoop(model, classifier_objective(model), config.training, run)
     step = loop.restore()

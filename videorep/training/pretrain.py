@@ -6,7 +6,7 @@ from videorep.config import to_dict
 from videorep.data.pipeline import open_source
 from videorep.data.statistics import standardising_constants
 from videorep.models import build_model
-from videorep.runs import create_run
+from videorep.runs import check_run, create_run
 from videorep.training.loop import TrainingLoop, evaluate_objective
 from videorep.training.objectives import encoder_decoder_objective
 from videorep.training.provenance import versions
@@ -44,10 +44,11 @@ def pretrain(config, out, *, resume=False, overwrite=False, dry_run=False, progr
         "sequences": config.training.steps * config.training.batch_size,
     }
     if dry_run:
+        check_run(out, config, resume=resume, overwrite=overwrite)
         return plan
     run = create_run(out, config, resume=resume, overwrite=overwrite)
     if run.finished:
-        return plan | run.metrics()[-1]
+        return plan | run.last_report()
     run.write_provenance({"versions": versions(), "data": source.provenance})
     loop = TrainingLoop(
         model,

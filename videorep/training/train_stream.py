@@ -8,7 +8,7 @@ from keras import ops
 
 from videorep.data.stacks import LabelledStacks
 from videorep.models.temporal_stream import INPUT_SIZE, build_temporal_stream
-from videorep.runs import create_run
+from videorep.runs import check_run, create_run
 from videorep.training.loop import TrainingLoop
 from videorep.training.provenance import versions
 
@@ -49,11 +49,12 @@ def train_stream(config, out, *, resume=False, overwrite=False, dry_run=False, p
         "training_clips": stacks.clips,
     }
     if dry_run:
+        check_run(out, config, resume=resume, overwrite=overwrite)
         return plan
     evaluate = _evaluation(config, model, stack) if training.evaluate_every else None
     run = create_run(out, config, resume=resume, overwrite=overwrite)
     if run.finished:
-        return plan | run.metrics()[-1]
+        return plan | run.last_report()
     run.write_provenance({"versions": versions(), "data": stacks.provenance})
     loop = TrainingLoop(model, stream_objective(model), training, run, evaluate=evaluate)
     step = loop.restore()
