@@ -52,7 +52,7 @@ def test_what_cannot_be_opened_is_listed_with_its_reason(tmp_path):
         "README": "not a video: no suffix",
         "notes.txt": "not a video: suffix .txt",
         "empty.mp4": "unreadable: an empty file",
-        "x.mp4": "not a video: an empty folder",
+        "x.mp4": "not a regular file: a folder",
         "gone.mp4": "not a regular file: a dangling link",
         "loop.mp4": "unreadable: Too many levels of symbolic links",
         "pipe.mp4": "not a regular file: a fifo",

@@ -100,7 +100,8 @@ def _walk(folder, prefix, above):
         entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     if prefix and not entries:
         name = prefix.removesuffix("/")
-        yield VideoFile(folder, name, problem="not a video: an empty folder")
+        empty = VideoFile(folder, name, problem="not a video: an empty folder")
+        yield inspect_file(folder, name) if _looks_like_video(name) else empty
     for entry in entries:
         name = prefix + printable(entry.name)
         if os.path.isdir(entry.path):
