@@ -14,12 +14,13 @@ PACKAGE = ROOT / "videorep"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may import of ours, beside itself. errors is a leaf; config and storage only raise what it names.
-LEAVES = {"errors", "config", "progress", "storage"}
+LEAVES = {"errors", "config", "progress", "storage", "locking"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "progress": set(),
     "storage": {"errors"},
+    "locking": {"errors"},
     "layers": {"errors", "config"},
     "models": {"errors", "config", "layers"},
     "data": LEAVES,

@@ -1,0 +1,47 @@
+"""One writer to a folder: a lock that the kernel lets go of when its process ends, however it ends."""
+
+import contextlib
+import errno
+import fcntl
+import os
+
+from videorep.errors import OutputError
+
+
+@contextlib.contextmanager
+def exclusive(folder):
+    """Keeps other processes from writing into a folder of this machine for as long as the block lasts.
+
+    The lock is on the folder itself, so it leaves no file behind and no lock is ever stale.
+
+    Args:
+        folder: Path of a folder that exists.
+    Raises:
+        OutputError: another process holds the lock.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            raise OutputError(
+                f"expected to be alone in writing into {folder}, received: another process is writing there"
+                f"{_holder(descriptor)}; wait until it is done, or choose another --out"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor):
+    """ " (pid N)" of the process that holds the lock, "" where the kernel does not tell."""
+    status = os.fstat(descriptor)
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with contextlib.suppress(OSError), open("/proc/locks") as locks:
+        for line in locks:
+            words = line.split()
+            if words[1:2] == ["FLOCK"] and words[5] == file and int(words[4]) > 0:
+                return f" (pid {words[4]})"
+    return ""
