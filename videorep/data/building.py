@@ -22,6 +22,7 @@ from videorep.data.dataset import (
     checksum,
     load_dataset,
     save_dataset,
+    shard_name,
 )
 from videorep.data.records import ShardTask
 from videorep.data.shard_writer import TRAITS, ShardWriter, output_errors
@@ -34,11 +35,6 @@ BUILD_FOLDER = ".build"
 PLAN_FILE = "plan.json"
 SHARD_PATTERN = "*.tfrecord-[0-9]*-of-[0-9]*"
 PACKAGES = ("videorep", "tensorflow", "keras", "numpy", "opencv-python-headless")
-
-
-def shard_name(name, split, index, of):
-    """The file name of shard `index` of `of`."""
-    return f"{name}-{split}.tfrecord-{index:05d}-of-{of:05d}"
 
 
 def build_dataset(

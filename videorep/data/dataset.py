@@ -6,18 +6,45 @@ A folder without dataset.json is an unfinished build, so it is written last, und
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
+from videorep.data.dataset_schema import (
+    FRAMING_BYTES,
+    HEADER_BYTES,
+    KINDS,
+    LEFT_OUT,
+    SCHEMA_VERSION,
+    WRITTEN,
+    MismatchError,
+    require_schema,
+    shard_name,
+)
 from videorep.errors import ShardError
 from videorep.storage import RemotePath, locate, write_text_durably
 
-SCHEMA_VERSION = 1
+__all__ = [
+    "FRAMING_BYTES",
+    "HEADER_BYTES",
+    "KINDS",
+    "LEFT_OUT",
+    "MANIFEST",
+    "SCHEMA_VERSION",
+    "WRITTEN",
+    "Dataset",
+    "ShardInfo",
+    "checksum",
+    "hash_file",
+    "load_dataset",
+    "read_manifest",
+    "save_dataset",
+    "shard_name",
+]
+
 MANIFEST = "dataset.json"
-KINDS = ("clips", "percepts")
-WRITTEN = "written"
-LEFT_OUT = "left out"
+MOST_MANIFEST_BYTES = 1 << 29  # more than a million records take
 HASH_CHUNK = 1 << 20
 
 
@@ -88,10 +115,10 @@ class Dataset:
     def index(self, split):
         """The split's records in order, as one NumPy structured array.
 
-        Fields: shard (number in the split), offset, size (of the record's data), frames, label, crc, source (number in
-        `sources`), payload (0 for clips), all int64, and frame_rate, float64.
+        Fields: shard (number in the split), number (in the shard), offset, size (of the record's data), frames, label,
+        crc, source (number in `sources`), payload (0 for clips), all int64, and frame_rate, float64.
         """
-        columns = ("shard", "offset", "size", "frames", "label", "crc", "source", "payload")
+        columns = ("shard", "number", "offset", "size", "frames", "label", "crc", "source", "payload")
         types = [(name, np.int64) for name in columns] + [("frame_rate", np.float64)]
         shards = self.shards(split)
         rows = np.zeros(sum(shard.records for shard in shards), types)
@@ -104,7 +131,7 @@ class Dataset:
         first = 0
         for number, shard in enumerate(shards):
             part = rows[first : first + shard.records]
-            part["shard"] = number
+            part["shard"], part["number"] = number, np.arange(shard.records)
             for column, values in shard.index.items():
                 part[column] = values
             part["size"] = np.diff([*shard.index["offset"], shard.bytes]) - FRAMING_BYTES
@@ -116,10 +143,6 @@ class Dataset:
         """What a run records of the data it saw: the shards by name and hash."""
         hashes = {shard.file: shard.sha256 for shards in self.splits.values() for shard in shards}
         return {"path": str(self.folder), "name": self.name, "kind": self.kind, "shards": hashes}
-
-
-FRAMING_BYTES = 16
-HEADER_BYTES = 12
 
 
 def hash_file(path):
@@ -175,7 +198,7 @@ def read_manifest(folder):
     """Reads dataset.json without judging its checksum: `(Dataset, whether the checksum holds)`.
 
     Raises:
-        ShardError: it is missing, is not JSON, lacks a key, or is of a newer schema.
+        ShardError: it is missing, is not what the schema says, or is of a newer one.
     """
     folder = locate(folder)
     path = folder / MANIFEST
@@ -187,27 +210,48 @@ def read_manifest(folder):
         )
     if not path.exists():
         raise ShardError(f"expected {MANIFEST} in {folder}, received {_what_lacks_manifest(folder)}")
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        stated = plain.pop("checksum")
-        version = plain["schema_version"]
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ShardError(
-            f"expected {path} as videorep wrote it, received a file that does not parse; {_REBUILD}"
-        ) from error
-    except OSError as error:
-        raise ShardError(f"expected a readable {path}, received: {error.strerror}; check its permissions") from error
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    plain = _read_plain(path)
+    stated, version = plain.pop("checksum", None), plain.get("schema_version")
+    if type(version) is int and version > SCHEMA_VERSION:
         raise ShardError(
             f"expected schema version {SCHEMA_VERSION} or older in {path}, received {version}; install a newer videorep"
         )
     intact = checksum(plain) == stated
     try:
-        return _from_plain(folder, plain), intact
-    except (KeyError, TypeError, AttributeError) as error:
+        require_schema(plain)
+        _require_inside(folder, plain)
+    except MismatchError as error:
+        raise ShardError(f"{error}, in {path}; {_REBUILD}") from error
+    return _from_plain(folder, plain), intact
+
+
+def _read_plain(path):
+    """The JSON object in a file, as plain values."""
+    try:
+        if not path.is_file() or path.stat().st_size > MOST_MANIFEST_BYTES:
+            raise ValueError("no regular file, or too large a one")
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(plain, dict):
+            raise ValueError("no object")
+    except (ValueError, RecursionError) as error:
         raise ShardError(
-            f"expected every key of the schema in {path}, received a file without {error}; {_REBUILD}"
+            f"expected {path} as videorep wrote it, received a file that does not parse; {_REBUILD}"
         ) from error
+    except OSError as error:
+        raise ShardError(f"expected a readable {path}, received: {error.strerror}; check its permissions") from error
+    return plain
+
+
+def _require_inside(folder, plain):
+    """No shard is a link that leads out of the folder."""
+    if isinstance(folder, RemotePath):
+        return
+    home = os.path.realpath(folder)
+    for shards in plain["splits"].values():
+        for shard in shards:
+            path = folder / shard["file"]
+            if path.is_symlink() and os.path.dirname(os.path.realpath(path)) != home:
+                raise MismatchError(shard["file"], f"a file in {folder}", "a link that leads out of it")
 
 
 def _what_lacks_manifest(folder):
@@ -240,7 +284,8 @@ def load_dataset(path):
     Returns:
         `Dataset`.
     Raises:
-        ShardError: no such folder, an unfinished build, a newer schema, or a dataset.json that was edited.
+        ShardError: no such folder, an unfinished build, a newer schema, or a dataset.json that was edited or says what
+            cannot be.
         StorageError: a URL of a kind that cannot be read with what is installed.
     """
     dataset, intact = read_manifest(path)

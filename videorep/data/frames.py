@@ -3,14 +3,17 @@
 import numpy as np
 import tensorflow as tf
 
-from videorep.data.background import release_iterators_at_exit, without_tuning
+from videorep.data.background import without_tuning
 from videorep.data.flow import flow_field
+from videorep.data.images import decode_image
+from videorep.data.python_functions import ReadableDataset, call_python
 from videorep.data.schema import parse_clip
 from videorep.data.workers import count_cores
 
 PAPER_CROP = 224  # the paper cuts the central 224x224 ...
 PAPER_SHORT_SIDE = 240  # ... out of frames of 240x320
 PREFETCHED_BATCHES = 2
+ADVICE = "videorep verify on the clip shards names the damage"
 
 
 def read_batches(files, frame_counts, batch_size, size, flow_stack=0):
@@ -33,8 +36,9 @@ def read_batches(files, frame_counts, batch_size, size, flow_stack=0):
     if flow_stack:
         frames = _flow_stacks(shards.flat_map(lambda file, pad: _flow_steps(file, pad, flow_stack)), size, flow_stack)
     else:
-        frames = _rgb_frames(shards.flat_map(_encoded_images), size)
-    return without_tuning(frames.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES))
+        frames = _rgb_frames(shards.flat_map(_encoded_frames), size)
+    batches = frames.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+    return ReadableDataset(without_tuning(batches), ADVICE)
 
 
 def crop_centre(image, size):
@@ -73,27 +77,46 @@ def cut_centre(image, size):
     return tf.ensure_shape(image[top : top + size, left : left + size], (size, size, image.shape[-1]))
 
 
-def decode_frame(image):
-    """Decodes a JPEG or PNG file to (H, W, 3) uint8 RGB; a grey one to three equal channels."""
-    return tf.io.decode_jpeg(image, channels=3)
+def _decoded(frame):
+    """A frame as `_clips` gives it, decoded: (H, W, 3) uint8 RGB; a grey one with three equal channels."""
+
+    def decode(image, size, where):
+        return decode_image(image, size, 3, where.decode("utf-8", "surrogateescape"))
+
+    decoded = call_python(decode, [frame["image"], frame["size"], frame["where"]], tf.uint8)
+    return tf.ensure_shape(decoded, (None, None, 3))
+
+
+BLANK = {"image": "", "size": [0, 0], "where": ""}  # what fills up a shard's last batch
 
 
 def _clips(file):
-    return tf.data.TFRecordDataset(file, buffer_size=1 << 20).map(lambda record: parse_clip(record)["images"])
+    """The frames of each clip of a shard, still encoded, with the size that the clip states and what errors call them:
+    {"image": (T,) string, "size": (T, 2) int32, "where": (T,) string}."""
+
+    def frames(number, serialized):
+        clip = parse_clip(serialized)
+        count = tf.size(clip["images"])
+        record, places = tf.strings.as_string(number), tf.strings.as_string(tf.range(count))
+        where = tf.strings.join([file, ": record ", record, ": frame ", places])
+        size = tf.repeat([[clip["height"], clip["width"]]], count, axis=0)
+        return {"image": clip["images"], "size": size, "where": where}
+
+    return tf.data.TFRecordDataset(file, buffer_size=1 << 20).enumerate().map(frames)
 
 
-def _encoded_images(file, padding):
-    """Every encoded frame of a shard, then `padding` empty strings."""
-    images = _clips(file).flat_map(tf.data.Dataset.from_tensor_slices)
-    return images.concatenate(tf.data.Dataset.from_tensors("").repeat(padding))
+def _encoded_frames(file, padding):
+    """Every encoded frame of a shard, then `padding` blank ones."""
+    frames = _clips(file).flat_map(tf.data.Dataset.from_tensor_slices)
+    return frames.concatenate(tf.data.Dataset.from_tensors(BLANK).repeat(padding))
 
 
-def _rgb_frames(images, size):
-    def load(image):
+def _rgb_frames(frames, size):
+    def load(frame):
         blank = tf.zeros((size, size, 3), tf.uint8)
-        return tf.cond(tf.equal(image, ""), lambda: blank, lambda: crop_centre(decode_frame(image), size))
+        return tf.cond(tf.equal(frame["image"], ""), lambda: blank, lambda: crop_centre(_decoded(frame), size))
 
-    return images.map(load, num_parallel_calls=count_cores())
+    return frames.map(load, num_parallel_calls=count_cores())
 
 
 def _flow_steps(file, padding, flow_stack):
@@ -104,31 +127,28 @@ def _flow_steps(file, padding, flow_stack):
     "complete" the last field of a stack. Padding steps are complete and never fresh.
     """
 
-    def steps(images):
-        count = tf.size(images)
+    def steps(frames):
+        count = tf.size(frames["image"])
         number = tf.range(count + flow_stack - 1)
         first = tf.clip_by_value(number, 0, tf.maximum(count - 2, 0))
         second = tf.clip_by_value(number + 1, 0, count - 1)
-        fresh = number < tf.maximum(count - 1, 1)
         return tf.data.Dataset.from_tensor_slices(
             {
-                "first": tf.gather(images, first),
-                "second": tf.gather(images, second),
-                "fresh": fresh,
+                "first": {key: tf.gather(values, first) for key, values in frames.items()},
+                "second": {key: tf.gather(values, second) for key, values in frames.items()},
+                "fresh": number < tf.maximum(count - 1, 1),
                 "complete": number >= flow_stack - 1,
             }
         )
 
-    blank = {"first": "", "second": "", "fresh": False, "complete": True}
+    blank = {"first": BLANK, "second": BLANK, "fresh": False, "complete": True}
     return _clips(file).flat_map(steps).concatenate(tf.data.Dataset.from_tensors(blank).repeat(padding))
 
 
 def _flow_stacks(steps, size, flow_stack):
-    release_iterators_at_exit()
-
     def compute(first, second):
-        frames = [scale_frame(decode_frame(image), size) for image in (first, second)]
-        return cut_centre(tf.ensure_shape(tf.numpy_function(flow_field, frames, tf.float32), (None, None, 2)), size)
+        frames = [scale_frame(_decoded(frame), size) for frame in (first, second)]
+        return cut_centre(tf.ensure_shape(call_python(flow_field, frames, tf.float32), (None, None, 2)), size)
 
     def load(step):
         blank = tf.zeros((size, size, 2))

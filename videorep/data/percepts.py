@@ -11,7 +11,9 @@ from videorep.data.background import without_tuning
 from videorep.data.building import build_dataset, require_free
 from videorep.data.dataset import WRITTEN, load_dataset
 from videorep.data.flow import require_longer
-from videorep.data.frames import read_batches
+from videorep.data.frames import ADVICE, read_batches
+from videorep.data.images import DECODER
+from videorep.data.python_functions import ReadableDataset
 from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
 from videorep.data.schema import parse_clip
 from videorep.data.verify import require_sound
@@ -66,7 +68,7 @@ def build_percepts(
     stream = trained_stream if stream is None else stream
     flow_stack = trained_stack if flow_stack is None else flow_stack
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
-    dataset = _open_clips(shards, out)
+    dataset = _open_clips(shards, out, hashed=not dry_run)
     require_free(out, resume, overwrite)
     net = load_backbone(backbone, layer, weights)
     stack = flow_stack if stream == "flow" else 0
@@ -80,6 +82,7 @@ def build_percepts(
         "dtype": dtype,
         "compression": compression,
         "batch_size": batch_size,
+        "decoder": DECODER,
         "clips": dataset.provenance["shards"],
     }
     if dry_run:
@@ -92,8 +95,8 @@ def build_percepts(
     return build_dataset(out, dataset.name, "percepts", plan, run, facts, **choices)
 
 
-def _open_clips(shards, out):
-    """The clip shards, every byte of them compared with what their build wrote."""
+def _open_clips(shards, out, hashed):
+    """The clip shards, compared with what their build wrote."""
     dataset = load_dataset(shards)
     if locate(out).resolve() == dataset.folder.resolve():
         raise OutputError(
@@ -102,7 +105,7 @@ def _open_clips(shards, out):
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
     for split in dataset.splits:
-        require_sound(dataset, split)
+        require_sound(dataset, split, hashed)
     return dataset
 
 
@@ -156,7 +159,7 @@ class _Extraction:
 
     def _blocks(self, batches):
         """The stored form of each batch's percepts, (B, D)."""
-        for batch in _readable(batches):
+        for batch in batches:
             try:
                 features = self._net.extract(batch).numpy()
             except tf.errors.ResourceExhaustedError as error:
@@ -174,13 +177,15 @@ class _Extraction:
             return {"start": start} | {key: clip[key] for key in ("path", "label_index", "frame_rate")}
 
         records = tf.data.TFRecordDataset(str(file), buffer_size=1 << 20)
-        return _readable(without_tuning(records.map(keep)).as_numpy_iterator())
+        return ReadableDataset(without_tuning(records.map(keep)), ADVICE).as_numpy_iterator()
 
     def _percept(self, clip, array):
         label = None if clip["label_index"] < 0 else int(clip["label_index"])
+        path = clip["path"].decode("utf-8", "surrogateescape")
+        _require_finite(array, path)
         return Percept(
             array,
-            path=clip["path"].decode("utf-8", "surrogateescape"),
+            path=path,
             label_index=label,
             label_text=None if label is None else self._labels[label],
             frame_rate=float(clip["frame_rate"]),
@@ -203,31 +208,23 @@ def split_rows(blocks, counts):
 
 
 def to_storage(features, dtype):
-    """Features as `dtype`.
-
-    Raises:
-        BackboneError: a value is not finite or exceeds what `dtype` can hold.
-    """
+    """Features as `dtype`; what it cannot hold becomes infinite."""
     with np.errstate(over="ignore"):
-        stored = features.astype(dtype)
-    if not np.isfinite(stored).all():
-        largest = np.abs(features).max()
+        return features.astype(dtype)
+
+
+def _require_finite(array, path):
+    """Raises BackboneError where a clip's percept holds NaN, or what its dtype cannot hold."""
+    if np.isfinite(array).all():
+        return
+    if np.isnan(array).any():
         raise BackboneError(
-            f"expected percepts that {dtype} can hold, received values up to {largest:.4g}; "
-            "use --dtype float32 or another --layer"
+            f"expected percepts that are numbers, received NaN for {path}; use another --layer, or sound weights"
         )
-    return stored
-
-
-def _readable(elements):
-    """Passes elements on; what TensorFlow says of a damaged shard or image becomes a ShardError."""
-    try:
-        yield from elements
-    except tf.errors.OpError as error:
-        raise ShardError(
-            f"expected readable clips, received: {error.message.splitlines()[0]}; "
-            "videorep verify on the clip shards names the damage"
-        ) from error
+    wider = "--dtype float32 or " if array.dtype == np.float16 else ""
+    raise BackboneError(
+        f"expected percepts that {array.dtype} can hold, received larger ones for {path}; use {wider}another --layer"
+    )
 
 
 def _require_settings(stream, flow_stack, dtype, compression, batch_size):

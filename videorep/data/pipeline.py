@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import require
-from videorep.data.background import release_iterators_at_exit
 from videorep.data.dataset import load_dataset
+from videorep.data.python_functions import ReadableDataset, call_python
 from videorep.data.streams import choose_items, make_generator, open_stream
 from videorep.data.verify import require_sound
 from videorep.errors import ShardError
@@ -18,20 +18,23 @@ MOVING_MNIST = "moving-mnist"
 VIDEO_STREAM = 3  # keeps the random numbers of video subsets apart from those of videorep.data.streams
 
 
-def open_source(data, split, frames):
+def open_source(data, split, frames, hashed=True):
     """Opens a source of unlabelled sequences.
 
     Args:
         data: `DataConfig`.
         split: Name of the split; generated data has "train", "validation" and "test".
         frames: Positive int T, frames of one sequence.
+        hashed: False leaves the comparison of hashes out, for a dry run.
     Returns:
         `ShardSource`, or `GeneratedSource` where `data.path` is "moving-mnist".
     Raises:
-        ShardError: no such shards, damaged ones (every byte of the split is read), or no record of T frames.
+        ShardError: no such shards, damaged ones (see `require_sound`), or no record of T frames.
         ConfigError: the frames do not fit the settings.
     """
-    return (GeneratedSource if data.path == MOVING_MNIST else ShardSource)(data, split, frames)
+    if data.path == MOVING_MNIST:
+        return GeneratedSource(data, split, frames)
+    return ShardSource(data, split, frames, hashed)
 
 
 class ShardSource:
@@ -46,9 +49,9 @@ class ShardSource:
         provenance: What a run records of the data: shards by hash, split, sequences, records that were too short.
     """
 
-    def __init__(self, data, split, frames):
+    def __init__(self, data, split, frames, hashed=True):
         dataset = load_dataset(data.path)
-        require_sound(dataset, split)
+        require_sound(dataset, split, hashed)
         self._stream = open_stream(dataset, split, data, frames, data.stride)
         self.features, self.dtype = self._stream.features, self._stream.dtype
         self.frame_shape, self.labels = self._stream.frame_shape, dataset.labels
@@ -62,12 +65,12 @@ class ShardSource:
 
     def training(self, batch_size, seed, start_step=0):
         """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`."""
-        return self._stream.training(batch_size, seed, start_step).map(_only_frames)
+        return ReadableDataset(self._stream.training(batch_size, seed, start_step).map(_only_frames))
 
     def evaluation(self, batch_size, limit=None, seed=0):
         """Finite batches {"frames": (b, T, D)}: all sequences or a seeded choice of `limit`; the last may be short."""
         items = choose_items(self.windows * self._stream.cells, limit, seed)
-        return self._stream.evaluation(items, batch_size).map(_only_frames)
+        return ReadableDataset(self._stream.evaluation(items, batch_size).map(_only_frames))
 
 
 def _only_frames(batch):
@@ -107,20 +110,19 @@ class GeneratedSource:
     def evaluation(self, batch_size, limit, seed=0):
         """Finite batches {"frames": (b, T, D) uint8} of the first `limit` sequences; the last may be short."""
         generator = self._generator(seed)
-        release_iterators_at_exit()
 
         def sequences(first):
             frames = generator.sequences(int(first), min(batch_size, limit - int(first)))
             return frames.reshape(len(frames), self._frames, self.features)
 
         def draw(first):
-            frames = tf.numpy_function(sequences, [first], tf.uint8, stateful=False)
+            frames = call_python(sequences, [first], tf.uint8)
             return {"frames": tf.ensure_shape(frames, [None, self._frames, self.features])}
 
         return tf.data.Dataset.range(0, limit, batch_size).map(draw).prefetch(2)
 
 
-def labelled_blocks(data, split, block_frames, stride, *, seed=0, videos_per_class=0):
+def labelled_blocks(data, split, block_frames, stride, *, seed=0, videos_per_class=0, hashed=True):
     """Opens the labelled blocks of T frames of one split, for classifiers.
 
     Args:
@@ -130,12 +132,13 @@ def labelled_blocks(data, split, block_frames, stride, *, seed=0, videos_per_cla
         stride: Frames between the starts of neighbouring blocks of a video.
         seed: Decides which videos belong to a subset.
         videos_per_class: Size of a subset with the same number of videos of every class; 0 for all videos.
+        hashed: False leaves the comparison of hashes out, for a dry run.
     Returns:
         `LabelledBlocks`.
     Raises:
         ShardError: no such shards, damaged ones, records without a label, or a class with too few videos.
     """
-    return LabelledBlocks(data, split, block_frames, stride, seed, videos_per_class)
+    return LabelledBlocks(data, split, block_frames, stride, seed, videos_per_class, hashed)
 
 
 class LabelledBlocks:
@@ -150,10 +153,10 @@ class LabelledBlocks:
         blocks: How many blocks an epoch has.
     """
 
-    def __init__(self, data, split, block_frames, stride, seed, videos_per_class):
+    def __init__(self, data, split, block_frames, stride, seed, videos_per_class, hashed=True):
         require(data.path != MOVING_MNIST, "data", "a folder of labelled shards", data.path)
         dataset = load_dataset(data.path)
-        require_sound(dataset, split)
+        require_sound(dataset, split, hashed)
         index = dataset.index(split)
         if (index["label"] < 0).any():
             raise ShardError(
@@ -183,13 +186,13 @@ class LabelledBlocks:
 
         One block per draw, every block once per epoch, in an order that (seed, epoch) decides.
         """
-        return self._stream.training(batch_size, seed, start_step).map(self._label)
+        return ReadableDataset(self._stream.training(batch_size, seed, start_step).map(self._label))
 
     def evaluation(self, batch_size):
         """Finite batches of the same dict: every block of every video, in order; the last may be short."""
         middle = self._stream.cells // 2
         items = np.arange(self.blocks) * self._stream.cells + middle
-        return self._stream.evaluation(items, batch_size).map(self._label)
+        return ReadableDataset(self._stream.evaluation(items, batch_size).map(self._label))
 
     def _label(self, batch):
         window = batch["window"]

@@ -5,9 +5,10 @@ import numpy as np
 
 from videorep.data.dataset import load_dataset
 from videorep.data.flow import estimate_flow
+from videorep.data.record_reader import RecordReader
 from videorep.data.shards import require_files
 from videorep.data.summary import choose_records, describe_record
-from videorep.data.windows import RecordReader, spread
+from videorep.data.windows import spread
 from videorep.errors import ShardError
 
 PERCEPTS, MOST_MEANS = 6, 2000
@@ -60,7 +61,7 @@ def sample_flow(path, split=None):
     for number in choose_records(reader.index["label"], FLOW_CLIPS):
         row = reader.index[number]
         starts = spread(max(1, int(row["frames"]) - 1), FLOW_FIELDS)
-        pairs = [[_decode(image) for image in reader.clip_images(number, start, 2)] for start in starts]
+        pairs = [reader.clip_frames(number, (start, start + 1)) for start in starts]
         greys = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in pair] for pair in pairs]
         fields = [estimate_flow(pair[0], pair[-1]) for pair in greys]
         clips[describe_record(dataset, row)] = [pair[0] for pair in pairs], fields
@@ -72,10 +73,3 @@ def _open(path, split):
     split = next(iter(dataset.splits)) if split is None else split
     require_files(dataset, split)
     return dataset, RecordReader(dataset, split)
-
-
-def _decode(image):
-    decoded = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise ShardError("expected JPEG or PNG images, received bytes that do not decode; rebuild the shards")
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)

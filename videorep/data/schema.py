@@ -5,6 +5,7 @@ array is raw little-endian bytes. tfrecords/README.md is the contract in words.
 """
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from videorep.data.dataset import SCHEMA_VERSION
 from videorep.data.serialization import (
@@ -29,13 +30,12 @@ from videorep.data.serialization import (
 
 __all__ = [
     "SCHEMA_VERSION",
-    "decode_images",
     "encode_clip",
     "encode_percept",
-    "extract_images",
     "locate_payload",
     "parse_clip",
     "parse_percept",
+    "read_images",
 ]
 
 _LABEL_FEATURES = {
@@ -87,40 +87,39 @@ def parse_clip(serialized):
     }
 
 
-def extract_images(serialized, start, count):
-    """The encoded images `start` to `start + count - 1` of a serialized clip, fewer at its end: list of bytes."""
-    lists = tf.train.SequenceExample.FromString(serialized).feature_lists.feature_list
-    return [feature.bytes_list.value[0] for feature in lists[IMAGE_ENCODED].feature[start : start + count]]
+def read_images(serialized, places, frames):
+    """Encoded images of a serialized clip, and the size that it states.
 
-
-def decode_images(images, channels=3):
-    """Decodes (T,) JPEG or PNG strings of one size into (T, H, W, channels) uint8, bit for bit as OpenCV does.
-
-    With `channels=1` a colour JPEG gives its own luminance plane: Y of YCbCr.
+    Args:
+        places: Numbers of the images.
+        frames: How many images the clip is to have.
+    Returns:
+        [bytes per place], (height, width).
+    Raises:
+        ValueError: it is no such clip; says what it is.
     """
+    try:
+        clip = tf.train.SequenceExample.FromString(serialized)
+        size = tuple(clip.context.feature[key].int64_list.value[0] for key in (IMAGE_HEIGHT, IMAGE_WIDTH))
+        features = clip.feature_lists.feature_list[IMAGE_ENCODED].feature
+        if len(features) != frames:
+            raise ValueError(f"{len(features)} frames")
+        return [features[place].bytes_list.value[0] for place in places], size
+    except (DecodeError, IndexError) as error:
+        raise ValueError("what is no clip") from error
 
-    def decode(image):
-        return tf.io.decode_jpeg(image, channels=channels, dct_method="INTEGER_ACCURATE")  # reads PNG as well
 
-    return tf.map_fn(decode, images, fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8))
-
-
-def parse_percept(serialized, features, dtype, compression=""):
-    """Parses one percept.
+def parse_percept(serialized):
+    """Parses one percept, its array still raw bytes.
 
     Args:
         serialized: Scalar string tensor.
-        features: D, from dataset.json, as are `dtype` and `compression`.
     Returns:
-        "frames" (T, D) of `dtype`, "path", "label_index" int32 (-1: none), "label_text", "frame_rate", "start" float32.
+        "array" string, "path", "label_index" int32 (-1: none), "label_text", "frame_rate", "start" float32.
     """
     parsed = tf.io.parse_single_example(serialized, _PERCEPT_FEATURES)
-    raw = parsed[PERCEPT_ARRAY]
-    if compression:
-        raw = tf.io.decode_compressed(raw, compression.upper())
-    frames = tf.reshape(tf.io.decode_raw(raw, dtype, little_endian=True), [-1, features])
     return _parsed_label(parsed) | {
-        "frames": frames,
+        "array": parsed[PERCEPT_ARRAY],
         "frame_rate": parsed[PERCEPT_FRAME_RATE],
         "start": parsed[PERCEPT_START],
     }

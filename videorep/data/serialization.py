@@ -86,7 +86,7 @@ def encode_percept(percept):
     """Serializes a `Percept` as an Example.
 
     Raises:
-        ShardError: the array is not (T, D) with T >= 1, or of a dtype that the format lacks.
+        ShardError: the array is not (T, D) with T >= 1, of a dtype that the format lacks, or holds NaN or infinity.
     """
     array = percept.array
     if array.ndim != 2 or array.shape[0] < 1 or array.dtype.name not in DTYPES:
@@ -96,6 +96,8 @@ def encode_percept(percept):
         )
     if percept.compression not in COMPRESSIONS:
         raise ShardError(f"expected a percept's compression to be '' or 'gzip', received {percept.compression!r}")
+    if not np.isfinite(array).all():
+        raise ShardError(f"expected finite numbers in percept {percept.path!r}, received NaN or infinity")
     features = _label_features(percept) | {
         PERCEPT_ARRAY: bytes_feature(_raw_bytes(percept)),
         PERCEPT_SHAPE: ints_feature(*array.shape),

@@ -5,15 +5,22 @@ for clip in read_shards("my-shards", "train"): clip["frames"], clip["label"]
 """
 
 import collections.abc
+import contextlib
+import dataclasses
+import functools
+import itertools
+import tempfile
 
-import cv2
-import numpy as np
 import tensorflow as tf
 
-from videorep.data.building import build_dataset, shard_name
-from videorep.data.dataset import Dataset, ShardInfo, load_dataset
-from videorep.data.records import Clip, Outcome, Percept, Source, plan_shards
-from videorep.data.schema import decode_images, parse_clip, parse_percept
+from videorep.data.building import build_dataset, require_free
+from videorep.data.dataset import FRAMING_BYTES, MANIFEST, Dataset, ShardInfo, load_dataset, shard_name
+from videorep.data.own_records import Spool, find_label, name_labels, to_record
+from videorep.data.python_functions import ReadableDataset, call_python
+from videorep.data.record_reader import RecordContents
+from videorep.data.records import Clip, Outcome, Source, plan_shards
+from videorep.data.schema import parse_clip, parse_percept
+from videorep.data.shard_writer import output_errors
 from videorep.errors import DataError, ShardError
 
 __all__ = [
@@ -47,27 +54,39 @@ def read_shards(folder, split="train"):
     """
     dataset = load_dataset(folder)
     require_files(dataset, split)
-    files = [str(path) for path in dataset.paths(split)]
-    records = tf.data.TFRecordDataset(files, buffer_size=1 << 20)
-    return records.map(_decoder(dataset), num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    paths, shards = dataset.paths(split), dataset.shards(split)
+
+    def checked(number):
+        require_framing(paths[number], shards[number])
+        return str(paths[number]).encode("utf-8", "surrogateescape")
+
+    def read_records(number):
+        file = tf.ensure_shape(call_python(checked, [number], tf.string), [])
+        return tf.data.TFRecordDataset(file, buffer_size=1 << 20)
+
+    records = tf.data.Dataset.range(len(paths)).flat_map(read_records).enumerate()
+    decoded = records.map(_decoder(dataset, split), num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return ReadableDataset(decoded, "videorep verify names the damage; restore the shard or rebuild with --overwrite")
 
 
-def _decoder(dataset):
-    """The function from a serialized record to the dict that `read_shards` promises."""
+def _decoder(dataset, split):
+    """The function from a record's number in the split and its bytes to the dict that `read_shards` promises."""
+    contents, channels = RecordContents(dataset, split), dataset.channels or 3
 
-    def decode_clip(serialized):
+    def decode_clip(number, serialized):
         clip = parse_clip(serialized)
-        frames = decode_images(clip.pop("images"), channels)
-        frames.set_shape([None, dataset.height, dataset.width, channels])
-        for key in ("height", "width", "channels"):
-            del clip[key]
+        given = [number, clip["label_index"], clip.pop("images"), clip.pop("height"), clip.pop("width")]
+        frames = call_python(contents.decode_clip, given, tf.uint8)
+        frames = tf.ensure_shape(frames, [None, dataset.height, dataset.width, channels])
+        clip.pop("channels")
         return {"frames": frames, "label": clip.pop("label_index")} | clip
 
-    def decode_percept(serialized):
-        percept = parse_percept(serialized, dataset.features, dataset.dtype, dataset.compression)
-        return percept | {"frames": tf.cast(percept["frames"], tf.float32), "label": percept.pop("label_index")}
+    def decode_percept(number, serialized):
+        percept = parse_percept(serialized)
+        given = [number, percept["label_index"], percept.pop("array")]
+        frames = tf.ensure_shape(call_python(contents.decode_percept, given, tf.float32), [None, dataset.features])
+        return percept | {"frames": frames, "label": percept.pop("label_index")}
 
-    channels = dataset.channels or 3
     return decode_clip if dataset.kind == "clips" else decode_percept
 
 
@@ -90,13 +109,41 @@ def require_files(dataset, split):
             )
 
 
+def require_framing(path, shard):
+    """Checks that a shard's records lie where dataset.json says.
+
+    Call it before TensorFlow reads the file: it makes room for whatever length a record states.
+
+    Raises:
+        ShardError: a record is longer or shorter, or the file cannot be read.
+    """
+    bounds = itertools.pairwise([*shard.index["offset"], shard.bytes])
+    try:
+        with path.open("rb") as file:
+            for number, (offset, end) in enumerate(bounds):
+                file.seek(offset)
+                length = int.from_bytes(file.read(8), "little")
+                expected = end - offset - FRAMING_BYTES
+                if length != expected:
+                    raise ShardError(
+                        f"{path.name}: record {number}: expected {expected:,} bytes as {MANIFEST} says, "
+                        f"received a length of {length:,}; restore the file or rebuild with --overwrite"
+                    )
+    except OSError as error:
+        raise ShardError(f"expected a readable {path}, received: {error.strerror}; restore it") from error
+
+
 def write_shards(records, out, *, name="data", split="train", labels=None, shards=None, overwrite=False):
     """Writes one's own frames or features as a folder of shards that every command reads.
 
+    Records are taken once, one after another, and kept in a temporary file (`TMPDIR`) until the last one has told how
+    many there are and which labels occur: memory holds one record, the disk all of them twice.
+
     Args:
         records: Iterable of records, or a dict of them per split. A record is a `Clip`, a `Percept` or a dict: "frames"
-            (T, H, W, 3) RGB or (T, H, W, 1) uint8, stored without loss as PNG, or (T, D) float features; if wanted
-            "label" (a name, or its index in `labels`), "path" (a name for it) and "frame_rate".
+            (T, H, W, 3) RGB or (T, H, W, 1) uint8, stored without loss as PNG, or (T, D) float features, all finite; if
+            wanted "label" (a name, or where `labels` is given its index there), "path" (a name for it) and
+            "frame_rate".
         out: Folder to make, or its URL.
         name: Leading part of the shards' names.
         split: Where the records go, if they are not given as a dict.
@@ -106,75 +153,34 @@ def write_shards(records, out, *, name="data", split="train", labels=None, shard
     Returns:
         `Dataset`.
     Raises:
-        DataError: a record is none of the above.
+        DataError: a record is none of the above, holds NaN or infinity, or has a label that is none of `labels`.
         OutputError: `out` cannot be written or holds something.
     """
     by_split = records if isinstance(records, collections.abc.Mapping) else {split: records}
-    given = [(split, number, record) for split, members in by_split.items() for number, record in enumerate(members)]
-    if labels is None:
-        labels = sorted({_label_name(record) for _, _, record in given} - {None})
-    made = [(split, _to_record(record, f"{split}/{number:06d}", list(labels))) for split, number, record in given]
-    kinds = {"clips" if isinstance(record, Clip) else "percepts" for _, record in made}
-    if len(kinds) > 1:
-        raise DataError("expected clips or percepts, received both; write each into its own folder")
-    sources = [Source(record.path, split, record.label_index) for split, record in made]
-    plan = plan_shards(sources, SHARD_RECORDS, shards)
-    remaining = iter(made)
-
-    def process(pending):
-        for task in pending:
-            for source in task.sources:
-                yield Outcome(source, [next(remaining)[1]])
-
-    facts = {"labels": labels, "made": {"command": "videorep.data.write_shards"}}
-    return build_dataset(out, name, kinds.pop() if kinds else "clips", plan, process, facts, overwrite=overwrite)
-
-
-def _label_name(record):
-    if isinstance(record, collections.abc.Mapping):
-        return record.get("label")
-    return getattr(record, "label_text", None)
+    require_free(out, resume=False, overwrite=overwrite)
+    with contextlib.closing(Spool()) as spool:
+        kinds, given = set(), []
+        for split, members in by_split.items():
+            for number, member in enumerate(members):
+                record, label = to_record(member, f"{split}/{number:06d}")
+                kinds.add("clips" if isinstance(record, Clip) else "percepts")
+                if len(kinds) > 1:
+                    raise DataError("expected clips or percepts, received both; write each into its own folder")
+                given.append((split, record.path, label))
+                with output_errors(tempfile.gettempdir()):
+                    spool.add(record)
+        labels = name_labels(labels, [label for _, _, label in given])
+        sources = [Source(path, split, find_label(label, labels, path)) for split, path, label in given]
+        plan = plan_shards(sources, SHARD_RECORDS, shards)
+        facts = {"labels": labels, "made": {"command": "videorep.data.write_shards"}}
+        process = functools.partial(_outcomes, iter(spool), labels)
+        return build_dataset(out, name, kinds.pop() if kinds else "clips", plan, process, facts, overwrite=overwrite)
 
 
-def _label_index(label, labels, path):
-    if label is None:
-        return None
-    if isinstance(label, (int, np.integer)) and 0 <= label < len(labels) and label not in labels:
-        return int(label)
-    if label not in labels:
-        raise DataError(f"expected a label of {path} among {', '.join(labels)}, received {label!r}; add it to `labels`")
-    return labels.index(label)
-
-
-def _to_record(record, path, labels):
-    """A `Clip` or `Percept` from whatever `write_shards` accepts."""
-    if isinstance(record, (Clip, Percept)):
-        return record
-    if not isinstance(record, collections.abc.Mapping) or "frames" not in record:
-        raise DataError(
-            f"expected a Clip, a Percept or a dict with 'frames', received {type(record).__name__} for {path}"
-        )
-    frames = np.asarray(record["frames"])
-    index = _label_index(record.get("label"), labels, path)
-    common = {
-        "path": record.get("path", path),
-        "label_index": index,
-        "label_text": None if index is None else labels[index],
-        "frame_rate": float(record.get("frame_rate", 25.0)),
-    }
-    if frames.ndim == 4 and frames.dtype == np.uint8 and frames.shape[3] in (1, 3) and frames.size:
-        return _to_clip(frames, common)
-    if frames.ndim == 2 and frames.dtype.kind == "f" and frames.size:
-        return Percept(frames if frames.dtype == np.float16 else frames.astype(np.float32), **common)
-    raise DataError(
-        f"expected 'frames' to be (T, H, W, 3 or 1) uint8 or (T, D) float with T >= 1, received {frames.shape} "
-        f"{frames.dtype} for {path}"
-    )
-
-
-def _to_clip(frames, common):
-    channels = frames.shape[3]
-    images = [cv2.imencode(".png", frame[..., ::-1] if channels == 3 else frame)[1].tobytes() for frame in frames]
-    timestamps = [round(1e6 * number / common["frame_rate"]) for number in range(len(frames))]
-    size = {"height": frames.shape[1], "width": frames.shape[2]}
-    return Clip(images, timestamps, **size, **common, format="png", channels=channels)
+def _outcomes(records, labels, pending):
+    """The records, one per source, with their labels."""
+    for task in pending:
+        for source in task.sources:
+            text = None if source.label_index is None else labels[source.label_index]
+            record = dataclasses.replace(next(records), label_index=source.label_index, label_text=text)
+            yield Outcome(source, [record])

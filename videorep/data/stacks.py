@@ -3,12 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from videorep.data.background import release_iterators_at_exit
 from videorep.data.dataset import load_dataset
 from videorep.data.flow import require_longer, stack_fields
-from videorep.data.frames import cut_centre, decode_frame, scale_frame
+from videorep.data.frames import cut_centre, scale_frame
+from videorep.data.python_functions import ReadableDataset, call_python
+from videorep.data.record_reader import RecordReader
 from videorep.data.verify import require_sound
-from videorep.data.windows import RecordReader, ShuffledOrder, make_generator, spread
+from videorep.data.windows import ShuffledOrder, make_generator, spread
 from videorep.errors import ShardError
 
 PLACE_STREAM = 3  # keeps the random places of stacks apart from the order of the clips
@@ -23,13 +24,14 @@ class LabelledStacks:
         split: Name of the split.
         size: S, side of the network's input.
         flow_stack: L for (S, S, 2L) float32 flow stacks, 0 for (S, S, 3) uint8 frames.
+        hashed: False leaves the comparison of hashes out, for a dry run.
     Raises:
         ShardError: no such shards, damaged ones, clips without a label, or no clip that is long enough.
     """
 
-    def __init__(self, path, split, size, flow_stack):
+    def __init__(self, path, split, size, flow_stack, hashed=True):
         dataset = load_dataset(path)
-        require_sound(dataset, split)
+        require_sound(dataset, split, hashed)
         self._reader, self._size, self._stack = RecordReader(dataset, split), size, flow_stack
         if dataset.kind != "clips" or (self._reader.index["label"] < 0).any():
             raise ShardError(
@@ -39,7 +41,6 @@ class LabelledStacks:
         require_longer(path, self._reader.index["frames"], flow_stack)
         self.labels, self.clips = dataset.labels, len(self._reader.index)
         self.provenance = dataset.provenance | {"split": split, "clips": self.clips}
-        release_iterators_at_exit()
 
     def training(self, batch_size, seed, start_step=0):
         """Endless batches {"frames": (B, S, S, C), "label": (B,) int32}, beginning with that of step `start_step`.
@@ -52,17 +53,18 @@ class LabelledStacks:
             number = order.draw(int(draw))[0]
             generator = make_generator(seed, PLACE_STREAM, int(draw))
             start = generator.integers(self._reader.index[number]["frames"])
-            return self._images(number, start), number, generator.random(2), generator.random() < 0.5
+            return self._frames(number, start), number, generator.random(2), generator.random() < 0.5
 
         def load(draw):
-            types = (tf.string, tf.int64, tf.float64, tf.bool)
-            images, number, corner, mirror = tf.numpy_function(place, [draw], types, stateful=False)
-            view = self._view(tf.ensure_shape(images, [None]))
+            types = (tf.uint8, tf.int64, tf.float64, tf.bool)
+            frames, number, corner, mirror = call_python(place, [draw], types)
+            view = self._view(frames)
             view = self._crop(view, tf.ensure_shape(corner, [2]))
             return self._labelled(tf.cond(mirror, lambda: self._mirror(view), lambda: view), number)
 
         draws = tf.data.Dataset.counter(start_step * batch_size)
-        return draws.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, True).prefetch(2)
+        batches = draws.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, True).prefetch(2)
+        return ReadableDataset(batches)
 
     def evaluation(self, batch_size):
         """Finite batches with "clip" (B,) besides: 25 central crops of every clip, fewer of a shorter one, in order."""
@@ -70,26 +72,28 @@ class LabelledStacks:
         places = [(n, start) for n, count in enumerate(frames) for start in spread(int(count), STACKS_PER_CLIP)]
 
         def load(place):
-            images = tf.numpy_function(self._images, [place[0], place[1]], tf.string, stateful=False)
-            view = cut_centre(self._view(tf.ensure_shape(images, [None])), self._size)
+            frames = call_python(self._frames, [place[0], place[1]], tf.uint8)
+            view = cut_centre(self._view(frames), self._size)
             return self._labelled(view, place[0]) | {"clip": place[0]}
 
         places = tf.data.Dataset.from_tensor_slices(np.array(places, np.int64))
-        return places.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
+        batches = places.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
+        return ReadableDataset(batches)
 
-    def _images(self, number, start):
-        return self._reader.clip_images(number, start, self._stack + 1)
+    def _frames(self, number, start):
+        return self._reader.clip_frames(number, range(start, start + self._stack + 1))
 
-    def _view(self, images):
-        """The whole network input, uncropped: (H, W, C)."""
+    def _view(self, frames):
+        """The whole network input, uncropped, (H, W, C), of (n, H, W, 3) frames."""
+        frames = tf.ensure_shape(frames, [None, None, None, 3])
         if not self._stack:
-            return scale_frame(decode_frame(images[0]), self._size)
+            return scale_frame(frames[0], self._size)
 
-        def decode(image):
-            return scale_frame(decode_frame(image), self._size)
+        def scale(frame):
+            return scale_frame(frame, self._size)
 
-        frames = tf.map_fn(decode, images, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
-        stack = tf.numpy_function(lambda frames: stack_fields(frames, self._stack), [frames], tf.float32)
+        frames = tf.map_fn(scale, frames, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
+        stack = call_python(lambda frames: stack_fields(frames, self._stack), [frames], tf.float32)
         return tf.ensure_shape(stack, [None, None, 2 * self._stack])
 
     def _crop(self, view, corner):

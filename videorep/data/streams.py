@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import require
-from videorep.data.background import release_iterators_at_exit
-from videorep.data.schema import decode_images
+from videorep.data.python_functions import call_python
+from videorep.data.record_reader import RecordReader
 from videorep.data.statistics import FeatureStatistics
-from videorep.data.windows import RecordReader, ShuffledOrder, list_windows, make_generator
+from videorep.data.windows import ShuffledOrder, list_windows, make_generator
 from videorep.errors import ShardError
 
 MOST_FEATURES = 20_000
@@ -41,7 +41,6 @@ class PerceptStream:
         if dataset.kind == "percepts":
             require(data.patch == 0, "patch", "0 with percepts, which have no pixels", data.patch)
             require(not data.colour, "colour", "off with percepts, which have no pixels", data.colour)
-        release_iterators_at_exit()
         self._reader = RecordReader(dataset, split)
         self._dtype, self._length, self._statistics = dataset.dtype, length, dataset.statistics
         self.features = dataset.features if dataset.features is not None else 0
@@ -66,7 +65,7 @@ class PerceptStream:
             return order.draw(int(step) * batch_size, batch_size)
 
         def draw(step):
-            return tf.ensure_shape(tf.numpy_function(windows, [step], tf.int64, stateful=False), [batch_size])
+            return tf.ensure_shape(call_python(windows, [step], tf.int64), [batch_size])
 
         return self._read(tf.data.Dataset.counter(start_step).map(draw))
 
@@ -80,7 +79,7 @@ class PerceptStream:
 
     def _read(self, windows):
         def read(window):
-            frames = tf.numpy_function(self._read_frames, [window], self._dtype, stateful=False)
+            frames = call_python(self._read_frames, [window], self._dtype)
             frames = tf.ensure_shape(frames, [window.shape[0], self._length, self.features])
             return {"frames": tf.cast(frames, tf.float32), "window": window}
 
@@ -162,27 +161,26 @@ class ClipStream(PerceptStream):
 
         def read(number):
             window, crops = draw(number)
-            images = self._reader.clip_images(self.records[window], self.starts[window], self._length)
-            return images, window, crops
+            first = self.starts[window]
+            places = range(first, first + self._length)
+            frames = self._reader.clip_frames(self.records[window], places, self.frame_shape[-1])
+            return frames, window, crops
 
         def fetch(number):
-            types = (tf.string, tf.int64, tf.int64)
-            images, window, crops = tf.numpy_function(read, [number], types, stateful=False)
-            return tf.ensure_shape(images, [None]), tf.ensure_shape(window, []), tf.ensure_shape(crops, [None, 2])
+            frames, window, crops = call_python(read, [number], (tf.uint8, tf.int64, tf.int64))
+            frames = tf.ensure_shape(frames, [None, *self._size, self.frame_shape[-1]])
+            return self._cut(frames, tf.ensure_shape(window, []), tf.ensure_shape(crops, [None, 2]))
 
-        decoded = numbers.map(fetch, num_parallel_calls=2).map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
-        return decoded.unbatch()
+        return numbers.map(fetch, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
-    def _decode(self, images, window, crops):
-        height, width, channels = self.frame_shape
-        frames = decode_images(images, channels)
-        frames = tf.ensure_shape(frames, [None, *self._size, channels])
+    def _cut(self, frames, window, crops):
+        height, width, _ = self.frame_shape
 
         def cut(corner):
             return frames[:, corner[0] : corner[0] + height, corner[1] : corner[1] + width]
 
         sequences = tf.map_fn(cut, crops, fn_output_signature=tf.uint8) if self._patch else frames[None]
-        count = tf.shape(images)[0]
+        count = tf.shape(frames)[0]
         sequences = tf.reshape(sequences, [-1, count, self.features])
         sequences = tf.pad(sequences, [[0, 0], [0, self._length - count], [0, 0]])
         sequences = tf.ensure_shape(sequences, [None, self._length, self.features])

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 
 from videorep.data.dataset import LEFT_OUT, load_dataset
+from videorep.data.record_reader import RecordReader
 from videorep.data.shard_writer import output_errors
 from videorep.data.shards import require_files
-from videorep.data.windows import RecordReader, spread
-from videorep.errors import ShardError
+from videorep.data.windows import spread
 
 SHEET_ROWS = 8
 SHEET_COLUMNS = 8
@@ -162,13 +162,9 @@ def choose_records(labels, most=SHEET_ROWS):
 
 def _draw_clip(reader, number, frames):
     """Frames at even distances, side by side."""
-    images = reader.clip_images(number, 0, frames)
-    chosen = spread(frames, SHEET_COLUMNS)
-    tiles = [cv2.imdecode(np.frombuffer(images[place], np.uint8), cv2.IMREAD_COLOR) for place in chosen]
-    if any(tile is None for tile in tiles):
-        raise ShardError(
-            f"expected JPEG or PNG images in record {number}, received bytes that do not decode; rebuild the shards"
-        )
+    tiles = [
+        cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in reader.clip_frames(number, spread(frames, SHEET_COLUMNS))
+    ]
     width = max(1, round(TILE_HEIGHT * tiles[0].shape[1] / tiles[0].shape[0]))
     shrinks = tiles[0].shape[0] > TILE_HEIGHT
     how = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from videorep.data import verified
 from videorep.data.building import SHARD_PATTERN
 from videorep.data.dataset import FRAMING_BYTES, HEADER_BYTES, MANIFEST, hash_file, read_manifest
+from videorep.data.dataset_schema import MOST_BYTES
 from videorep.data.record_faults import find_faults
-from videorep.data.shards import require_files
+from videorep.data.shards import require_files, require_framing
 from videorep.errors import ShardError
 from videorep.progress import SilentProgress
 from videorep.storage import fetch, locate
@@ -23,35 +25,44 @@ from videorep.storage import fetch, locate
 HASH_THREADS = 8
 
 
-def require_sound(dataset, split):
-    """Reads every byte of a split's shards and compares it with dataset.json; call it before work begins.
+def require_sound(dataset, split, hashed=True):
+    """Compares a split's shards with dataset.json, every byte of those that are not known; call it before work begins.
 
-    What lies at a URL is copied to this machine for that, and read from there from then on.
+    What was compared once is known again for as long as its file does not change (`videorep.data.verified`). What lies
+    at a URL is copied to this machine for that, and read from there from then on.
 
     Args:
         dataset: `Dataset`.
         split: Name of the split.
+        hashed: False only looks whether every shard is there and has its size, as a dry run does.
     Raises:
         ShardError: a shard is missing or differs from what the build wrote; names the file and the first bad record.
     """
     require_files(dataset, split)
-    paths = dataset.paths(split)
+    if not hashed:
+        return
+    shards = dict(zip(dataset.paths(split), dataset.shards(split), strict=True))
     with ThreadPoolExecutor(HASH_THREADS) as pool:
-        hashes = list(pool.map(lambda path: hash_file(fetch(path)), paths))
-    for path, shard, digest in zip(paths, dataset.shards(split), hashes, strict=True):
-        if digest != shard.sha256:
-            damage = next(iter(_find_damage(fetch(path), shard)), "its SHA-256 differs")
+        unknown = [path for path, shard in shards.items() if verified.remembered(fetch(path)) != shard.sha256]
+        hashes = list(pool.map(lambda path: verified.measure(fetch(path)), unknown))
+    for path, digest in zip(unknown, hashes, strict=True):
+        if digest != shards[path].sha256:
+            damage = next(iter(_find_damage(fetch(path), shards[path])), "its SHA-256 differs")
             raise ShardError(
                 f"expected {path} as the build wrote it, received a damaged file ({damage}); "
                 "restore the file or rebuild with --overwrite"
             )
+        require_framing(fetch(path), shards[path])
+    if unknown and isinstance(dataset.folder, Path):
+        verified.save(dataset.folder)
 
 
-def verify_dataset(path, progress=None):
-    """Compares every shard and record with dataset.json.
+def verify_dataset(path, progress=None, decode=False):
+    """Compares every shard and record with dataset.json; reads every byte, whatever is known of the files.
 
     Args:
         path: Folder of shards, or its URL.
+        decode: Decode every image and decompress every percept besides.
         progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
         One sentence per problem, each with the file and, where there is one, the number of the record (from 0); empty
@@ -75,10 +86,13 @@ def verify_dataset(path, progress=None):
             damage = _compare_file(folder / file, shard)
             problems += [f"{file}: {fault}" for fault in damage]
             if not damage:
+                damage = _check_framing(folder / file, shard)
+                problems += damage
+            if not damage:
                 sound.append(shard)
             advance(1, note=file)
     with reporter.task("Verifying records", sum(shard.records for shard in sound), "records") as advance:
-        problems += _check_records(dataset, sound, advance)
+        problems += _check_records(dataset, sound, decode, advance)
     return problems
 
 
@@ -88,7 +102,16 @@ _RESTORE = "restore it or rebuild with --overwrite"
 def _check_framing_alone(folder):
     """The damage that the files' own CRCs tell, for a folder whose dataset.json cannot be trusted."""
     for path in sorted(folder.glob(SHARD_PATTERN)):
-        yield from (f"{path.name}: {fault}" for _, fault, _ in walk_records(path) if fault)
+        if path.is_file():
+            yield from (f"{path.name}: {fault}" for _, fault, _ in walk_records(path) if fault)
+
+
+def _check_framing(path, shard):
+    try:
+        require_framing(path, shard)
+    except ShardError as error:
+        return [str(error)]
+    return []
 
 
 def _compare_file(path, shard):
@@ -131,6 +154,9 @@ def walk_records(path):
                 yield number, f"record {number}: its length field is damaged, nothing behind it can be read", None
                 return
             (length,) = struct.unpack("<Q", header[:8])
+            if length > MOST_BYTES:
+                yield number, f"record {number}: {length:,} bytes long, which no record can be", None
+                return
             if offset + FRAMING_BYTES + length > size:
                 yield number, f"record {number}: cut off, {size - offset:,} of {FRAMING_BYTES + length:,} bytes", None
                 return
@@ -152,19 +178,18 @@ def _frame(data, scratch):
     return scratch.read_bytes()
 
 
-def _check_records(dataset, shards, advance):
+def _check_records(dataset, shards, decode, advance):
     """What the records of sound files say against the schema and dataset.json; TensorFlow checks their CRCs."""
-    if not shards:
-        return
-    records = tf.data.TFRecordDataset([str(dataset.folder / shard.file) for shard in shards], buffer_size=1 << 20)
-    records = records.as_numpy_iterator()
     for shard in shards:
-        for number, (frames, label) in enumerate(zip(shard.index["frames"], shard.index["label"], strict=True)):
+        records = tf.data.TFRecordDataset(str(dataset.folder / shard.file), buffer_size=1 << 20).as_numpy_iterator()
+        columns = [shard.index[key] for key in ("offset", "frames", "label", "payload") if key in shard.index]
+        for number, entry in enumerate(zip(*columns, strict=True)):
             try:
                 serialized = next(records)
             except (tf.errors.OpError, StopIteration) as error:
-                yield f"{shard.file}: record {number}: cannot be read: {error}"
-                return
-            faults = find_faults(serialized, dataset, frames, label)
+                reason = getattr(error, "message", "the file ends before it").splitlines()[0]
+                yield f"{shard.file}: record {number}: cannot be read: {reason}"
+                break
+            faults = find_faults(serialized, dataset, entry, decode)
             yield from (f"{shard.file}: record {number}: {fault}" for fault in faults)
             advance(1, note=shard.file)

@@ -1,20 +1,12 @@
-"""Windows of frames cut from records: their list, their shuffled endless order, and reading them by position.
+"""Windows of frames cut from records: their list, and their shuffled endless order.
 
 dataset.json says where every record lies, so draw d of a stream is found by arithmetic: nothing is read to skip. A
 window of percepts is read alone, a window of a clip with its record (the images outside are not decoded).
 """
 
 import functools
-import os
-import zlib
 
 import numpy as np
-
-from videorep.data.dataset import HEADER_BYTES
-from videorep.data.schema import extract_images
-from videorep.storage import fetch
-
-GZIP_WINDOW_BITS = 31
 
 
 def list_windows(frames, length, stride, pad=False):
@@ -55,50 +47,6 @@ class ShuffledOrder:
 def make_generator(*entropy):
     """A NumPy generator that whole numbers of at least 0 decide."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
-
-
-class RecordReader:
-    """Reads one split's records, or frames of percepts, by number. A shard at a URL is copied here when first read.
-
-    Args:
-        dataset: `Dataset`.
-        split: Name of the split.
-    """
-
-    def __init__(self, dataset, split):
-        self.index = dataset.index(split)
-        self._paths = dataset.paths(split)
-        self._compression = dataset.compression
-        if dataset.kind == "percepts":
-            self.dtype = np.dtype(dataset.dtype).newbyteorder("<")
-            self._row = dataset.features * self.dtype.itemsize
-            self._features = dataset.features
-
-    def clip_images(self, number, start, length):
-        """The encoded images of frames `start` to `start + length - 1` of one clip, fewer at its end: (n,) bytes."""
-        row = self.index[number]
-        with open(fetch(self._paths[row["shard"]]), "rb", buffering=0) as file:
-            serialized = os.pread(file.fileno(), row["size"], row["offset"] + HEADER_BYTES)
-        return np.array(extract_images(serialized, int(start), length), object)
-
-    def percept_windows(self, records, starts, length):
-        """Frames `start` to `start + length - 1` of each percept, zeros behind its end: (B, length, D), as stored."""
-        windows = np.zeros((len(records), length, self._features), self.dtype)
-        for window, number, start in zip(windows, records, starts, strict=True):
-            count = min(length, int(self.index[number]["frames"]) - int(start))
-            self._read_frames(window[:count], number, int(start))
-        return windows
-
-    def _read_frames(self, frames, number, start):
-        row = self.index[number]
-        with open(fetch(self._paths[row["shard"]]), "rb", buffering=0) as file:
-            if not self._compression:
-                os.preadv(file.fileno(), [frames.reshape(-1).view(np.uint8)], row["payload"] + start * self._row)
-                return
-            end = row["offset"] + HEADER_BYTES + row["size"]
-            packed = os.pread(file.fileno(), end - row["payload"], row["payload"])
-        raw = zlib.decompressobj(GZIP_WINDOW_BITS).decompress(packed, (start + len(frames)) * self._row)
-        frames[...] = np.frombuffer(raw, self.dtype).reshape(-1, self._features)[start:]
 
 
 def spread(count, most):

@@ -56,6 +56,7 @@ def _finetune_once(config, out, *, resume, overwrite, dry_run, progress):
         *model_config.block,
         seed=seed,
         videos_per_class=config.data.videos_per_class,
+        hashed=not dry_run,
     )
     model_config = dataclasses.replace(model_config, features=blocks.features, classes=tuple(blocks.labels))
     config = dataclasses.replace(config, model=model_config)

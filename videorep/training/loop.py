@@ -13,6 +13,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from videorep.data.python_functions import readable
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.progress import SilentProgress
 from videorep.training.callbacks import EventLog, MetricsLog
@@ -108,7 +109,7 @@ class TrainingLoop:
         reporter = progress or SilentProgress()
         callbacks.on_train_begin()
         with reporter.task(title, total=self.config.steps, unit="steps", done=int(self.step)) as advance:
-            batches = iter(self.strategy.experimental_distribute_dataset(batches))
+            batches = readable(self.strategy.experimental_distribute_dataset(batches))
             with deferred_interruption() as interrupted:
                 logs = self._run_steps(batches, callbacks, advance, interrupted)
         callbacks.on_train_end(logs)

@@ -30,7 +30,7 @@ def pretrain(config, out, *, resume=False, overwrite=False, dry_run=False, progr
         RunError, OutputError: the folder cannot be used.
     Source: Srivastava et al. 2015, section 2.
     """
-    source = open_source(config.data, "train", config.model.sequence_frames)
+    source = open_source(config.data, "train", config.model.sequence_frames, hashed=not dry_run)
     constants = standardising_constants(source.statistics()) if config.model.standardise else None
     config = complete(config, source)
     model = build_model(**to_dict(config.model), seed=config.training.seed, dtype=config.training.precision)

@@ -35,7 +35,7 @@ def train_stream(config, out, *, resume=False, overwrite=False, dry_run=False, p
     Source: Simonyan and Zisserman 2014.
     """
     stack = config.model.flow_stack if config.model.stream == "flow" else 0
-    stacks = LabelledStacks(config.data.path, "train", INPUT_SIZE, stack)
+    stacks = LabelledStacks(config.data.path, "train", INPUT_SIZE, stack, hashed=not dry_run)
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, classes=tuple(stacks.labels)))
     shape, training = config.model, config.training
     model = build_temporal_stream(

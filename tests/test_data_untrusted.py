@@ -1,0 +1,311 @@
+"""Shards from anybody, and shards that change while they are read: a ShardError with file, record and frame."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import struct
+import tracemalloc
+
+import click.testing
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from videorep.cli.verify import verify as verify_command
+from videorep.config import DataConfig
+from videorep.data import read_shards, write_shards
+from videorep.data.dataset import checksum, load_dataset
+from videorep.data.images import decode_image, image_size
+from videorep.data.percepts import _require_finite, to_storage
+from videorep.data.pipeline import labelled_blocks, open_source
+from videorep.data.python_functions import ReadableDataset, call_python
+from videorep.data.record_reader import RecordReader, inflate
+from videorep.data.records import Clip, Percept
+from videorep.data.shards import require_framing
+from videorep.data.stacks import LabelledStacks
+from videorep.data.verify import require_sound, verify_dataset
+from videorep.errors import BackboneError, DataError, ShardError
+
+HEIGHT, WIDTH = 24, 32
+
+
+def jpeg(seed=0, height=HEIGHT, width=WIDTH):
+    picture = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8), (7, 7), 2)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
+
+
+def clip(images, path="v", label=0):
+    times = [40_000 * number for number in range(len(images))]
+    return Clip(images, times, HEIGHT, WIDTH, 25.0, path, label, "ab"[label])
+
+
+def with_size(image, height, width):
+    """A JPEG whose header tells of another size."""
+    place = image.index(b"\xff\xc0") + 5
+    return image[:place] + struct.pack(">HH", height, width) + image[place + 4 :]
+
+
+@pytest.fixture
+def percepts(tmp_path):
+    rng = np.random.default_rng(0)
+    records = [Percept(rng.normal(size=(40, 6)).astype(np.float16), f"v{n}", n % 2, "ab"[n % 2]) for n in range(4)]
+    write_shards(records, tmp_path / "percepts", shards=1)
+    return tmp_path / "percepts"
+
+
+@pytest.fixture
+def clips(tmp_path):
+    write_shards(
+        [clip([jpeg(n + t) for t in range(6)], f"v{n}", n % 2) for n in range(4)], tmp_path / "clips", shards=1
+    )
+    return tmp_path / "clips"
+
+
+def resign(folder, change=lambda plain: None):
+    """Makes dataset.json agree with the shards as they are, as an attacker would."""
+    plain = json.loads((folder / "dataset.json").read_text())
+    del plain["checksum"]
+    change(plain)
+    for shards in plain["splits"].values():
+        for shard in shards:
+            content = (folder / shard["file"]).read_bytes()
+            shard |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "dataset.json").write_text(json.dumps(plain | {"checksum": checksum(plain)}))
+
+
+def streams(folder):
+    """Every way in which training and evaluation read a folder."""
+    data = DataConfig(path=str(folder), stride=1, patch=0 if load_dataset(folder).kind == "percepts" else 8)
+    source, blocks = open_source(data, "train", 3), labelled_blocks(data, "train", 3, 3)
+    yield source.training(4, 0)
+    yield source.evaluation(4)
+    yield blocks.training(4, 0)
+    yield blocks.evaluation(4)
+    if data.patch:
+        for stack in (0, 1):
+            stacks = LabelledStacks(folder, "train", 16, stack)
+            yield stacks.training(2, 0)
+            yield stacks.evaluation(2)
+
+
+# ---- shards that change while they are read
+
+
+@pytest.mark.parametrize("kind", ["percepts", "clips"])
+@pytest.mark.parametrize("change", ["cut", "replaced", "removed", "overwritten"])
+def test_a_shard_that_changes_during_training_ends_it_with_a_shard_error(request, kind, change):
+    folder = request.getfixturevalue(kind)
+    (path,) = load_dataset(folder).paths("train")
+    opened = list(streams(folder))
+    if change == "cut":
+        os.truncate(path, path.stat().st_size // 4)
+    elif change == "replaced":
+        shutil.copy(path, path.with_suffix(".copy"))
+        os.replace(path.with_suffix(".copy"), path)
+    elif change == "removed":
+        path.unlink()
+    else:
+        with open(path, "r+b") as file:
+            file.seek(path.stat().st_size // 2)
+            file.write(b"\0\0\0\0")
+    for batches in opened:
+        with pytest.raises(ShardError, match=rf"{path.name}.*(changed since|readable)"):
+            for _ in itertools.islice(batches, 60):
+                pass
+
+
+def test_a_file_that_gives_fewer_bytes_than_it_has_is_a_shard_error(percepts, monkeypatch):
+    reader = RecordReader(load_dataset(percepts), "train")
+    real = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, place: real(file, [memoryview(buffers[0])[:7]], place))
+    whole = reader.percept_windows([1], [2], 5)  # read bit by bit
+    monkeypatch.undo()
+    np.testing.assert_array_equal(whole, reader.percept_windows([1], [2], 5))
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, place: 0)
+    with pytest.raises(ShardError, match="changed since"):
+        reader.percept_windows([1], [2], 5)
+
+
+def test_errors_of_python_functions_come_out_as_they_were_and_name_paths_that_are_not_unicode():
+    original = ShardError("expected caf\udce9, received " + 3000 * "x")
+
+    def fail(number):
+        if number == 3:
+            raise original
+        return number
+
+    numbers = tf.data.Dataset.range(6).map(lambda n: call_python(fail, [n], tf.int64), num_parallel_calls=2)
+    received = []
+    with pytest.raises(ShardError) as caught:
+        for number in ReadableDataset(numbers.batch(1).prefetch(2)):
+            received.append(int(number[0]))
+    assert caught.value is original and received == [0, 1, 2]
+    assert ReadableDataset(numbers).element_spec == numbers.element_spec
+    with pytest.raises(tf.errors.OpError, match="expected caf"):
+        list(ReadableDataset(numbers).batch(2))
+
+
+# ---- records that lie
+
+
+def test_a_record_of_immense_length_is_told_and_not_read(clips, percepts):
+    for folder in (clips, percepts):
+        (path,) = load_dataset(folder).paths("train")
+        content = path.read_bytes()
+        scratch = folder.parent / "scratch"
+        with tf.io.TFRecordWriter(str(scratch)) as writer:
+            writer.write(b"")
+        length = struct.pack("<Q", 2**60)
+        crc = masked_crc(length)
+        path.write_bytes(length + struct.pack("<I", crc) + content[12:])
+        resign(folder)
+        assert "record 0" in verify_dataset(folder)[0]
+        with pytest.raises(ShardError, match=f"{path.name}: record 0.*{2**60:,}"):
+            list(read_shards(folder))
+        with pytest.raises(ShardError, match="record 0"):
+            require_sound(load_dataset(folder), "train")
+        (folder / "dataset.json").write_text((folder / "dataset.json").read_text().replace('"v0"', '"v9"'))
+        assert "cut off" in verify_dataset(folder)[1] or "no record can be" in verify_dataset(folder)[1]
+
+
+def masked_crc(data):
+    """CRC-32C, bit by bit, masked as TFRecords are."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def test_the_framing_of_sound_shards_holds(clips):
+    dataset = load_dataset(clips)
+    require_framing(*dataset.paths("train"), *dataset.shards("train"))
+
+
+@pytest.mark.parametrize(
+    ("image", "received"),
+    [
+        (with_size(jpeg(), 60_000, 60_000), "60000x60000"),
+        (jpeg(0, HEIGHT, WIDTH + 1), "24x33"),
+        (jpeg()[:300], "do not decode|other bytes"),
+        (b"\xff\xd8 no image", "other bytes"),
+    ],
+)
+def test_images_that_lie_are_named_by_file_record_and_frame_wherever_they_are_read(tmp_path, image, received):
+    frames = [jpeg(t) for t in range(6)]
+    records = [clip(frames, "v0"), clip([*frames[:4], image, frames[5]], "v1", 1)]
+    dataset = write_shards(records, tmp_path / "shards", shards=1)
+    (path,) = dataset.paths("train")
+    assert verify_dataset(tmp_path / "shards") == []
+    assert any("record 1: frame 4: " in problem for problem in verify_dataset(tmp_path / "shards", decode=True))
+    result = click.testing.CliRunner().invoke(verify_command, [str(tmp_path / "shards"), "--decode"])
+    assert "record 1: frame 4" in result.output and isinstance(result.exception, ShardError)
+    readers = [read_shards(tmp_path / "shards"), *streams(tmp_path / "shards")]
+    for batches in readers:
+        with pytest.raises(ShardError, match=rf"{path.name}: record 1: frame 4.*({received})"):
+            for _ in itertools.islice(batches, 60):
+                pass
+
+
+def test_a_record_that_states_an_immense_size_with_its_image_is_refused_too(tmp_path):
+    bomb = dataclasses.replace(clip([with_size(jpeg(), 60_000, 60_000)] * 2), height=60_000, width=60_000)
+    with pytest.raises(ShardError):
+        write_shards([bomb], tmp_path / "shards")
+    tracemalloc.start()
+    with pytest.raises(ShardError, match="60000x60000"):
+        decode_image(bomb.images[0], (60_000, 60_000), 3, "here")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_headers_are_read_as_the_decoder_reads_them():
+    for extension, size in itertools.product((".jpg", ".png"), ((1, 1), (24, 33), (300, 7))):
+        assert image_size(cv2.imencode(extension, np.zeros((*size, 3), np.uint8))[1].tobytes()) == size
+    assert image_size(cv2.imencode(".bmp", np.zeros((3, 4, 3), np.uint8))[1].tobytes()) is None
+    progressive = cv2.imencode(".jpg", np.zeros((9, 8, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert image_size(progressive) == (9, 8)
+    image = jpeg()
+    hidden = image[:2] + b"\xff\x00" + struct.pack(">H", 40) + with_size(image, 8, 8)[2:] + image
+    assert image_size(hidden) is None  # libjpeg would search for a marker where a walk of segments jumps
+    for end in range(0, 200, 7):
+        image_size(image[:end])
+        image_size(b"\x89PNG\r\n\x1a\n"[:end])
+
+
+def test_an_image_is_not_turned_by_its_exif_data():
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    image = jpeg()
+    turned = image[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + image[2:]
+    plain = decode_image(image, (HEIGHT, WIDTH), 3, "here")
+    np.testing.assert_array_equal(decode_image(turned, (HEIGHT, WIDTH), 3, "here"), plain)
+
+
+def test_a_label_in_a_record_that_dataset_json_does_not_state_is_refused(clips):
+    resign(clips, lambda plain: plain["splits"]["train"][0]["index"].update(label=[1, 1, 0, 1]))
+    with pytest.raises(ShardError, match="record 0.*label 0"):
+        list(read_shards(clips))
+    assert "label 0" in verify_dataset(clips)[0]
+
+
+# ---- percepts
+
+
+def test_a_window_of_a_gzip_bomb_takes_little_memory(tmp_path):
+    array = np.zeros((40_000, 512), np.float16)  # 40 MB of zeros
+    write_shards([Percept(array, "bomb", compression="gzip")], tmp_path / "shards")
+    reader = RecordReader(load_dataset(tmp_path / "shards"), "train")
+    tracemalloc.start()
+    assert not reader.percept_windows([0], [39_900], 100).any()
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+
+
+def test_what_does_not_decompress_to_what_it_says_is_a_value_error():
+    for packed in (b"", b"no gzip", b"\x1f\x8b\x08" + bytes(30)):
+        with pytest.raises(ValueError, match="array"):
+            inflate(packed, 0, 10)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_percepts_that_are_not_finite_are_not_written_and_told_by_verify(tmp_path, percepts, value):
+    array = np.ones((5, 4), np.float32)
+    array[3, 1] = value
+    for record in ({"frames": array, "path": "bad clip"}, Percept(array, "bad clip")):
+        with pytest.raises(DataError, match="bad clip"):
+            write_shards([record], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(DataError, match="bad clip"):
+        write_shards([{"frames": np.full((2, 2), 1e300), "path": "bad clip"}], tmp_path / "out")
+    dataset = load_dataset(percepts)
+    (path,), (shard,) = dataset.paths("train"), dataset.shards("train")
+    content, place = bytearray(path.read_bytes()), shard.index["payload"][2]
+    content[place + 12 : place + 14] = np.float16(value).tobytes()
+    end = [*shard.index["offset"], shard.bytes][3]
+    crc = masked_crc(bytes(content[shard.index["offset"][2] + 12 : end - 4]))
+    content[end - 4 : end] = struct.pack("<I", crc)
+    path.write_bytes(content)
+    resign(percepts, lambda plain: plain["splits"]["train"][0]["index"]["crc"].__setitem__(2, crc))
+    (problem,) = verify_dataset(percepts)
+    assert problem.startswith(f"{path.name}: record 2: ") and "frame 1" in problem
+
+
+def test_not_finite_gzip_percepts_are_told_by_verify_decode(tmp_path, monkeypatch):
+    monkeypatch.setattr("numpy.isfinite", lambda values: np.ones(np.shape(values), bool))
+    write_shards([Percept(np.full((2, 3), np.nan, np.float16), "v", compression="gzip")], tmp_path / "shards")
+    monkeypatch.undo()
+    assert verify_dataset(tmp_path / "shards") == []
+    assert "record 0" in verify_dataset(tmp_path / "shards", decode=True)[0]
+
+
+def test_percept_builds_name_the_clip_and_the_remedy():
+    large = to_storage(np.full((2, 3), 1e6, np.float32), "float16")
+    with pytest.raises(BackboneError, match="float16.*clip 7.*float32"):
+        _require_finite(large, "clip 7")
+    with pytest.raises(BackboneError, match="NaN for clip 7"):
+        _require_finite(np.full((2, 3), np.nan, np.float32), "clip 7")
