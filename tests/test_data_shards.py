@@ -1,14 +1,16 @@
 """Folders of shards from Python: reading them, and writing one's own."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from shard_building import build
+from shard_building import build, folder_bytes
 
 from videorep.data import read_shards, write_shards
 from videorep.data.records import Percept
+from videorep.data.verify import verify_dataset
 from videorep.errors import DataError, ShardError
 
 
@@ -79,6 +81,65 @@ def test_labels_may_be_given_by_number_where_their_names_are(tmp_path):
     assert dataset.index("train")["label"].tolist() == [1]
     with pytest.raises(DataError, match="'z'"):
         write_shards([{"frames": frames, "label": "z"}], tmp_path / "other", labels=["x", "y"])
+
+
+FEATURES = np.zeros((1, 4), np.float32)
+
+
+@pytest.mark.parametrize("given", [[1, 0], ["a", 1], [True], [2.5], [("a",)]])
+def test_labels_that_are_no_names_need_the_names(tmp_path, given):
+    records = [{"frames": FEATURES, "label": label} for label in given]
+    with pytest.raises(DataError, match="give the classes' names"):
+        write_shards(records, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_and_numbers_may_be_mixed_where_the_names_are_given(tmp_path):
+    records = [{"frames": FEATURES, "label": label} for label in ("y", 0, None, np.int64(1))]
+    dataset = write_shards(records, tmp_path / "out", labels=["x", "y"])
+    assert dataset.index("train")["label"].tolist() == [1, 0, -1, 1]
+    assert [clip["label_text"].numpy() for clip in read_shards(tmp_path / "out")] == [b"y", b"x", b"", b"y"]
+
+
+@pytest.mark.parametrize("label", [2, -1, True, 1.0, "z"])
+def test_labels_beyond_those_given_are_refused(tmp_path, label):
+    with pytest.raises(DataError, match="expected a label"):
+        write_shards([{"frames": FEATURES, "label": label}], tmp_path / "out", labels=["x", "y"])
+
+
+@pytest.mark.parametrize("labels", ["xy", ["x", "x"], [0, 1]])
+def test_names_of_classes_are_different_texts(tmp_path, labels):
+    with pytest.raises(DataError, match="different names"):
+        write_shards([{"frames": FEATURES, "label": 0}], tmp_path / "out", labels=labels)
+
+
+def test_percepts_with_names_get_the_numbers_of_the_sorted_names(tmp_path):
+    records = [Percept(FEATURES, "one", 0, "b"), Percept(FEATURES, "two", 1, "a")]
+    dataset = write_shards(records, tmp_path / "out")
+    assert dataset.labels == ("a", "b") and dataset.index("train")["label"].tolist() == [1, 0]
+    assert verify_dataset(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("rate", [0, -1.0, np.nan, np.inf, "fast"])
+def test_impossible_frame_rates_are_a_data_error(tmp_path, rate):
+    with pytest.raises(DataError, match="frame_rate"):
+        write_shards([{"frames": np.zeros((2, 3, 3, 1), np.uint8), "frame_rate": rate}], tmp_path / "out")
+
+
+def test_an_iterable_is_taken_once_and_never_held_in_memory(tmp_path):
+    """30 clips of 1 MB from a generator; the same bytes as from a list."""
+
+    def records(count=30):
+        for seed in range(count):
+            yield {"frames": np.random.default_rng(seed).random((256, 1024), np.float32), "label": "ab"[seed % 2]}
+
+    tracemalloc.start()
+    write_shards({"train": records(), "test": records(2)}, tmp_path / "streamed", shards=3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20
+    write_shards({"train": list(records()), "test": list(records(2))}, tmp_path / "listed", shards=3)
+    assert folder_bytes(tmp_path / "streamed") == folder_bytes(tmp_path / "listed")
 
 
 @pytest.mark.parametrize("record", [3, {}, {"frames": np.zeros((2, 3, 4), np.uint8)}, {"frames": np.zeros((0, 4))}])

@@ -32,7 +32,8 @@ def hashed(monkeypatch):
 def old(tmp_path, cache, monkeypatch):
     """Shards that lie there for a while already."""
     dataset = build(tmp_path / "shards", "percepts", per_shard=8)
-    monkeypatch.setattr(time, "time_ns", lambda now=time.time_ns(): now + 10 * verified.FRESH)
+    later = time.time_ns() + 10 * verified.FRESH
+    monkeypatch.setattr(time, "time_ns", lambda: later)
     return dataset
 
 
@@ -86,9 +87,10 @@ def test_verify_reads_every_byte_whatever_is_known(old):
     assert verify_dataset(old.folder)[0].startswith(path.name)
 
 
-@pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[]", b"\xff", b"[" * 5000, b'{"version": 1, "folder": 3, "files": []}']
-)
+DAMAGES = [b"", b"{", b"[]", b"\xff", b"[" * 5000, b'{"version": 1, "folder": 3, "files": []}']
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=range(len(DAMAGES)))
 def test_a_damaged_cache_is_as_none(old, cache, hashed, damage):
     require_sound(old, "train")
     (file,) = cache.rglob("*.json")
