@@ -2,7 +2,7 @@
 
 config.json        all that was decided
 provenance.json    versions and the data it saw, by hash
-metrics.jsonl      one line per report: step, sequences, seconds, losses
+metrics.jsonl      one line per report: step, sequences, seconds, losses; every validation is reported with the losses
 checkpoints/       to resume from
 events/            for TensorBoard
 model.keras        the trained model; there once the run is finished
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
+from videorep.reports import read_reports
 from videorep.storage import require_local
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
@@ -50,9 +51,8 @@ class Run:
         return json.loads((self.path / PROVENANCE).read_text())
 
     def metrics(self):
-        """The reports so far, the lines of metrics.jsonl as dicts; one that is being written is not among them."""
-        text = self.metrics_path.read_text() if self.metrics_path.is_file() else ""
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        """The reports so far, {name: number} each, see `read_reports`."""
+        return read_reports(self.metrics_path)
 
     def last_report(self):
         """The last of `metrics`; empty where there is none."""
