@@ -66,7 +66,7 @@ def test_lines_are_strict_json(tmp_path):
 
 
 def test_a_loss_that_rose_is_told():
-    rising = [{"step": 5, "loss": 2.0}, {"step": 7}, {"step": 10, "loss": 1.5}, {"step": 15, "loss": 2.5}]
+    rising = [{"step": 5.0, "loss": 2.0}, {"step": 7}, {"step": 10, "loss": 1.5}, {"step": 15.0, "loss": 2.5}]
     assert describe_rise(rising).startswith("the loss rose from 2 by step 5 to 2.5 by step 15")
     for reports in (rising[:3], rising[:1], [], [{"step": 5, "loss": 2.0}, {"step": 10, "loss": 2.0}]):
         assert describe_rise(reports) == ""

@@ -33,8 +33,8 @@ def describe_rise(reports):
         return ""
     (first, begun), (last, ended) = losses[0], losses[-1]
     return (
-        f"the loss rose from {first:.5g} by step {begun} to {last:.5g} by step {ended}, so the model learned nothing "
-        f"that can be relied on; lower --learning-rate or give more --steps"
+        f"the loss rose from {first:.5g} by step {begun:.0f} to {last:.5g} by step {ended:.0f}, so its "
+        f"figures mean little; lower --learning-rate or give more --steps"
     )
 
 
@@ -48,7 +48,7 @@ def _parse(line):
         return {}
     report = {name: value for name, value in values.items() if _is_figure(value)}
     step = report.get(STEP)
-    return report if isinstance(step, int) and step >= 0 else {}
+    return report if step is not None and step >= 0 and step == int(step) else {}
 
 
 def _is_figure(value):
