@@ -13,6 +13,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.reports import read_reports
@@ -85,10 +87,28 @@ class Run:
             )
 
     def save_model(self, model):
-        """Writes the trained model under a temporary name, then renames it."""
+        """Writes the trained model under a temporary name, then renames it.
+
+        Raises:
+            RunError: its weights are not finite; nothing was written.
+            OutputError: it cannot be written.
+        """
+        unfit = sum(not np.isfinite(weight).all() for weight in model.get_weights())
+        if unfit:
+            raise RunError(
+                f"expected a trained model of finite weights, received {unfit} arrays that are not; lower "
+                f"--learning-rate and train again"
+            )
         temporary = self.path / f"unfinished-{MODEL}"
-        model.save(temporary)
-        temporary.rename(self.path / MODEL)
+        try:
+            model.save(temporary)
+            temporary.rename(self.path / MODEL)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise OutputError(
+                f"expected to write {self.path / MODEL}, received: {error.strerror or error}; free some space there "
+                f"and give the same command again with --resume"
+            ) from error
 
     def write_provenance(self, provenance):
         write_atomically(self.path / PROVENANCE, json.dumps(provenance, indent=2, sort_keys=True) + "\n")
