@@ -211,13 +211,13 @@ def test_what_is_not_finite_is_not_kept(folder, weight, total):
 
 
 def test_only_a_checkpoint_that_is_there_is_named(folder, tmp_path):
-    with pytest.raises(RunError, match="train again$"):
+    with pytest.raises(RunError, match=r"train again$"):
         open_checkpoints(tmp_path / "none")[0].require_finite({"loss": np.inf}, 3)
     checkpoints, _ = open_checkpoints(folder)
     checkpoints.restore()
     for path in folder.glob("ckpt-20.*"):
         path.unlink()
-    with pytest.raises(RunError, match="train again$"):
+    with pytest.raises(RunError, match=r"train again$"):
         checkpoints.require_finite({"loss": np.inf}, 30)
 
 

@@ -233,31 +233,28 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path):
 
 def test_a_rate_that_is_too_high_keeps_what_was_sound(tmp_path):
     """The loss of a step is that before its update: that the weights are none any more shows in them alone."""
-    training = dataclasses.replace(TRAINING, optimizer="sgd", learning_rate=3e38, clip_norm=3e38, warmup_steps=0)
-    loop = make_loop(tmp_path / "run", dataclasses.replace(training, steps=1))
+    loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, steps=1, learning_rate=3e38))
     with pytest.raises(RunError, match=r"expected finite weights.*train again$"):
         loop.fit(sequences(0))
     assert not list(loop.run.path.rglob("*.index"))
 
 
-def test_a_run_that_diverges_between_reports_keeps_its_checkpoint(tmp_path):
+@pytest.mark.parametrize("spoiled", [4, 3], ids=["at a checkpoint", "at Ctrl-C"])
+def test_a_run_that_diverges_between_reports_keeps_its_checkpoint(tmp_path, spoiled):
     """Neither a checkpoint before the next report nor one at Ctrl-C replaces the sound one."""
-    loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, checkpoint_every=2, report_every=20))
+    training = dataclasses.replace(TRAINING, checkpoint_every=2, report_every=20)
+    numbers = itertools.count(1)
 
-    def spoil(count=1, note="", made=itertools.count(1)):
-        if next(made) == 4:
+    def step(batch):
+        if next(numbers) == spoiled:
             loop.model.trainable_variables[0].assign(loop.model.trainable_variables[0] * np.nan)
+        return {"loss": tf.constant(1.0)}
 
-    class Spoiling:
-        @contextlib.contextmanager
-        def task(self, *_, **__):
-            yield spoil
-
-    with pytest.raises(RunError, match=r"by step 4; .*checkpoint of step 2 in .* is sound"):
-        loop.fit(sequences(0), Spoiling())
-    assert make_loop(tmp_path / "run").restore() == 2
-    for number in signal.SIGINT, signal.SIGTERM:
-        assert signal.getsignal(number) is not None
+    loop = make_loop(tmp_path / "run", training)
+    loop.train_step = step
+    with pytest.raises(RunError, match=rf"by step {spoiled}; .*checkpoint of step 2 in .* is sound"):
+        loop.fit(sequences(0), Signalling(spoiled, signal.SIGINT))
+    assert make_loop(tmp_path / "run", training).restore() == 2
 
 
 def test_a_resumed_run_keeps_what_is_sound_of_its_metrics(tmp_path):
