@@ -14,11 +14,12 @@ PACKAGE = ROOT / "videorep"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may import of ours, beside itself. errors is a leaf; config and storage only raise what it names.
-LEAVES = {"errors", "config", "progress", "storage", "locking"}
+LEAVES = {"errors", "config", "progress", "storage", "locking", "reports"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "progress": set(),
+    "reports": set(),
     "storage": {"errors"},
     "locking": {"errors"},
     "layers": {"errors", "config"},

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import types
+import warnings
 
 import click
 import pytest
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 
 import videorep
 from videorep.cli.main import videorep_command
-from videorep.errors import ShardError
+from videorep.errors import ShardError, VideorepWarning
 
 HEAVY = ("tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble")
 
@@ -173,13 +174,34 @@ def test_traceback_on_request(error):
     assert "Traceback" in result.stderr
 
 
-def test_terminated_process_runs_its_cleanups():
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_terminated_process_runs_its_cleanups(number, status):
     body = "exec('try:\\n  print(1, flush=True); time.sleep(60)\\nfinally:\\n  print(2, flush=True)')"
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "1\n"
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=20)
-    assert process.returncode == 143
+    assert process.returncode == status
     assert (stdout, stderr) == ("2\n", "\nInterrupted.\n")
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored():
+    """As under nohup."""
+    body = f"import os; os.kill(os.getpid(), {int(signal.SIGHUP)}); print('still here')"
+    command = ["nohup", sys.executable, "-c", PROGRAM.format(body=body)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "still here\n")
+
+
+def test_a_warning_is_one_line(monkeypatch):
+    @click.command()
+    def warn():
+        for _ in range(2):
+            warnings.warn("the loss rose", VideorepWarning, stacklevel=1)
+        print("done")
+
+    monkeypatch.setattr(type(videorep_command), "get_command", lambda self, ctx, name: warn)
+    result = CliRunner().invoke(videorep_command, ["warn"])
+    assert (result.stdout, result.stderr) == ("done\n", "Warning: the loss rose\n" * 2)

@@ -50,6 +50,15 @@ def test_one_report_is_enough(tmp_path):
     assert Image.open(tmp_path / "one.png").height == 600
 
 
+def test_reports_without_a_place_are_passed_over(tmp_path):
+    stray = [{"step": 3}, {"step": 4, "loss": 1.0, "sequences": 256}, {"step": 5, "loss": 1.0, "seconds": 2.0}]
+    draw_curves(tmp_path / "sound.png", {"run": history()})
+    draw_curves(tmp_path / "stray.png", {"run": stray + history()})
+    assert (tmp_path / "stray.png").read_bytes() == (tmp_path / "sound.png").read_bytes()
+    with pytest.raises(ConfigError, match="report"):
+        draw_curves(tmp_path / "x.png", {"run": stray})
+
+
 def test_nothing_to_draw_and_nowhere_to_write(tmp_path):
     with pytest.raises(ConfigError, match="report"):
         draw_curves(tmp_path / "x.png", {"run": []})

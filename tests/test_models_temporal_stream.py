@@ -54,6 +54,20 @@ def test_normalization_is_krizhevskys():
     np.testing.assert_allclose(received, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_normalisation_stays_finite_in_half_precision(precision):
+    """The square of 300 is no number of float16; the activations of a first step reach thousands."""
+    activations = np.random.default_rng(0).uniform(0, 3000, (2, 3, 4, 8)).astype(np.float32)
+    received = np.asarray(LocalResponseNormalization(dtype=precision)(activations)).astype(np.float32)
+    np.testing.assert_allclose(received, LocalResponseNormalization()(activations), rtol=0.02)
+
+
+@pytest.mark.parametrize("depth", [4, 0, -1, 2.5])
+def test_normalisation_has_a_middle(depth):
+    with pytest.raises(ConfigError, match="depth to be a positive odd number"):
+        LocalResponseNormalization(depth)
+
+
 def test_normalisation_is_the_same_every_time():
     """TensorFlow sums three arrays and more in the order in which they are ready; percepts must not depend on that."""
     activations = np.random.default_rng(0).normal(size=(8, 64, 64, 96)).astype("float32") * 100

@@ -1,7 +1,11 @@
 """Run folders: made once, resumed only with the same settings, replaced only when asked."""
 
 import dataclasses
+import errno
+import os
 
+import keras
+import numpy as np
 import pytest
 
 from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
@@ -81,3 +85,30 @@ def test_reports_are_whole_lines(tmp_path):
     assert run.metrics() == [] and run.last_report() == {}
     run.metrics_path.write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert run.metrics() == [{"step": 1}, {"step": 2}] and run.last_report() == {"step": 2}
+
+
+@pytest.fixture
+def model():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+
+def test_a_model_that_is_not_finite_is_not_kept(tmp_path, model):
+    run = create_run(tmp_path / "run", CONFIG)
+    model.layers[-1].bias.assign([np.inf, 0.0])
+    with pytest.raises(RunError, match="received 1 arrays that are not; lower --learning-rate"):
+        run.save_model(model)
+    assert not run.finished
+
+
+def test_a_model_that_finds_no_space_leaves_nothing(tmp_path, model, monkeypatch):
+    run = create_run(tmp_path / "run", CONFIG)
+    before = sorted(os.listdir(run.path))
+
+    def fill(path):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(model, "save", fill)
+    with pytest.raises(OutputError, match=r"model.keras, received: No space left on device; free some .*--resume"):
+        run.save_model(model)
+    assert sorted(os.listdir(run.path)) == before

@@ -2,18 +2,23 @@
 
 import contextlib
 import dataclasses
+import errno
+import itertools
 import json
+import os
 import signal
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_disk import fill, small_disk
 
 from videorep.config import ClassifierConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
-from videorep.errors import RunError
+from videorep.errors import OutputError, RunError, VideorepWarning
 from videorep.models import build_classifier, build_model
 from videorep.runs import create_run, load_run
+from videorep.training.callbacks import EventLog, MetricsLog
 from videorep.training.loop import TrainingLoop, evaluate_objective
 from videorep.training.objectives import classifier_objective, encoder_decoder_objective
 from videorep.training.optimizers import learning_rate_schedule
@@ -156,11 +161,19 @@ def test_sigterm_is_handed_on_to_who_listened_before(tmp_path):
     assert received == [signal.SIGTERM] and make_loop(tmp_path / "run").restore() == 3
 
 
-def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
-    """As SIGINT is in a shell's background jobs."""
-    loop = make_loop(tmp_path / "run")
-    with handling(signal.SIGINT, signal.SIG_IGN):
-        loop.fit(sequences(0), Signalling(3, signal.SIGINT))
+def test_a_hang_up_ends_training_as_sigterm_does(tmp_path):
+    received = []
+    with handling(signal.SIGHUP, lambda number, frame: received.append(number)), pytest.raises(KeyboardInterrupt):
+        untrained(make_loop(tmp_path / "run"), itertools.repeat(1.0)).fit(sequences(0), Signalling(3, signal.SIGHUP))
+    assert received == [signal.SIGHUP] and make_loop(tmp_path / "run").restore() == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path, number):
+    """As SIGINT is in a shell's background jobs, and SIGHUP under nohup."""
+    loop = untrained(make_loop(tmp_path / "run"), itertools.repeat(1.0))
+    with handling(number, signal.SIG_IGN):
+        loop.fit(sequences(0), Signalling(3, number))
     assert loop.run.metrics()[-1]["step"] == TRAINING.steps
 
 
@@ -218,13 +231,85 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path):
     assert not loop.run.finished
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    loop = make_loop(tmp_path / "run")
-    loop.fit(sequences(0))
-    index = next(loop.run.checkpoints.glob("ckpt-20.index"))
-    index.write_bytes(b"nonsense")
-    with pytest.raises(RunError, match="ckpt-20"):
-        make_loop(tmp_path / "run").restore()
+def test_a_rate_that_is_too_high_keeps_what_was_sound(tmp_path):
+    """The loss of a step is that before its update: that the weights are none any more shows in them alone."""
+    loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, steps=1, learning_rate=3e38))
+    with pytest.raises(RunError, match=r"expected finite weights.*train again$"):
+        loop.fit(sequences(0))
+    assert not list(loop.run.path.rglob("*.index"))
+
+
+@pytest.mark.parametrize("spoiled", [4, 3], ids=["at a checkpoint", "at Ctrl-C"])
+def test_a_run_that_diverges_between_reports_keeps_its_checkpoint(tmp_path, spoiled):
+    """Neither a checkpoint before the next report nor one at Ctrl-C replaces the sound one."""
+    training = dataclasses.replace(TRAINING, checkpoint_every=2, report_every=20)
+    numbers = itertools.count(1)
+
+    def step(batch):
+        if next(numbers) == spoiled:
+            loop.model.trainable_variables[0].assign(loop.model.trainable_variables[0] * np.nan)
+        return {"loss": tf.constant(1.0)}
+
+    loop = make_loop(tmp_path / "run", training)
+    loop.train_step = step
+    with pytest.raises(RunError, match=rf"by step {spoiled}; .*checkpoint of step 2 in .* is sound"):
+        loop.fit(sequences(0), Signalling(spoiled, signal.SIGINT))
+    assert make_loop(tmp_path / "run", training).restore() == 2
+
+
+def test_a_resumed_run_keeps_what_is_sound_of_its_metrics(tmp_path):
+    loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, steps=20))
+    loop.run.metrics_path.write_bytes(b'{"step": 0, "loss": 9}\n\xff\xfe\n[1]\n{"loss": 2}\n{"step": 99}\n{"step"')
+    MetricsLog(loop.run.metrics_path, 7)
+    assert loop.run.metrics_path.read_text() == '{"step": 0, "loss": 9}\n'
+    assert sorted(path.name for path in loop.run.path.iterdir()) == ["config.json", "metrics.jsonl"]
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_the_events_are_closed_however_training_ends(tmp_path, error, monkeypatch):
+    closed = []
+    monkeypatch.setattr(EventLog, "close", lambda self: closed.append(self))
+    loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, steps=1))
+    loop.train_step = lambda batch: {"loss": tf.constant(1.0)}
+    numbers = [signal.SIGINT] if error else []
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        loop.fit(sequences(0), Signalling(1, *numbers))
+    assert len(closed) == 1
+
+
+def untrained(loop, losses):
+    """The loop with steps that do nothing but give the losses."""
+    given = iter(losses)
+    loop.train_step = lambda batch: {"loss": tf.constant(next(given))}
+    return loop
+
+
+def test_a_loss_that_rose_is_told(tmp_path):
+    loop = untrained(make_loop(tmp_path / "run"), np.linspace(1, 3, 20, dtype="float32"))
+    with pytest.warns(VideorepWarning, match=r"the loss rose from 1\.21\d* by step 5 to 2\.78\d* by step 20"):
+        loop.fit(sequences(0))
+
+
+def test_a_full_disk_is_told_whatever_was_being_written(tmp_path, monkeypatch):
+    loop = untrained(make_loop(tmp_path / "run"), itertools.repeat(1.0))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with monkeypatch.context() as patch:
+        patch.setattr("videorep.training.callbacks.to_line", lambda report: (_ for _ in ()).throw(full))
+        with pytest.raises(OutputError, match=r"metrics into .*No space left on device; free some space .*--resume"):
+            loop.fit(sequences(0))
+
+
+def test_a_disk_that_is_full_of_events_is_told(tmp_path):
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        fill(disk / "filler", leave=4)
+        with pytest.raises(OutputError, match=r"events into .*No space left on device; free some space .*--resume"):
+            log = EventLog(disk / "events", 0)
+            for step in range(1000):
+                log.on_epoch_end(step, {"loss": 1.0})
+        (disk / "filler").unlink()
+        log = EventLog(disk / "events", 3)
+        log.on_epoch_end(4, {"loss": 1.0})
+        log.close()
 
 
 def test_validation_figures_stand_beside(tmp_path):
@@ -232,6 +317,17 @@ def test_validation_figures_stand_beside(tmp_path):
     loop = make_loop(tmp_path / "run", training, evaluate=lambda: {"loss": 5.0})
     loop.fit(sequences(0))
     assert [line.get("validation_loss") for line in loop.run.metrics()] == [None, 5.0, None, 5.0]
+
+
+def test_every_validation_is_reported(tmp_path):
+    """Between two reports of the loss it makes one of its own, and the next averages over what is left."""
+    training = dataclasses.replace(TRAINING, evaluate_every=7)
+    values = iter([{"loss": 5.0}, {"loss": 4.0}, {"loss": 3.0}])
+    loop = make_loop(tmp_path / "run", training, evaluate=lambda: next(values))
+    summary = untrained(loop, np.arange(20, 0, -1, dtype="float32")).fit(sequences(0))
+    lines = [(line["step"], line["loss"], line.get("validation_loss")) for line in loop.run.metrics()]
+    assert lines == [(5, 18, None), (7, 14.5, 5), (10, 12, None), (14, 8.5, 4), (15, 6, None), (20, 3, 3)]
+    assert summary["validation_loss"] == 3
 
 
 def test_events_hold_the_same_figures(tmp_path):

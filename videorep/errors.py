@@ -35,3 +35,7 @@ class StorageError(VideorepError):
 
 class OutputError(VideorepError):
     """A result cannot be written where it was asked for."""
+
+
+class VideorepWarning(UserWarning):
+    """What a user should know of work that goes on all the same; the command line prints its one sentence."""

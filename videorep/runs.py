@@ -2,7 +2,7 @@
 
 config.json        all that was decided
 provenance.json    versions and the data it saw, by hash
-metrics.jsonl      one line per report: step, sequences, seconds, losses
+metrics.jsonl      one line per report: step, sequences, seconds, losses; every validation is reported with the losses
 checkpoints/       to resume from
 events/            for TensorBoard
 model.keras        the trained model; there once the run is finished
@@ -13,8 +13,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
+from videorep.reports import read_reports
 from videorep.storage import require_local
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
@@ -50,9 +53,8 @@ class Run:
         return json.loads((self.path / PROVENANCE).read_text())
 
     def metrics(self):
-        """The reports so far, the lines of metrics.jsonl as dicts; one that is being written is not among them."""
-        text = self.metrics_path.read_text() if self.metrics_path.is_file() else ""
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        """The reports so far, {name: number} each, see `read_reports`."""
+        return read_reports(self.metrics_path)
 
     def last_report(self):
         """The last of `metrics`; empty where there is none."""
@@ -85,10 +87,28 @@ class Run:
             )
 
     def save_model(self, model):
-        """Writes the trained model under a temporary name, then renames it."""
+        """Writes the trained model under a temporary name, then renames it.
+
+        Raises:
+            RunError: its weights are not finite; nothing was written.
+            OutputError: it cannot be written.
+        """
+        unfit = sum(not np.isfinite(weight).all() for weight in model.get_weights())
+        if unfit:
+            raise RunError(
+                f"expected a trained model of finite weights, received {unfit} arrays that are not; lower "
+                f"--learning-rate and train again"
+            )
         temporary = self.path / f"unfinished-{MODEL}"
-        model.save(temporary)
-        temporary.rename(self.path / MODEL)
+        try:
+            model.save(temporary)
+            temporary.rename(self.path / MODEL)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise OutputError(
+                f"expected to write {self.path / MODEL}, received: {error.strerror or error}; free some space there "
+                f"and give the same command again with --resume"
+            ) from error
 
     def write_provenance(self, provenance):
         write_atomically(self.path / PROVENANCE, json.dumps(provenance, indent=2, sort_keys=True) + "\n")

@@ -1,11 +1,13 @@
 """The `videorep` program: finds a command, runs it, and says in one sentence what went wrong.
 
-Exit status: 0 done, 1 an error with a remedy, 2 bad usage, 130 interrupted, 143 terminated.
+Exit status: 0 done, 1 an error with a remedy, 2 bad usage, 130 interrupted, 143 terminated, 129 hung up.
 """
 
+import contextlib
 import os
 import signal
 import sys
+import warnings
 
 import click
 
@@ -13,11 +15,19 @@ import videorep
 from videorep.cli.errors import explain_operating_system_error, explain_unexpected_error, is_resumable
 from videorep.cli.lazy import LazyGroup
 from videorep.cli.quiet import silence_tensorflow
-from videorep.errors import VideorepError
+from videorep.errors import VideorepError, VideorepWarning
 
 
 class Terminated(BaseException):
-    """The process was asked to end (SIGTERM); raised so that workers are stopped on the way out."""
+    """The process was asked to end (SIGTERM, SIGHUP); raised so that workers are stopped on the way out.
+
+    Args:
+        signal_number: The signal that asked.
+    """
+
+    def __init__(self, signal_number=signal.SIGTERM):
+        super().__init__(signal_number)
+        self.exit_status = 128 + signal_number
 
 
 class VideorepGroup(LazyGroup):
@@ -25,7 +35,8 @@ class VideorepGroup(LazyGroup):
 
     def invoke(self, ctx):
         try:
-            return super().invoke(ctx)
+            with _warnings_in_one_line():
+                return super().invoke(ctx)
         except VideorepError as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
@@ -34,8 +45,25 @@ class VideorepGroup(LazyGroup):
             raise click.ClickException(explain_operating_system_error(error, ctx)) from error
         except (KeyboardInterrupt, Terminated) as stop:
             resume = ": give the same command again with --resume to go on" if is_resumable(ctx) else ""
-            click.echo(f"\nInterrupted{resume}.", err=True)
-            ctx.exit(130 if isinstance(stop, KeyboardInterrupt) else 143)
+            with contextlib.suppress(OSError):  # The terminal may be gone.
+                click.echo(f"\nInterrupted{resume}.", err=True)
+            ctx.exit(130 if isinstance(stop, KeyboardInterrupt) else stop.exit_status)
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line():
+    """Shows the warnings of videorep as the sentences that they are."""
+
+    def show(message, category, *arguments, **options):
+        if issubclass(category, VideorepWarning):
+            click.echo(f"Warning: {message}", err=True)
+        else:
+            others(message, category, *arguments, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", VideorepWarning)
+        others, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 @click.group(
@@ -77,11 +105,13 @@ def main():
         sys.exit(videorep_command.main(prog_name="videorep", standalone_mode=False))
     sys.excepthook = explain_unexpected_error
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # Under nohup it is ignored.
+        signal.signal(signal.SIGHUP, _terminate)
     videorep_command.main(prog_name="videorep")
 
 
 def _terminate(signal_number, frame):
-    raise Terminated
+    raise Terminated(signal_number)
 
 
 if __name__ == "__main__":

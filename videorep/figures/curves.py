@@ -19,11 +19,15 @@ def draw_curves(path, histories):
 
     Args:
         path: File to write: .png, .pdf or .svg.
-        histories: {name of the run: its metrics as `Run.metrics()` gives them}.
+        histories: {name of the run: its metrics as `Run.metrics()` gives them}; reports without sequences or seconds
+            have no place in the picture.
     Raises:
         ConfigError: there is nothing to draw.
         OutputError: the file cannot be written.
     """
+    histories = {
+        run: [line for line in lines if {"sequences", "seconds"} <= line.keys()] for run, lines in histories.items()
+    }
     figures = list_figures(histories)
     require(len(figures) > 0, "metrics", "at least one report of a run", "none")
     chart, axes = new_chart(2 * PANEL_WIDTH, len(figures) * PANEL_HEIGHT, len(figures), 2, sharex="col", sharey="row")

@@ -19,18 +19,22 @@ class LocalResponseNormalization(keras.layers.Layer):
 
         b_c = a_c / (bias + alpha * sum_{|k - c| <= depth // 2} a_k^2) ^ beta
 
-    Keras has no such layer. Caffe divides `alpha` by `depth`; here, as in the paper, it is not divided.
+    Keras has no such layer. Caffe divides `alpha` by `depth`; here, as in the paper, it is not divided. Computed in
+    float32: in float16 the squares of activations above 255 would be infinite.
 
     Args:
-        depth: Odd number of channels that are summed.
+        depth: Odd number of channels that are summed, that of `a_c` in their middle.
         bias, alpha, beta: As above.
     Call arguments:
         inputs: (B, H, W, C).
+    Raises:
+        ConfigError: `depth` is not a positive odd number; Caffe refuses even ones too.
     Source: Krizhevsky et al. 2012, section 3.3.
     """
 
     def __init__(self, depth=5, bias=2.0, alpha=1e-4, beta=0.75, **kwargs):
         super().__init__(**kwargs)
+        require(isinstance(depth, int) and depth >= 1 and depth % 2 == 1, "depth", "a positive odd number", depth)
         self.depth, self.bias, self.alpha, self.beta = depth, bias, alpha, beta
 
     def call(self, inputs):
@@ -38,8 +42,9 @@ class LocalResponseNormalization(keras.layers.Layer):
         # same order (TensorFlow adds three arrays and more in the order in which they are ready).
         channels, radius = inputs.shape[-1], self.depth // 2
         band = np.tri(channels, k=radius) - np.tri(channels, k=-radius - 1)
-        total = ops.matmul(ops.square(inputs), ops.cast(band, inputs.dtype))
-        return inputs * ops.power(self.bias + self.alpha * total, -self.beta)
+        activations = ops.cast(inputs, "float32")
+        total = ops.matmul(ops.square(activations), ops.cast(band, "float32"))
+        return ops.cast(activations * ops.power(self.bias + self.alpha * total, -self.beta), inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,45 +1,54 @@
 """Keras callbacks that keep a run's figures: as lines of JSON and as TensorBoard events."""
 
-import json
-
 import keras
 import tensorflow as tf
 
+from videorep.reports import STEP, read_reports, to_line
+from videorep.runs import write_atomically
+from videorep.training.writing import written
+
 
 class MetricsLog(keras.callbacks.Callback):
-    """Appends one JSON line per report to metrics.jsonl; first drops the lines after the step resumed from."""
+    """Appends one JSON line per report to metrics.jsonl; first drops what is no sound line of a step up to `step`.
+
+    Raises:
+        OutputError: the file cannot be written; what is there stays.
+    """
 
     def __init__(self, path, step):
         super().__init__()
         self.path = path
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if _step_of(line) <= step]
-        path.write_text("".join(line + "\n" for line in kept))
+        kept = "".join(to_line(report) for report in read_reports(path) if report[STEP] <= step)
+        with written("metrics", path):
+            if not path.is_file() or path.read_bytes() != kept.encode():
+                write_atomically(path, kept)
 
     def on_epoch_end(self, epoch, logs=None):
-        with open(self.path, "a") as file:
-            file.write(json.dumps(logs) + "\n")
+        with written("metrics", self.path), open(self.path, "a") as file:
+            file.write(to_line(logs))
 
 
 class EventLog(keras.callbacks.Callback):
-    """Writes every report's figures as TensorBoard scalars, by step."""
+    """Writes every report's figures as TensorBoard scalars, by step; to be closed.
+
+    Raises:
+        OutputError: the events cannot be written.
+    """
 
     def __init__(self, folder, step):
         super().__init__()
-        self.writer = tf.summary.create_file_writer(folder, filename_suffix=f".from-{step}")
+        self.folder = folder
+        with written("events", folder):
+            self.writer = tf.summary.create_file_writer(str(folder), filename_suffix=f".from-{step}")
 
     def on_epoch_end(self, epoch, logs=None):
-        with self.writer.as_default(step=epoch):
-            for name, value in logs.items():
-                tf.summary.scalar(name, value)
-        self.writer.flush()
+        with written("events", self.folder):
+            with self.writer.as_default(step=epoch):
+                for name, value in logs.items():
+                    tf.summary.scalar(name, value)
+            self.writer.flush()
 
-    def on_train_end(self, logs=None):
-        self.writer.close()
-
-
-def _step_of(line):
-    try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError):
-        return float("inf")
+    def close(self):
+        """Closes the file, also after Ctrl-C or an error."""
+        with written("events", self.folder):
+            self.writer.close()

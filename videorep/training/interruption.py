@@ -1,13 +1,15 @@
-"""Ctrl-C and SIGTERM wait until a step is whole, so that what it did can be kept."""
+"""Ctrl-C, SIGTERM and SIGHUP wait until a step is whole, so that what it did can be kept."""
 
 import contextlib
 import signal
 import threading
 
+HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextlib.contextmanager
 def deferred_interruption():
-    """Holds back the first SIGINT or SIGTERM until the block ends; a second one acts at once, an ignored one never.
+    """Holds back the first of the signals until the block ends; a second one acts at once, an ignored one never.
 
     Yields:
         A list, empty until a signal came: whoever sees it filled brings the work in order and leaves the block.
@@ -27,7 +29,7 @@ def deferred_interruption():
 
     if threading.current_thread() is threading.main_thread():
         unheeded = (signal.SIG_IGN, None)  # None: a handler that Python does not know and could not put back
-        heeded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) not in unheeded]
+        heeded = [each for each in HEEDED if signal.getsignal(each) not in unheeded]
         previous |= {number: signal.signal(number, hold) for number in heeded}
     try:
         yield received

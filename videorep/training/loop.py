@@ -4,19 +4,21 @@ Keras' `fit` fails under MultiWorkerMirroredStrategy, so the loop is the project
 lie `report_every` steps; losses stay on the device until then.
 """
 
+import contextlib
 import dataclasses
-import json
-import math
 import time
+import warnings
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from videorep.data.python_functions import readable
-from videorep.errors import ConfigError, OutputError, RunError
+from videorep.errors import ConfigError, VideorepWarning
 from videorep.progress import SilentProgress
+from videorep.reports import describe_rise, read_reports
 from videorep.training.callbacks import EventLog, MetricsLog
+from videorep.training.checkpoints import Checkpoints, Position
 from videorep.training.gradients import before_cast, global_norm
 from videorep.training.interruption import deferred_interruption
 from videorep.training.optimizers import build_optimizer
@@ -26,8 +28,8 @@ from videorep.training.optimizers import build_optimizer
 class TrainingLoop:
     """Trains a model for `config.steps` steps and leaves metrics, events and checkpoints in a run's folder.
 
-    Ctrl-C and SIGTERM end it after a whole step and a checkpoint. Going on from any checkpoint gives the same weights
-    and the same figures as if nothing had happened.
+    Ctrl-C, SIGTERM and SIGHUP end it after a whole step and a checkpoint. Going on from any checkpoint gives the same
+    weights and the same figures as if nothing had happened.
 
     Args:
         model: Keras model.
@@ -53,17 +55,11 @@ class TrainingLoop:
         with self.strategy.scope():
             self.optimizer = build_optimizer(self.config)
             self.optimizer.build(self.model.trainable_variables)
-            self.step = tf.Variable(0, dtype=tf.int64)
-            self.seconds = tf.Variable(0.0, dtype=tf.float64)
-            # What was summed since the last report, {name: total}, and over how many steps, as JSON.
-            self.unreported = tf.Variable(json.dumps([{}, 0]))
+            # By position: Keras' object graph leaves the states of random generators (dropout) out.
+            variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
+            self.checkpoints = Checkpoints(self.run.checkpoints, variables, self.config.steps)
+        self.position = Position()
         self.model.optimizer = self.optimizer
-        # By position: Keras' object graph leaves the states of random generators (dropout) out.
-        variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
-        self.checkpoint = tf.train.Checkpoint(
-            variables=variables, step=self.step, seconds=self.seconds, unreported=self.unreported
-        )
-        self.manager = tf.train.CheckpointManager(self.checkpoint, str(self.run.checkpoints), max_to_keep=2)
         # One pass over weights, gradients and moments instead of one per operation of the optimizer.
         self._apply = tf.function(self._apply_gradients, jit_compile=not self._is_distributed)
         self.train_step = tf.function(lambda batch: self._reduce(self.strategy.run(self._replica_step, args=(batch,))))
@@ -73,19 +69,18 @@ class TrainingLoop:
         return self.strategy.num_replicas_in_sync > 1
 
     def restore(self):
-        """Goes back to the last checkpoint; returns the step it was taken after (0: there is none)."""
-        if self.manager.latest_checkpoint:
-            try:
-                self.checkpoint.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
-                raise RunError(
-                    f"expected a readable checkpoint, received {self.manager.latest_checkpoint}, which is damaged; "
-                    f"remove it, or train again with --overwrite"
-                ) from error
-        return int(self.step)
+        """Goes back to the last checkpoint that can be read, and warns where that is not the last.
+
+        Returns:
+            The step it was taken after; 0: there is none.
+        Raises:
+            RunError: no checkpoint can be read, or one is of other settings.
+        """
+        self.position = self.checkpoints.restore()
+        return self.position.step
 
     def fit(self, batches, progress=None):
-        """Trains from the present step to the last.
+        """Trains from the present step to the last; warns where the loss rose.
 
         Args:
             batches: Endless tf.data of batches, beginning with the one of the present step.
@@ -93,78 +88,65 @@ class TrainingLoop:
         Returns:
             The last report's figures.
         Raises:
-            RunError: the loss is no longer a number; the last good checkpoint is kept.
-            OutputError: metrics or checkpoints cannot be written.
+            RunError: a loss or a weight is no longer a number; the last sound checkpoint is kept.
+            OutputError: metrics, events or checkpoints cannot be written.
         """
-        callbacks = keras.callbacks.CallbackList(
-            [
-                MetricsLog(self.run.metrics_path, int(self.step)),
-                EventLog(str(self.run.events), int(self.step)),
-                *self.callbacks,
-            ],
-            model=self.model,
-        )
-        self.model.stop_training = False
-        title = f"Training {self.model.name}"
-        reporter = progress or SilentProgress()
-        callbacks.on_train_begin()
-        with reporter.task(title, total=self.config.steps, unit="steps", done=int(self.step)) as advance:
-            batches = readable(self.strategy.experimental_distribute_dataset(batches))
-            with deferred_interruption() as interrupted:
-                logs = self._run_steps(batches, callbacks, advance, interrupted)
-        callbacks.on_train_end(logs)
-        return logs
+        step = self.position.step
+        metrics = MetricsLog(self.run.metrics_path, step)
+        with contextlib.closing(EventLog(self.run.events, step)) as events:
+            callbacks = keras.callbacks.CallbackList([metrics, events, *self.callbacks], model=self.model)
+            self.model.stop_training = False
+            callbacks.on_train_begin()
+            title, reporter = f"Training {self.model.name}", progress or SilentProgress()
+            with reporter.task(title, total=self.config.steps, unit="steps", done=step) as advance:
+                batches = readable(self.strategy.experimental_distribute_dataset(batches))
+                with deferred_interruption() as interrupted:
+                    self._run_steps(batches, callbacks, advance, interrupted)
+            callbacks.on_train_end()
+        reports = read_reports(self.run.metrics_path)
+        if sentence := describe_rise(reports):
+            warnings.warn(sentence, VideorepWarning, stacklevel=2)
+        return reports[-1] if reports else {}
 
     def _run_steps(self, batches, callbacks, advance, interrupted):
-        config, logs = self.config, {}
-        step = saved = int(self.step)
-        begun = time.monotonic() - float(self.seconds)
-        totals, count = json.loads(self.unreported.numpy())
-        while step < config.steps and not self.model.stop_training and not interrupted:
+        config, position, note = self.config, self.position, ""
+        saved, begun = position.step, time.monotonic() - position.seconds
+        while position.step < config.steps and not self.model.stop_training and not interrupted:
             parts = self.train_step(next(batches))
-            totals = {name: totals.get(name, 0.0) + value for name, value in parts.items()}
-            step, count = step + 1, count + 1
-            last = step == config.steps
-            is_report = last or step % config.report_every == 0
-            if is_report:
-                logs = {name: float(value) / count for name, value in totals.items()}
-                self._require_finite(logs, step)
-                logs |= {"step": step, "sequences": step * config.batch_size}
-                logs["seconds"] = time.monotonic() - begun
-                logs["learning_rate"] = float(self.optimizer.learning_rate)
-                totals, count = {}, 0
-            advance(1, note=f"loss {logs['loss']:.4g}" if logs else "")
-            if self.evaluate and config.evaluate_every and (step % config.evaluate_every == 0 or last):
+            totals = {name: position.totals.get(name, 0.0) + value for name, value in parts.items()}
+            step, last = position.step + 1, position.step + 1 == config.steps
+            position = Position(step, time.monotonic() - begun, totals, position.count + 1)
+            evaluates = self.evaluate and config.evaluate_every and (last or step % config.evaluate_every == 0)
+            logs = None
+            if last or evaluates or step % config.report_every == 0:
+                logs = self._report(position)
+                note = f"loss {logs['loss']:.4g}"
+                position = Position(step, position.seconds)
+            advance(1, note=note)
+            if evaluates:
                 logs |= {f"validation_{name}": value for name, value in self.evaluate().items()}
-            if is_report:
-                callbacks.on_epoch_end(step, dict(logs))
-            if step % config.checkpoint_every == 0 or last:
-                self._save(step, time.monotonic() - begun, totals, count)
+            if logs:
+                callbacks.on_epoch_end(step, logs)
+            self.position = position
+            if last or step % config.checkpoint_every == 0:
+                self._save(begun)
                 saved = step
-        if interrupted and step > saved:
-            self._save(step, time.monotonic() - begun, totals, count)
-        return logs
+        if interrupted and position.step > saved:
+            self._save(begun)
 
-    def _save(self, step, seconds, totals, count):
-        self.step.assign(step)
-        self.seconds.assign(seconds)
-        self.unreported.assign(json.dumps([{name: float(value) for name, value in totals.items()}, count]))
-        try:
-            self.manager.save(checkpoint_number=step)
-        except tf.errors.OpError as error:
-            # TensorFlow's message: the operation and its inputs, "; " and the reason, the operation again.
-            reason = error.message.split("; ")[-1].split(" [Op:")[0]
-            raise OutputError(
-                f"expected to write a checkpoint into {self.run.checkpoints}, received: {reason}; "
-                f"free some space there and give the same command again with --resume"
-            ) from error
+    def _report(self, position):
+        logs = {name: float(total) / position.count for name, total in position.totals.items()}
+        self.checkpoints.require_finite(logs, position.step)
+        return logs | {
+            "step": position.step,
+            "sequences": position.step * self.config.batch_size,
+            "seconds": position.seconds,
+            "learning_rate": float(self.optimizer.learning_rate),
+        }
 
-    def _require_finite(self, logs, step):
-        if not math.isfinite(logs["loss"]):
-            raise RunError(
-                f"expected a finite loss, received {logs['loss']} by step {step}; lower --learning-rate "
-                f"and train again (the last good checkpoint is in {self.run.checkpoints})"
-            )
+    def _save(self, begun):
+        self.position.seconds = time.monotonic() - begun
+        self.checkpoints.save(self.position)
 
     def _replica_step(self, batch):
         variables = self.model.trainable_variables

@@ -1,0 +1,55 @@
+"""The lines of metrics.jsonl: one JSON object per report, read whatever else lies in the file."""
+
+import json
+
+STEP = "step"
+LARGEST = 3.4028234663852886e38  # of float32, in which figures are summed; it leaves room for the sums of a picture
+
+
+def read_reports(path):
+    """The sound lines of a run's metrics.jsonl.
+
+    Lines that are no JSON, no object or have no step are passed over, and so is one that is still being written; of a
+    line, what is no finite number is left out.
+
+    Args:
+        path: Path of the file, which may be missing.
+    Returns:
+        [{name: number}], in the order of the file.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    return [report for report in map(_parse, lines) if report]
+
+
+def to_line(report):
+    """A report as one line of strict JSON, in which what is no finite number is null."""
+    return json.dumps({name: value if _is_figure(value) else None for name, value in report.items()}) + "\n"
+
+
+def describe_rise(reports):
+    """The sentence of a warning where the last reported loss is above the first; "" where it is not."""
+    losses = [(report["loss"], report[STEP]) for report in reports if "loss" in report]
+    if len(losses) < 2 or losses[-1][0] <= losses[0][0]:
+        return ""
+    (first, begun), (last, ended) = losses[0], losses[-1]
+    return (
+        f"the loss rose from {first:.5g} by step {begun:.0f} to {last:.5g} by step {ended:.0f}, so its "
+        f"figures mean little; lower --learning-rate or give more --steps"
+    )
+
+
+def _parse(line):
+    """The report that a line holds; {} where it holds none."""
+    try:
+        values = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    report = {name: value for name, value in values.items() if _is_figure(value)}
+    step = report.get(STEP)
+    return report if step is not None and step >= 0 and step == int(step) else {}
+
+
+def _is_figure(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST

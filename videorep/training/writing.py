@@ -1,0 +1,36 @@
+"""What is said where a run's files cannot be written."""
+
+import contextlib
+import errno
+import os
+
+import tensorflow as tf
+
+from videorep.errors import OutputError
+
+FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+
+
+@contextlib.contextmanager
+def written(what, place):
+    """Turns what Python or TensorFlow raise while they write into one sentence.
+
+    Raises:
+        OutputError: `what` cannot be written into `place`.
+    """
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = _reason(error)
+        remedy = "free some space there" if reason in FULL else "see to it that it can be written"
+        raise OutputError(
+            f"expected to write {what} into {place}, received: {reason}; {remedy} and give the same command again "
+            f"with --resume"
+        ) from error
+
+
+def _reason(error):
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # TensorFlow's first line: the operation and the file, "; " and the reason, the operation again.
+    return error.message.splitlines()[0].split("; ")[-1].split(" [Op:")[0]
