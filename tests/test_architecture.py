@@ -14,10 +14,11 @@ PACKAGE = ROOT / "videorep"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may import of ours, beside itself. errors is a leaf; config and storage only raise what it names.
-LEAVES = {"errors", "config", "progress", "storage", "locking", "reports"}
+LEAVES = {"errors", "bounds", "config", "progress", "storage", "locking", "reports"}
 MAY_IMPORT = {
     "errors": set(),
-    "config": {"errors"},
+    "bounds": {"errors"},
+    "config": {"errors", "bounds"},
     "progress": set(),
     "reports": set(),
     "storage": {"errors"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
 # The percept extractor reads its backbone from a run.
 EXCEPTIONS = {("data/backbones.py", "models"), ("data/backbones.py", "runs")}
 KERAS_ONLY = ("layers", "models")
-LIGHT = ("errors", "config", "progress", "storage", "cli")
+LIGHT = ("errors", "bounds", "config", "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (

@@ -78,7 +78,7 @@ def test_defaults_are_those_of_the_configuration(pretrain, finetune):
     assert {name: named[name] for name in ("resume", "overwrite", "dry_run")} == dict.fromkeys(
         ("resume", "overwrite", "dry_run"), False
     )
-    assert finetune()[0].training == FinetuneConfig(config.model).training
+    assert finetune()[0].training == FinetuneConfig().training
 
 
 def test_every_pretrain_option_arrives(pretrain):
@@ -106,12 +106,12 @@ def test_every_pretrain_option_arrives(pretrain):
 
 def test_every_finetune_option_arrives(finetune):
     config, named = finetune(
-        *words("--init runs/composite --model single-frame --dropout 0.1 --freeze-encoder --block-frames 8"),
+        *words("--init runs/composite --model lstm --dropout 0.1 --freeze-encoder --block-frames 8"),
         *words("--block-stride 4 --videos-per-class 2 --repeats 10 --steps 3"),
     )
     assert config.init == "runs/composite" and config.data.path == "shards"
     model = config.model
-    assert (model.name, model.dropout, model.freeze_encoder) == ("single-frame", 0.1, True)
+    assert (model.name, model.dropout, model.freeze_encoder) == ("lstm", 0.1, True)
     assert (model.block_frames, model.block_stride, config.data.videos_per_class) == (8, 4, 2)
     assert config.training.steps == 3 and named["repeats"] == 10
 
@@ -149,10 +149,10 @@ def test_default_given_on_the_command_line_overrules_the_file(pretrain, config_f
 @pytest.mark.parametrize(
     "arguments, units",
     [
-        ((), (2048, 2048)),
-        (("--units", 512), (512, 512)),
-        (("--layers", 1), (2048,)),
-        (("--units", 512, "--layers", 1), (512,)),
+        ((), (512,)),
+        (("--units", 64), (64,)),
+        (("--layers", 2), (512, 512)),
+        (("--units", 2048, "--layers", 2), (2048, 2048)),
     ],
 )
 def test_units_and_layers(pretrain, arguments, units):
@@ -166,6 +166,59 @@ def test_units_and_layers(pretrain, arguments, units):
 def test_units_of_a_file(pretrain, config_file, arguments, units):
     path = config_file("[model]\nunits = [30, 20, 10]\n")
     assert pretrain("--config", path, *arguments)[0].model.units == units
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_one_number_in_a_file_is_the_size_of_a_layer(pretrain, config_file, layers):
+    path = config_file("[model]\nunits = 30\n")
+    assert pretrain("--config", path)[0].model.units == (30,)
+    assert pretrain("--config", path, "--layers", layers)[0].model.units == (30,) * layers
+
+
+@pytest.mark.parametrize("units", ["{ a = 1 }", "true", "'x'", "[[1]]", "1.5", "[]", "0", str(10**400)])
+def test_units_of_a_file_that_are_none_are_one_sentence(config_file, units):
+    path = config_file(f"[model]\nunits = {units}\n")
+    for layers in ((), ("--layers", 2)):
+        status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--config", path, *layers)
+        assert status == 1 and "units" in message and message.count("\n") == 1
+
+
+HUGE = {
+    "model": {"units": 2**16, "input_frames": 10**5, "future_frames": 10**5},
+    "data": {"num_digits": 1000, "patch": 10**5},
+    "training": {"steps": 10**9, "batch_size": 10**6, "seed": 2**53},
+}
+HUGE = [(table, name, largest) for table, names in HUGE.items() for name, largest in names.items()]
+
+
+@pytest.mark.parametrize("table, name, largest", HUGE, ids=lambda value: str(value))
+def test_numbers_have_a_bound_that_is_told_on_the_command_line_and_in_a_file(config_file, table, name, largest):
+    option = "--" + name.replace("_", "-")
+    for value in (largest + 1, 2**63, 10**400):
+        path = config_file(f"[{table}]\n{name} = {value}\n")
+        status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--config", path)
+        assert status == 1 and f"{largest:,}" in message and message.count("\n") == 1 and len(message) < 500
+        status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", option, value)
+        assert status == 2 and str(largest) in message.replace(",", "")
+
+
+def test_layers_have_a_bound():
+    status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--layers", 10**9)
+    assert status == 2 and "1<=x<=100" in message
+
+
+@pytest.mark.parametrize("command, kind", [("pretrain", "finetune"), ("finetune", "stream"), ("train-stream", "x")])
+def test_a_file_of_another_kind_of_run_is_refused(config_file, command, kind):
+    path = config_file(f"kind = '{kind}'\n")
+    status, message = fails(command, "shards", "--out", "runs/x", "--config", path)
+    assert status == 1 and "kind" in message and kind in message
+
+
+def test_what_needs_a_pretrained_encoder_and_what_cannot_have_one():
+    status, message = fails("finetune", "shards", "--out", "runs/x", "--freeze-encoder")
+    assert status == 2 and "freeze_encoder" in message and "init" in message
+    status, message = fails("finetune", "shards", "--out", "runs/x", "--init", "runs/y", "--model", "single-frame")
+    assert status == 2 and "single-frame, which has no encoder" in message
 
 
 @pytest.mark.parametrize(
@@ -218,6 +271,28 @@ def test_bad_file_is_one_sentence(config_file, text, part):
     assert message.startswith("Error: expected ") and part in message and message.count("\n") == 1
 
 
+BAD_FILES = {
+    "not UTF-8": b"[model]\nname = '\xff'\n",
+    "too many digits": b"[training]\nsteps = " + b"9" * 6000,
+    "too many hexadecimal digits": b"[training]\nsteps = 0x" + b"f" * 6000,
+    "no float": b"[training]\nlearning_rate = 1" + b"0" * 400,
+    "infinite": b"[training]\nlearning_rate = inf",
+    "no number": b"[training]\nclip_norm = nan",
+    "too deep": b"a = " + b"[" * 5000 + b"]" * 5000,
+    "deep tables": b"[" + b"a." * 5000 + b"a]\n",
+    "zero bytes": b'[data]\ndigits = "a\\u0000"\n',
+    "endless": b"#" * (1 << 21),
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES.values(), ids=BAD_FILES)
+def test_file_that_no_settings_can_be_read_from_is_one_sentence(tmp_path, text):
+    path = tmp_path / "settings.toml"
+    path.write_bytes(text)
+    status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--config", path, "--layers", 2)
+    assert status == 1 and message.startswith("Error: expected ") and message.count("\n") == 1 and len(message) < 700
+
+
 def test_missing_file_is_one_sentence(tmp_path):
     path = tmp_path / "none.toml"
     status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--config", path)
@@ -227,7 +302,9 @@ def test_missing_file_is_one_sentence(tmp_path):
 def test_value_out_of_range_is_one_sentence():
     status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--learning-rate", "-1")
     assert status == 2
-    assert message.endswith("Error: expected learning_rate to be greater than 0, received -1.0; correct it\n")
+    assert message.endswith(
+        "Error: expected learning_rate to be greater than 0 and at most 3.4e+38, received -1.0; correct it\n"
+    )
 
 
 @pytest.mark.parametrize("option", ["--units 5", "--layers 2", "--standardise"])

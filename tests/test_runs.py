@@ -1,14 +1,16 @@
 """Run folders: made once, resumed only with the same settings, replaced only when asked."""
 
+import contextlib
 import dataclasses
 import errno
+import json
 import os
 
 import keras
 import numpy as np
 import pytest
 
-from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import FinetuneConfig, ModelConfig, PretrainConfig, StreamConfig, TrainingConfig
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.runs import create_run, load_run
 
@@ -53,6 +55,113 @@ def test_a_linked_folder_is_told_and_kept(tmp_path):
     with pytest.raises(OutputError, match="symbolic link"):
         create_run(tmp_path / "run", CONFIG, overwrite=True)
     assert load_run(tmp_path / "run").config == CONFIG
+
+
+def test_overwrite_removes_what_the_run_made_and_nothing_else(tmp_path):
+    run = create_run(tmp_path / "run", CONFIG)
+    made = ["model.keras", "metrics.jsonl", "provenance.json", "unfinished-model.keras", "checkpoints/checkpoint"]
+    made += ["checkpoints/ckpt-7.index", "checkpoints/ckpt-8_temp/part", "events/events.out.tfevents.1"]
+    kept = ["notes.txt", "unfinished-thoughts.txt", "checkpoints/mine", "other/config.json", "other/model.keras"]
+    for name in made + kept:
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / name).write_text(name)
+    create_run(run.path, CONFIG, overwrite=True)
+    left = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert left == {"config.json", *kept}
+    assert not (run.path / "events").exists()
+
+
+def test_a_full_disk_leaves_nothing_that_blocks(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OutputError, match="No space left on device; free some space"):
+            create_run(tmp_path / "run", CONFIG)
+    assert list((tmp_path / "run").iterdir()) == []
+    create_run(tmp_path / "run", CONFIG, resume=True)
+
+
+def test_what_a_killed_process_left_of_config_json_does_not_block(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "unfinished-config.json").write_text("")
+    create_run(tmp_path / "run", CONFIG, resume=True)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+
+
+def test_a_model_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    class Model:
+        def get_weights(self):
+            return []
+
+        def save(self, path):
+            path.write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = create_run(tmp_path / "run", CONFIG)
+    run.model_path.write_text("whole")
+    with pytest.raises(OutputError, match="No space left"):
+        run.save_model(Model())
+    assert run.model_path.read_text() == "whole" and not list(run.path.glob("unfinished-*"))
+
+
+GARBAGE = [
+    b"",
+    b"{",
+    b"[]",
+    b"3",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b"9" * 6000,
+    b'{"kind": "pretrain", "model": 3}',
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda text: text[:12].decode("latin-1"))
+def test_garbled_settings_are_told(tmp_path, garbage):
+    run = create_run(tmp_path / "run", CONFIG)
+    (run.path / "config.json").write_bytes(garbage)
+    with pytest.raises(RunError, match=r"config\.json"):
+        load_run(run.path)
+
+
+def mutations(values, path=()):
+    """Every value of nested settings, replaced by others, left out, or beside an unknown one."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from mutations(value, (*path, key))
+        for other in (None, [], {}, [[]], "", "x", -1, 10**400, 1e999, True, float("nan")):
+            yield path, key, other
+        yield path, key, ...
+
+
+@pytest.mark.parametrize("config", [CONFIG, FinetuneConfig(), StreamConfig()], ids=lambda config: config.kind)
+def test_every_mutation_of_the_settings_opens_or_is_told(tmp_path, config):
+    run = create_run(tmp_path / "run", config)
+    whole = json.loads((run.path / "config.json").read_text())
+    for path, key, value in mutations(whole):
+        changed = json.loads(json.dumps(whole))
+        table = changed
+        for name in path:
+            table = table[name]
+        if value is ...:
+            del table[key]
+        else:
+            table[key] = value
+        (run.path / "config.json").write_text(json.dumps(changed))
+        with contextlib.suppress(RunError):
+            load_run(run.path)
+
+
+def test_missing_or_garbled_provenance_is_told(tmp_path):
+    run = create_run(tmp_path / "run", CONFIG)
+    for text in (None, "{", "[]"):
+        if text is not None:
+            (run.path / "provenance.json").write_text(text)
+        with pytest.raises(RunError, match=r"provenance\.json"):
+            assert run.provenance
 
 
 def test_overwrite_spares_what_is_not_a_run(tmp_path):

@@ -5,6 +5,7 @@ import json
 import tomllib
 import typing
 
+from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require
 from videorep.errors import ConfigError
 
 MODELS = ("autoencoder", "future_predictor", "composite")
@@ -16,30 +17,19 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FEEDINGS = ("teacher", "own")
 STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
+TOML_BYTES = 1 << 20
 
 
-def require(condition, setting, expected, received):
-    """Raises ConfigError with the one sentence that names what is wrong."""
-    if not condition:
-        raise ConfigError(f"expected {setting} to be {expected}, received {received!r}; correct it")
-
-
-def _require_positive(config, *names):
+def _require_whole(config, least, *names):
     for name in names:
-        value = getattr(config, name)
-        require(isinstance(value, int) and value >= 1, name, "a whole number of at least 1", value)
-
-
-def _require_at_least_zero(config, *names):
-    for name in names:
-        value = getattr(config, name)
-        require(isinstance(value, int) and value >= 0, name, "a whole number of at least 0", value)
+        value, expected = getattr(config, name), f"a whole number from {least} to {LARGEST[name]:,}"
+        require(is_whole(value, least, LARGEST[name]), name, expected, value)
 
 
 def _require_layers(config):
-    units = config.units
-    fits = isinstance(units, tuple) and len(units) > 0 and all(isinstance(n, int) and n >= 1 for n in units)
-    require(fits, "units", "one positive whole number per layer", units)
+    units, most, largest = config.units, LARGEST["layers"], LARGEST["units"]
+    fits = isinstance(units, tuple) and 0 < len(units) <= most and all(is_whole(size, 1, largest) for size in units)
+    require(fits, "units", f"one whole number from 1 to {largest:,} per layer, of 1 to {most} layers", units)
 
 
 def _require_choice(config, name, choices):
@@ -56,7 +46,7 @@ class ModelConfig:
 
     name: str = "composite"
     features: int = 0
-    units: tuple[int, ...] = (2048, 2048)
+    units: tuple[int, ...] = (512,)
     input_frames: int = 10
     future_frames: int = 10
     conditional: tuple[str, ...] = ()
@@ -68,8 +58,8 @@ class ModelConfig:
         _require_choice(self, "output", OUTPUTS)
         fits = not (self.standardise and self.output == "bernoulli")
         require(fits, "output", "gaussian with standardise", self.output)
-        _require_positive(self, "input_frames", "future_frames")
-        _require_at_least_zero(self, "features")
+        _require_whole(self, 1, "input_frames", "future_frames")
+        _require_whole(self, 0, "features")
         _require_layers(self)
         for branch in self.conditional:
             require(
@@ -96,7 +86,7 @@ class ClassifierConfig:
 
     name: str = "lstm"
     features: int = 0
-    units: tuple[int, ...] = (2048, 2048)
+    units: tuple[int, ...] = (512,)
     classes: tuple[str, ...] = ()
     block_frames: int = 16
     block_stride: int = 8
@@ -107,8 +97,8 @@ class ClassifierConfig:
     def __post_init__(self):
         _require_choice(self, "name", CLASSIFIERS)
         _require_layers(self)
-        _require_positive(self, "block_frames", "block_stride")
-        _require_at_least_zero(self, "features")
+        _require_whole(self, 1, "block_frames", "block_stride")
+        _require_whole(self, 0, "features")
         require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
 
     @property
@@ -130,8 +120,8 @@ class DataConfig:
     videos_per_class: int = 0
 
     def __post_init__(self):
-        _require_positive(self, "num_digits", "stride")
-        _require_at_least_zero(self, "patch", "videos_per_class")
+        _require_whole(self, 1, "num_digits", "stride")
+        _require_whole(self, 0, "patch", "videos_per_class")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,13 +149,14 @@ class TrainingConfig:
         _require_choice(self, "optimizer", OPTIMIZERS)
         _require_choice(self, "precision", PRECISIONS)
         _require_choice(self, "feeding", FEEDINGS)
-        _require_positive(self, "steps", "batch_size", "report_every", "checkpoint_every", "evaluation_sequences")
+        _require_whole(self, 1, "steps", "batch_size", "report_every", "checkpoint_every", "evaluation_sequences")
         for name in ("learning_rate", "clip_norm"):
-            require(getattr(self, name) > 0, name, "greater than 0", getattr(self, name))
+            expected = f"greater than 0 and at most {LARGEST_FLOAT:g}"
+            require(0 < getattr(self, name) <= LARGEST_FLOAT, name, expected, getattr(self, name))
         for name in ("momentum", "decay"):
             require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         require(0 <= self.final_fraction <= 1, "final_fraction", "in [0, 1]", self.final_fraction)
-        _require_at_least_zero(self, "warmup_steps", "evaluate_every", "seed")
+        _require_whole(self, 0, "warmup_steps", "evaluate_every", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +168,9 @@ class PretrainConfig:
     training: TrainingConfig = TrainingConfig()
     kind: str = "pretrain"
 
+    def __post_init__(self):
+        _require_choice(self, "kind", ("pretrain",))
+
 
 @dataclasses.dataclass(frozen=True)
 class FinetuneConfig:
@@ -187,6 +181,12 @@ class FinetuneConfig:
     training: TrainingConfig = TrainingConfig()
     init: str = ""
     kind: str = "finetune"
+
+    def __post_init__(self):
+        _require_choice(self, "kind", ("finetune",))
+        frozen, single = self.model.freeze_encoder, self.model.name == "single-frame"
+        require(self.init or not frozen, "freeze_encoder", "off without init: random weights are no encoder", frozen)
+        require(not (self.init and single), "init", "empty with single-frame, which has no encoder", self.init)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +200,7 @@ class StreamModelConfig:
 
     def __post_init__(self):
         _require_choice(self, "stream", STREAMS)
-        _require_positive(self, "flow_stack")
+        _require_whole(self, 1, "flow_stack")
         require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
 
 
@@ -222,6 +222,9 @@ class StreamConfig:
     data: DataConfig = DataConfig()
     training: StreamTrainingConfig = StreamTrainingConfig()
     kind: str = "stream"
+
+    def __post_init__(self):
+        _require_choice(self, "kind", ("stream",))
 
 
 KINDS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig, "stream": StreamConfig}
@@ -245,13 +248,15 @@ def _convert(hint, value, where):
     if dataclasses.is_dataclass(hint):
         return from_dict(hint, value, where)
     if typing.get_origin(hint) is tuple:
-        require(isinstance(value, (list, tuple)), where, "a list", value)
+        items = value if isinstance(value, (list, tuple)) else [value]  # one value is a list of one
         element = typing.get_args(hint)[0]
-        return tuple(_convert(element, item, where) for item in value)
+        return tuple(_convert(element, item, where) for item in items)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        require(abs(value) <= LARGEST_FLOAT, where, f"at most {LARGEST_FLOAT:g}", value)
         return float(value)
     fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
     require(fits, where, f"of type {hint.__name__}", value)
+    require(hint is not str or "\0" not in value, where, "text without zero bytes", value)
     return value
 
 
@@ -269,14 +274,20 @@ def read_toml(path):
     """Reads a TOML file into nested plain values.
 
     Raises:
-        ConfigError: the file is missing or is not TOML.
+        ConfigError: the file is missing, is not TOML, or is larger than any file of settings.
     """
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            text = file.read(TOML_BYTES + 1)
+        require(len(text) <= TOML_BYTES, f"{path}", f"a file of at most {TOML_BYTES:,} bytes", "a larger one")
+        return tomllib.loads(text.decode())
     except OSError as error:
         raise ConfigError(
             f"expected a readable TOML file at {path}, received: {error.strerror}; check --config"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ConfigError:
+        raise
+    except RecursionError as error:
+        raise ConfigError(f"expected TOML in {path}, received lists or tables too deep; mend the file") from error
+    except ValueError as error:  # of TOML, of UTF-8, of numbers with too many digits
         raise ConfigError(f"expected TOML in {path}, received: {error}; mend the file") from error

@@ -1,14 +1,16 @@
 """A run's folder: what was decided, what was measured, and the trained model.
 
 config.json        all that was decided
-provenance.json    versions and the data it saw, by hash
+provenance.json    versions and what it was made from, by hash
 metrics.jsonl      one line per report: step, sequences, seconds, losses; every validation is reported with the losses
 checkpoints/       to resume from
 events/            for TensorBoard
 model.keras        the trained model; there once the run is finished
 """
 
+import contextlib
 import dataclasses
+import fnmatch
 import json
 import shutil
 from pathlib import Path
@@ -18,14 +20,21 @@ import numpy as np
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.reports import read_reports
-from videorep.storage import require_local
+from videorep.storage import TEMPORARY, replacing, require_local, write_text_durably
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
+CHECKPOINTS, EVENTS = "checkpoints", "events"
+# What a run makes in its folder and in those within it; config.json goes last, by being replaced.
+OWN = {
+    CHECKPOINTS: ("checkpoint", TEMPORARY + "checkpoint", "ckpt-*"),
+    EVENTS: ("events.out.tfevents.*",),
+    ".": (MODEL, METRICS, PROVENANCE, *(TEMPORARY + name for name in (CONFIG, PROVENANCE, METRICS, MODEL))),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run's folder and its configuration (PretrainConfig or FinetuneConfig)."""
+    """A run's folder and its configuration (PretrainConfig, FinetuneConfig or StreamConfig)."""
 
     path: Path
     config: object
@@ -36,21 +45,29 @@ class Run:
 
     @property
     def checkpoints(self):
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def events(self):
-        return self.path / "events"
+        return self.path / EVENTS
+
+    @property
+    def model_path(self):
+        return self.path / MODEL
 
     @property
     def finished(self):
         """Whether training came to its end."""
-        return (self.path / MODEL).is_file()
+        return self.model_path.is_file()
 
     @property
     def provenance(self):
-        """Versions and the data that the run saw."""
-        return json.loads((self.path / PROVENANCE).read_text())
+        """Versions, and what the run was made from, by hash.
+
+        Raises:
+            RunError: provenance.json is missing or damaged.
+        """
+        return _read_json(self.path / PROVENANCE, "what the run was made from")
 
     def metrics(self):
         """The reports so far, {name: number} each, see `read_reports`."""
@@ -64,19 +81,12 @@ class Run:
         """The trained Keras model.
 
         Raises:
-            RunError: the run is not finished, or its model file is damaged.
+            RunError: the run is not finished, or its model file is damaged or another model's.
         """
-        import keras
-
-        import videorep.models  # noqa: F401 (registers the classes that the file names)
+        from videorep.models.files import read_model
 
         self.require_finished()
-        try:
-            return keras.saving.load_model(self.path / MODEL, compile=False)
-        except (OSError, ValueError, KeyError) as error:
-            raise RunError(
-                f"expected a Keras model in {self.path / MODEL}, which cannot be read; train again"
-            ) from error
+        return read_model(self.model_path, self.config.model)
 
     def require_finished(self):
         """Raises a RunError where training has not come to its end."""
@@ -87,7 +97,7 @@ class Run:
             )
 
     def save_model(self, model):
-        """Writes the trained model under a temporary name, then renames it.
+        """Writes the trained model, whole or not at all.
 
         Raises:
             RunError: its weights are not finite; nothing was written.
@@ -99,26 +109,13 @@ class Run:
                 f"expected a trained model of finite weights, received {unfit} arrays that are not; lower "
                 f"--learning-rate and train again"
             )
-        temporary = self.path / f"unfinished-{MODEL}"
-        try:
+        with _output_errors(self.path), replacing(self.model_path) as temporary:
             model.save(temporary)
-            temporary.rename(self.path / MODEL)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise OutputError(
-                f"expected to write {self.path / MODEL}, received: {error.strerror or error}; free some space there "
-                f"and give the same command again with --resume"
-            ) from error
 
     def write_provenance(self, provenance):
-        write_atomically(self.path / PROVENANCE, json.dumps(provenance, indent=2, sort_keys=True) + "\n")
-
-
-def write_atomically(path, text):
-    """Writes a text file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.unfinished")
-    temporary.write_text(text)
-    temporary.rename(path)
+        text = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
+        with _output_errors(self.path):
+            write_text_durably(self.path / PROVENANCE, text)
 
 
 def load_run(path):
@@ -133,12 +130,56 @@ def load_run(path):
         raise RunError(
             f"expected the folder of a run, received {path}, which {received}; see --out of its training command"
         )
+    values = _read_json(path / CONFIG, "a run's settings")
     try:
-        values = json.loads((path / CONFIG).read_text())
-        cls = KINDS[values["kind"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"expected a run's settings in {path / CONFIG}, which cannot be read; train again") from error
-    return Run(path, from_dict(cls, values, "config.json"))
+        return Run(path, from_dict(KINDS[values["kind"]], values, CONFIG))
+    except (KeyError, TypeError, ConfigError) as error:
+        reason = f": {error}" if isinstance(error, ConfigError) else ", which cannot be read; train again"
+        raise RunError(f"expected a run's settings in {path / CONFIG}{reason}") from error
+
+
+def _read_json(path, what):
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise RunError(f"expected {what} in {path}, which cannot be read; restore the file, or train again") from error
+    if not isinstance(values, dict):
+        raise RunError(f"expected {what} in {path}, which holds something else; restore the file, or train again")
+    return values
+
+
+def require_free(path, *, resume=False, overwrite=False):
+    """Checks, without writing anything, that a run can go into a folder.
+
+    Returns:
+        Whether it holds a run: to go on with, or to overwrite.
+    Raises:
+        RunError: the folder holds a run and neither option was given, or something else.
+        ConfigError: both options.
+        OutputError: the folder is a URL, or a link to a folder that would be overwritten.
+    """
+    if resume and overwrite:
+        raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")
+    require_local(path, OutputError)
+    path = Path(path)
+    if (path / CONFIG).is_file():
+        if not (resume or overwrite):
+            raise RunError(
+                f"expected a new folder, received {path}, which holds a run; add --resume to go on with it "
+                "or --overwrite to replace it"
+            )
+        if overwrite and path.is_symlink():
+            raise OutputError(
+                f"expected a folder to overwrite, received {path}, which is a symbolic link; name {path.resolve()}"
+            )
+        return True
+    # What was cut off while config.json was being written is no run yet.
+    if path.exists() and (not path.is_dir() or {each.name for each in path.iterdir()} - {TEMPORARY + CONFIG}):
+        raise RunError(
+            f"expected a new or empty folder, received {path}, which holds something that is not a run; "
+            "choose another --out"
+        )
+    return False
 
 
 def check_run(path, config, *, resume=False, overwrite=False):
@@ -147,34 +188,17 @@ def check_run(path, config, *, resume=False, overwrite=False):
     Returns:
         The Run to go on with, or None where one is to be made.
     Raises:
-        RunError: the folder holds a run, of other settings where `resume`; or something else.
-        ConfigError: both `resume` and `overwrite`.
-        OutputError: the folder is a URL.
+        RunError, ConfigError, OutputError: as `require_free`, or the run to resume has other settings.
     """
-    if resume and overwrite:
-        raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")
-    require_local(path, OutputError)
-    path = Path(path)
-    if (path / CONFIG).is_file():
-        if resume:
-            existing = load_run(path)
-            _require_same(path, existing.config, config)
-            return existing
-        if not overwrite:
-            raise RunError(
-                f"expected a new folder, received {path}, which holds a run; add --resume to go on with it "
-                "or --overwrite to replace it"
-            )
-    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise RunError(
-            f"expected a new or empty folder, received {path}, which holds something that is not a run; "
-            "choose another --out"
-        )
-    return None
+    if not require_free(path, resume=resume, overwrite=overwrite) or overwrite:
+        return None
+    existing = load_run(path)
+    require_same(existing.path, "settings", to_dict(existing.config), to_dict(config))
+    return existing
 
 
 def create_run(path, config, *, resume=False, overwrite=False):
-    """Makes a run's folder, or opens the one to go on with.
+    """Makes a run's folder, or opens the one to go on with. Of a run that is overwritten only its own files go.
 
     Raises:
         RunError, ConfigError, OutputError: as `check_run`, or the folder cannot be made.
@@ -182,27 +206,58 @@ def create_run(path, config, *, resume=False, overwrite=False):
     if existing := check_run(path, config, resume=resume, overwrite=overwrite):
         return existing
     path = Path(path)
-    try:
-        if (path / CONFIG).is_file():
-            shutil.rmtree(path)
+    with _output_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / CONFIG, to_json(config))
-    except OSError as error:
-        raise OutputError(
-            f"expected to write a run into {path}, received: {error.strerror or error}; choose another --out"
-        ) from error
+        _remove_own(path)
+        write_text_durably(path / CONFIG, to_json(config))
     return Run(path, config)
 
 
-def _require_same(path, existing, wanted):
-    before, now = _flat(to_dict(existing)), _flat(json.loads(to_json(wanted)))
-    before = _flat(json.loads(json.dumps(before)))
+def _remove_own(path):
+    """Removes what a run made in its folder but config.json; whatever else lies there stays."""
+    for folder, patterns in OWN.items():
+        folder = path / folder
+        if not folder.is_dir():
+            continue
+        for each in sorted(folder.iterdir()):
+            if not any(fnmatch.fnmatchcase(each.name, pattern) for pattern in patterns):
+                continue
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+        if folder != path:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _output_errors(path):
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"expected to write a run into {path}, received: {error.strerror or error}; free some space there and "
+            "give the same command again with --resume, or choose another --out"
+        ) from error
+
+
+def require_same(path, what, before, now, remedy="give the same command again with --resume"):
+    """Raises a RunError where a run to be resumed was begun with other values; names the first that differs.
+
+    Args:
+        path: The run's folder.
+        what: What the values are, such as "settings".
+        before, now: Nested plain values.
+        remedy: What may be done but for choosing another folder.
+    """
+    before, now = (_flat(json.loads(json.dumps(values))) for values in (before, now))
     different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if different:
         key = different[0]
         raise RunError(
-            f"expected the settings with which {path} was begun ({key} = {before.get(key)!r}), received {key} = "
-            f"{now.get(key)!r}; give the same command again with --resume, or choose another --out"
+            f"expected the {what} with which {path} was begun ({key} = {before.get(key)!r}), received {key} = "
+            f"{now.get(key)!r}; {remedy}, or choose another --out"
         )
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from videorep.errors import StorageError
 
 COPY_CHUNK = 1 << 20
+TEMPORARY = "unfinished-"  # before the name of a file that is being written
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
 
 
@@ -122,9 +123,14 @@ def locate(path):
     return RemotePath(f"{scheme}://{place}")
 
 
+def is_url(path):
+    """Whether `locate` gives a `RemotePath` for it."""
+    return isinstance(path, RemotePath) or _URL.fullmatch(os.fspath(path)) is not None
+
+
 def require_local(path, error):
     """Raises `error` for a URL, where only a path will do; it would otherwise become a folder of that name."""
-    if _URL.fullmatch(os.fspath(path)):
+    if is_url(path):
         raise error(f"expected a path on this machine, received {path}; only shards may lie at a URL")
 
 
@@ -200,18 +206,33 @@ def publish(source, target):
         os.close(folder)
 
 
+@contextlib.contextmanager
+def replacing(path):
+    """Writes a file of this machine so that it is there whole or not at all, even after a power cut.
+
+    Yields:
+        The name under which the block writes it, beside `path`; the file goes if the block fails.
+    """
+    temporary = path.with_name(TEMPORARY + path.name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        publish(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
 def write_text_durably(path, text):
-    """Writes a file so that it is there whole or not at all, even after a power cut."""
+    """Writes a text file so that it is there whole or not at all, even after a power cut."""
     if isinstance(path, RemotePath):
         with path.open("wb") as file:
             file.write(text.encode())
         return
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    publish(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def remove_folder(folder):

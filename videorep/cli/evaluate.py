@@ -57,7 +57,8 @@ def evaluate(runs, data, split, limit, horizon, fuse, digits, json_path, overwri
     from videorep.config import FinetuneConfig
     from videorep.evaluation import evaluate_action_recognition, evaluate_future_prediction
     from videorep.progress import make_progress
-    from videorep.runs import load_run, write_atomically
+    from videorep.runs import load_run
+    from videorep.storage import write_text_durably
 
     opened = [load_run(path) for path in runs]
     progress = make_progress()
@@ -72,5 +73,5 @@ def evaluate(runs, data, split, limit, horizon, fuse, digits, json_path, overwri
         raise click.UsageError("Several RUNs are fused, which takes classifiers: evaluate pretrained runs one by one.")
     print_facts({name: value for name, value in result.items() if name not in ONLY_IN_JSON} | compare(result))
     if json_path:
-        write_atomically(json_path, json.dumps(result, indent=2) + "\n")
+        write_text_durably(json_path, json.dumps(result, indent=2) + "\n")
         click.echo(f"Wrote {json_path}")

@@ -2,6 +2,7 @@
 
 import click
 
+from videorep.bounds import LARGEST
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
@@ -21,7 +22,9 @@ DEFAULTS = ClassifierConfig()
 @options.units
 @options.layers
 @setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Between layers.")
-@setting("model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only.")
+@setting(
+    "model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only; with --init."
+)
 @options.standardise
 @setting("model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block.")
 @setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
@@ -30,7 +33,7 @@ DEFAULTS = ClassifierConfig()
 )
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, LARGEST["repeats"]),
     default=1,
     show_default=True,
     help="Runs to make, each with other videos per class and other random weights.",
@@ -46,7 +49,7 @@ def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, *
     Examples:
       videorep finetune percepts --init runs/composite --out runs/classifier
       videorep finetune percepts --init runs/composite --out runs/few --videos-per-class 4 --repeats 10
-      videorep finetune percepts --out runs/from-random --units 512 --layers 1
+      videorep finetune percepts --out runs/from-random --units 2048 --layers 2
     """
     if init and any(given(ctx, name) for name in ("units", "layers", "model__standardise")):
         raise click.UsageError(

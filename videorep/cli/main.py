@@ -88,7 +88,7 @@ def videorep_command():
 
     \b
     The usual way:
-      videorep build-shards clips VIDEOS --out shards --labels folders
+      videorep build-shards clips VIDEOS --out shards --labels folders --split 0.8
       videorep build-shards percepts shards --out percepts --backbone vgg16
       videorep pretrain percepts --out runs/composite
       videorep finetune percepts --init runs/composite --out runs/classifier

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from videorep.bounds import LARGEST
 from videorep.cli.errors import OUTPUT, RESUMABLE
 from videorep.cli.settings import setting
 from videorep.config import (
@@ -13,6 +14,7 @@ from videorep.config import (
     OPTIMIZERS,
     PRECISIONS,
     DataConfig,
+    ModelConfig,
 )
 from videorep.errors import OutputError
 from videorep.storage import require_local
@@ -119,7 +121,9 @@ resume = click.option(
 )
 dry_run = click.option("--dry-run", is_flag=True, help="Tell what would happen; write nothing.")
 long_work = combine(resume, overwrite, dry_run)
-seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides every draw.")
+seed = click.option(
+    "--seed", type=click.IntRange(0, LARGEST["seed"]), default=0, show_default=True, help="Decides every draw."
+)
 config_file = click.option(
     "--config", "config_path", metavar="FILE.toml", help="Settings; options given here overrule them."
 )
@@ -155,9 +159,21 @@ standardise = setting(
     default=False,
     help="Let the model see every feature of percepts, or the pixels of clips, with mean 0 and deviation 1.",
 )
-units = click.option("--units", type=click.IntRange(min=1), default=2048, show_default=True, help="Size of each layer.")
+_model = ModelConfig()
+
+units = click.option(
+    "--units",
+    type=click.IntRange(1, LARGEST["units"]),
+    default=_model.units[0],
+    show_default=True,
+    help="Size of each layer; the paper's is 2048.",
+)
 layers = click.option(
-    "--layers", type=click.IntRange(min=1), default=2, show_default=True, help="Number of LSTM layers."
+    "--layers",
+    type=click.IntRange(1, LARGEST["layers"]),
+    default=len(_model.units),
+    show_default=True,
+    help="Number of LSTM layers; the paper has 2.",
 )
 
 

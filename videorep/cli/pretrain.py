@@ -44,8 +44,9 @@ def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
 
     \b
     Examples:
-      videorep pretrain moving-mnist --out runs/digits --units 512 --layers 1 --steps 2000
+      videorep pretrain moving-mnist --out runs/digits --steps 2000
       videorep pretrain percepts --out runs/composite --input-frames 16 --future-frames 13
+      videorep pretrain percepts --out runs/paper --units 2048 --layers 2 --dry-run
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """
     config = build_config(PretrainConfig, read_settings(ctx, config_path), config_path)

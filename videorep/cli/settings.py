@@ -38,9 +38,10 @@ def read_settings(ctx, config_path):
             _table(settings, table, config_path)[field] = value
     if any(given(ctx, name) for name in ("units", "layers")):
         model = _table(settings, "model", config_path)
-        stacked = model.get("units") or ModelConfig().units
+        stacked = model.get("units", ModelConfig().units)
+        stacked = list(stacked) if isinstance(stacked, (list, tuple)) else [stacked]
         count = ctx.params["layers"] if given(ctx, "layers") else len(stacked)
-        model["units"] = [ctx.params["units"] if given(ctx, "units") else stacked[0]] * count
+        model["units"] = ([ctx.params["units"]] if given(ctx, "units") else stacked[:1]) * count
     return settings
 
 

@@ -101,9 +101,10 @@ class ClipStream(PerceptStream):
     def __init__(self, dataset, split, data, length, stride, pad=False, chosen=None):
         super().__init__(dataset, split, data, length, stride, pad, chosen)
         height, width = dataset.height, dataset.width
-        if height is None:
+        if None in (height, width):
             raise ShardError(
-                f"expected clips of one size in {dataset.folder}, received several; build them with --size HxW"
+                f"expected percepts, or clips of one size, in {dataset.folder}, received clips of several; build "
+                "percepts from them (videorep build-shards percepts), or build them again with --size HxW"
             )
         self._size, self._patch = (height, width), data.patch
         require(
@@ -115,7 +116,8 @@ class ClipStream(PerceptStream):
         require(
             self.features <= MOST_FEATURES,
             f"a frame of {dataset.folder}",
-            f"at most {MOST_FEATURES:,} numbers (set --patch N, build with a smaller --size, or build percepts)",
+            f"at most {MOST_FEATURES:,} numbers (build percepts from the clips with videorep build-shards percepts, or "
+            "build clips of a smaller --size, or pretrain on --patch N)",
             self.features,
         )
         self._grid = _grid(height, width, data.patch)

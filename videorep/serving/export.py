@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from videorep.config import FinetuneConfig
 from videorep.errors import OutputError
-from videorep.runs import load_run, write_atomically
-from videorep.storage import require_local
+from videorep.runs import load_run
+from videorep.storage import require_local, write_text_durably
 
 
 class ServedClassifier(tf.Module):
@@ -85,7 +85,7 @@ def export(run_path, out, version=None, overwrite=False):
         tf.saved_model.save(served, str(temporary), signatures=served.__call__.get_concrete_function(signature))
         assets = temporary / "assets.extra"
         assets.mkdir()
-        write_atomically(assets / "run.json", json.dumps({"run": str(run.path), **run.provenance}, indent=2) + "\n")
+        write_text_durably(assets / "run.json", json.dumps({"run": str(run.path), **run.provenance}, indent=2) + "\n")
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)

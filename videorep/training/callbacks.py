@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from videorep.reports import STEP, read_reports, to_line
-from videorep.runs import write_atomically
+from videorep.storage import write_text_durably
 from videorep.training.writing import written
 
 
@@ -21,7 +21,7 @@ class MetricsLog(keras.callbacks.Callback):
         kept = "".join(to_line(report) for report in read_reports(path) if report[STEP] <= step)
         with written("metrics", path):
             if not path.is_file() or path.read_bytes() != kept.encode():
-                write_atomically(path, kept)
+                write_text_durably(path, kept)
 
     def on_epoch_end(self, epoch, logs=None):
         with written("metrics", self.path), open(self.path, "a") as file:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from videorep.errors import RunError, VideorepWarning
-from videorep.runs import write_atomically
+from videorep.storage import write_text_durably
 from videorep.training.writing import written
 
 KEPT = 2
@@ -84,7 +84,7 @@ class Checkpoints:
             # By which TensorFlow's tools find the last one; here it only tells that one was kept.
             names = [self._path(step).name for step in self._sound]
             lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{n}"' for n in names)]
-            write_atomically(self._folder / STATE, "\n".join(lines) + "\n")
+            write_text_durably(self._folder / STATE, "\n".join(lines) + "\n")
 
     def restore(self):
         """Goes back to the newest checkpoint that can be read; warns where that is not the newest that lies there.

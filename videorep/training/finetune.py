@@ -1,20 +1,20 @@
 """`videorep finetune`: an action classifier on labelled frames, from a pretrained encoder or from random weights."""
 
 import dataclasses
-from pathlib import Path
 
-from videorep.config import PretrainConfig, require
+from videorep.bounds import LARGEST, require
+from videorep.config import PretrainConfig
 from videorep.data.pipeline import labelled_blocks
 from videorep.data.statistics import standardising_constants
 from videorep.errors import RunError
 from videorep.models import build_classifier
-from videorep.runs import check_run, create_run, load_run
-from videorep.training.loop import TrainingLoop
+from videorep.runs import load_run
+from videorep.training.forecast import require_memory
+from videorep.training.job import Job, run_job, run_jobs
 from videorep.training.objectives import classifier_objective
-from videorep.training.provenance import versions
 
 
-def finetune(config, out, *, repeats=1, resume=False, overwrite=False, dry_run=False, progress=None):
+def finetune(config, out, *, repeats=1, **choices):
     """Trains a classifier and leaves a run's folder; with `repeats`, one run per random training subset.
 
     Args:
@@ -22,9 +22,7 @@ def finetune(config, out, *, repeats=1, resume=False, overwrite=False, dry_run=F
             encoder and the treatment of frames from the pretrained run `config.init`.
         out: Folder of the run; repeat k goes to `out/repeat-k`, with seed `seed + k`.
         repeats: Runs to make, each with its own draw of `videos_per_class` videos and its own initial weights.
-        resume, overwrite: Go on with the runs that are there, or replace them.
-        dry_run: Only tell what would be done.
-        progress: Reporter, see `videorep.progress`.
+        choices: resume, overwrite, dry_run and progress, as for `run_job`.
     Returns:
         dict: where the run is and what its last report said, or {"repeats": [such dicts]}.
     Raises:
@@ -32,59 +30,43 @@ def finetune(config, out, *, repeats=1, resume=False, overwrite=False, dry_run=F
         RunError, OutputError: a folder cannot be used.
     Source: Srivastava et al. 2015, sections 3.2 and 3.3.
     """
-    options = {"resume": resume, "overwrite": overwrite, "dry_run": dry_run, "progress": progress}
     if repeats == 1:
-        return _finetune_once(config, Path(out), **options)
-    require(repeats > 1, "repeats", "a whole number of at least 1", repeats)
+        return run_job(prepare, config, out, **choices)
+    most = LARGEST["repeats"]
+    require(1 < repeats <= most, "repeats", f"a whole number from 1 to {most:,}", repeats)
     require(config.data.videos_per_class > 0, "videos_per_class", "given with repeats, which draw different videos", 0)
-    summaries = []
-    for number in range(repeats):
-        training = dataclasses.replace(config.training, seed=config.training.seed + number)
-        repeat = dataclasses.replace(config, training=training)
-        summaries.append(_finetune_once(repeat, Path(out) / f"repeat-{number}", **options))
-    return {"run": str(out), "repeats": summaries}
+    configs = {f"repeat-{number}": _with_seed(config, config.training.seed + number) for number in range(repeats)}
+    return run_jobs(prepare, configs, out, **choices)
 
 
-def _finetune_once(config, out, *, resume, overwrite, dry_run, progress):
+def _with_seed(config, seed):
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, seed=seed))
+
+
+def prepare(config, hashed=True):
+    """The `Job` of a FinetuneConfig; its shards are compared with their hashes if `hashed`."""
     pretrained = _load_pretrained(config.init)
     if pretrained is not None:
         config = _like_pretrained(config, pretrained.config)
-    seed, model_config = config.training.seed, config.model
-    blocks = labelled_blocks(
-        config.data,
-        "train",
-        *model_config.block,
-        seed=seed,
-        videos_per_class=config.data.videos_per_class,
-        hashed=not dry_run,
-    )
-    model_config = dataclasses.replace(model_config, features=blocks.features, classes=tuple(blocks.labels))
-    config = dataclasses.replace(config, model=model_config)
+    seed = config.training.seed
+    choices = {"seed": seed, "videos_per_class": config.data.videos_per_class, "hashed": hashed}
+    blocks = labelled_blocks(config.data, "train", *config.model.block, **choices)
+    shape = dataclasses.replace(config.model, features=blocks.features, classes=tuple(blocks.labels))
+    config = dataclasses.replace(config, model=shape)
+    require_memory(config)
     encoder = None if pretrained is None else pretrained.model()
-    constants = standardising_constants(blocks.statistics()) if model_config.standardise and not encoder else None
-    model = build_classifier(model_config, encoder, seed=seed, dtype=config.training.precision)
+    constants = standardising_constants(blocks.statistics()) if shape.standardise and not encoder else None
+    model = build_classifier(shape, encoder, seed=seed, dtype=config.training.precision)
     if constants is not None:
         model.standardisation.assign(*constants)
-    plan = {
-        "run": str(out),
-        "model": model_config.name,
+    facts = {
+        "model": shape.name,
         "initial_weights": config.init or "random",
         "parameters": model.count_params(),
-        "classes": len(model_config.classes),
+        "classes": len(shape.classes),
         "training_videos": blocks.videos,
     }
-    if dry_run:
-        check_run(out, config, resume=resume, overwrite=overwrite)
-        return plan
-    run = create_run(out, config, resume=resume, overwrite=overwrite)
-    if run.finished:
-        return plan | run.last_report()
-    run.write_provenance({"versions": versions(), "data": blocks.provenance})
-    loop = TrainingLoop(model, classifier_objective(model), config.training, run)
-    step = loop.restore()
-    logs = loop.fit(blocks.training(config.training.batch_size, seed, step), progress)
-    run.save_model(model)
-    return plan | logs
+    return Job(config, blocks, model, classifier_objective(model), facts, pretrained=pretrained)
 
 
 def _load_pretrained(path):

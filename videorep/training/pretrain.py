@@ -6,23 +6,21 @@ from videorep.config import to_dict
 from videorep.data.pipeline import open_source
 from videorep.data.statistics import standardising_constants
 from videorep.models import build_model
-from videorep.runs import check_run, create_run
-from videorep.training.loop import TrainingLoop, evaluate_objective
+from videorep.training.forecast import require_memory
+from videorep.training.job import Job, run_job
+from videorep.training.loop import evaluate_objective
 from videorep.training.objectives import encoder_decoder_objective
-from videorep.training.provenance import versions
 
 VALIDATION = "validation"
 
 
-def pretrain(config, out, *, resume=False, overwrite=False, dry_run=False, progress=None):
+def pretrain(config, out, **choices):
     """Trains an autoencoder, future predictor or composite and leaves a run's folder.
 
     Args:
         config: PretrainConfig; `features` 0 and `output` "auto" are filled in from the data.
         out: Folder of the run.
-        resume, overwrite: Go on with the run that is there, or replace it.
-        dry_run: Only tell what would be done.
-        progress: Reporter, see `videorep.progress`.
+        choices: resume, overwrite, dry_run and progress, as for `run_job`.
     Returns:
         dict: where the run is and what its last report said.
     Raises:
@@ -30,37 +28,26 @@ def pretrain(config, out, *, resume=False, overwrite=False, dry_run=False, progr
         RunError, OutputError: the folder cannot be used.
     Source: Srivastava et al. 2015, section 2.
     """
-    source = open_source(config.data, "train", config.model.sequence_frames, hashed=not dry_run)
+    return run_job(prepare, config, out, **choices)
+
+
+def prepare(config, hashed=True):
+    """The `Job` of a PretrainConfig; its shards are compared with their hashes if `hashed`."""
+    source = open_source(config.data, "train", config.model.sequence_frames, hashed=hashed)
     constants = standardising_constants(source.statistics()) if config.model.standardise else None
     config = complete(config, source)
+    require_memory(config)
     model = build_model(**to_dict(config.model), seed=config.training.seed, dtype=config.training.precision)
     if constants is not None:
         model.standardisation.assign(*constants)
-    plan = {
-        "run": str(out),
+    facts = {
         "model": config.model.name,
         "parameters": model.count_params(),
         "features": config.model.features,
         "sequences": config.training.steps * config.training.batch_size,
     }
-    if dry_run:
-        check_run(out, config, resume=resume, overwrite=overwrite)
-        return plan
-    run = create_run(out, config, resume=resume, overwrite=overwrite)
-    if run.finished:
-        return plan | run.last_report()
-    run.write_provenance({"versions": versions(), "data": source.provenance})
-    loop = TrainingLoop(
-        model,
-        encoder_decoder_objective(model, config.training.feeding),
-        config.training,
-        run,
-        evaluate=_validation(config, model),
-    )
-    step = loop.restore()
-    logs = loop.fit(source.training(config.training.batch_size, config.training.seed, step), progress)
-    run.save_model(model)
-    return plan | logs
+    objective = encoder_decoder_objective(model, config.training.feeding)
+    return Job(config, source, model, objective, facts, evaluate=_validation(config, model, hashed))
 
 
 def complete(config, source):
@@ -71,11 +58,11 @@ def complete(config, source):
     return dataclasses.replace(config, model=dataclasses.replace(model, features=source.features, output=output))
 
 
-def _validation(config, model):
+def _validation(config, model, hashed):
     """A function that scores held-out sequences, the model fed with its own output; None where not asked for."""
     if not config.training.evaluate_every:
         return None
-    source = open_source(config.data, VALIDATION, config.model.sequence_frames)
+    source = open_source(config.data, VALIDATION, config.model.sequence_frames, hashed=hashed)
     objective = encoder_decoder_objective(model)
     batches = source.evaluation(config.training.batch_size, config.training.evaluation_sequences)
     return lambda: evaluate_objective(objective, batches)

@@ -8,14 +8,12 @@ from keras import ops
 
 from videorep.data.stacks import LabelledStacks
 from videorep.models.temporal_stream import INPUT_SIZE, build_temporal_stream
-from videorep.runs import check_run, create_run
-from videorep.training.loop import TrainingLoop
-from videorep.training.provenance import versions
+from videorep.training.job import Job, run_job
 
 HELD_OUT = "test"
 
 
-def train_stream(config, out, *, resume=False, overwrite=False, dry_run=False, progress=None):
+def train_stream(config, out, **choices):
     """Trains CNN-M-2048 on labelled clip shards and leaves a run whose "fc6" gives percepts.
 
     With `config.training.evaluate_every`, the accuracy on the split "test" is reported: the probabilities of 25 stacks
@@ -24,9 +22,7 @@ def train_stream(config, out, *, resume=False, overwrite=False, dry_run=False, p
     Args:
         config: StreamConfig; empty `classes` are filled in from the data.
         out: Folder of the run.
-        resume, overwrite: Go on with the run that is there, or replace it.
-        dry_run: Only tell what would be done.
-        progress: Reporter, see `videorep.progress`.
+        choices: resume, overwrite, dry_run and progress, as for `run_job`.
     Returns:
         dict: where the run is and what its last report said.
     Raises:
@@ -34,33 +30,26 @@ def train_stream(config, out, *, resume=False, overwrite=False, dry_run=False, p
         RunError, OutputError: the folder cannot be used.
     Source: Simonyan and Zisserman 2014.
     """
+    return run_job(prepare, config, out, **choices)
+
+
+def prepare(config, hashed=True):
+    """The `Job` of a StreamConfig; its shards are compared with their hashes if `hashed`."""
     stack = config.model.flow_stack if config.model.stream == "flow" else 0
-    stacks = LabelledStacks(config.data.path, "train", INPUT_SIZE, stack, hashed=not dry_run)
+    stacks = LabelledStacks(config.data.path, "train", INPUT_SIZE, stack, hashed=hashed)
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, classes=tuple(stacks.labels)))
     shape, training = config.model, config.training
     model = build_temporal_stream(
         len(shape.classes), shape.stream, shape.flow_stack, shape.dropout, training.seed, training.precision
     )
-    plan = {
-        "run": str(out),
+    facts = {
         "model": f"{shape.stream} stream",
         "parameters": model.count_params(),
         "classes": len(shape.classes),
         "training_clips": stacks.clips,
     }
-    if dry_run:
-        check_run(out, config, resume=resume, overwrite=overwrite)
-        return plan
-    evaluate = _evaluation(config, model, stack) if training.evaluate_every else None
-    run = create_run(out, config, resume=resume, overwrite=overwrite)
-    if run.finished:
-        return plan | run.last_report()
-    run.write_provenance({"versions": versions(), "data": stacks.provenance})
-    loop = TrainingLoop(model, stream_objective(model), training, run, evaluate=evaluate)
-    step = loop.restore()
-    logs = loop.fit(stacks.training(training.batch_size, training.seed, step), progress)
-    run.save_model(model)
-    return plan | logs
+    evaluate = _evaluation(config, model, stack, hashed) if training.evaluate_every else None
+    return Job(config, stacks, model, stream_objective(model), facts, evaluate)
 
 
 def stream_objective(model):
@@ -81,9 +70,9 @@ def stream_objective(model):
     return objective
 
 
-def _evaluation(config, model, stack):
+def _evaluation(config, model, stack, hashed):
     """A function that gives the accuracy on the held-out clips, and chance."""
-    stacks = LabelledStacks(config.data.path, HELD_OUT, INPUT_SIZE, stack)
+    stacks = LabelledStacks(config.data.path, HELD_OUT, INPUT_SIZE, stack, hashed)
     predict = tf.function(lambda frames: model(tf.cast(frames, tf.float32), training=False), reduce_retracing=True)
 
     def evaluate():

@@ -1,0 +1,47 @@
+"""How large settings may be, and the one sentence that refuses what they may not."""
+
+from videorep.errors import ConfigError
+
+# The largest whole numbers that settings may have: what memory and the arithmetic of positions and seeds can hold.
+LARGEST = {
+    "units": 2**16,
+    "layers": 100,
+    "features": 10**7,
+    "input_frames": 10**5,
+    "future_frames": 10**5,
+    "block_frames": 10**5,
+    "block_stride": 10**5,
+    "flow_stack": 1000,
+    "num_digits": 1000,
+    "patch": 10**5,
+    "stride": 10**6,
+    "videos_per_class": 10**9,
+    "batch_size": 10**6,
+    "steps": 10**9,
+    "warmup_steps": 10**9,
+    "report_every": 10**9,
+    "checkpoint_every": 10**9,
+    "evaluate_every": 10**9,
+    "evaluation_sequences": 10**9,
+    "seed": 2**53,  # initial weights are seeded by 1000 times it
+    "repeats": 10**4,
+}
+LARGEST_FLOAT = 3.4e38  # of float32
+SHOWN = 200
+
+
+def require(condition, setting, expected, received):
+    """Raises ConfigError with the one sentence that names what is wrong."""
+    if not condition:
+        raise ConfigError(f"expected {setting} to be {expected}, received {_show(received)}; correct it")
+
+
+def _show(value):
+    if isinstance(value, int) and value.bit_length() > SHOWN:  # Python refuses to write the longest ones
+        return f"a number of {value.bit_length():,} bits"
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+
+
+def is_whole(value, least, largest):
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= largest

@@ -1,0 +1,149 @@
+"""What a run will take, told by a dry run: time per step, memory and disk. Nothing is written."""
+
+import os
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from videorep.config import ClassifierConfig, ModelConfig, StreamModelConfig
+from videorep.errors import ConfigError
+from videorep.progress import format_seconds
+from videorep.runs import Run
+from videorep.training.loop import TrainingLoop
+
+FLOAT = 4  # bytes
+MOMENTS = {"sgd": 1, "rmsprop": 1, "adam": 2}
+CHECKPOINTS_KEPT = 2  # beside model.keras, which has the moments too
+STEPS, LONGEST_SECONDS = 5, 20.0
+MATRIX = 1024
+CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def require_memory(config):
+    """Refuses a model and batches that cannot fit into the memory of this machine, before they are made.
+
+    Args:
+        config: PretrainConfig or FinetuneConfig whose `features` are known.
+    Raises:
+        ConfigError: weights, gradients, moments and one batch take more than there is.
+    """
+    least, there = _least_bytes(config), _memory()
+    if least > there:
+        raise ConfigError(
+            f"expected a model and batches that fit into the {_size(there)} of memory of this machine, received ones "
+            f"that take at least {_size(least)}; lower --units, --layers, --batch-size or the number of frames"
+        )
+
+
+def _least_bytes(config):
+    model, training = config.model, config.training
+    is_classifier = isinstance(model, ClassifierConfig)
+    units = () if model.name == "single-frame" else model.units
+    widths = (model.features, *units)
+    recurrent = sum(4 * size * (size + 1) for size in units)
+    encoder = recurrent + sum(4 * size * width for size, width in zip(units, widths[:-1], strict=True))
+    heads = [len(model.classes)] if is_classifier else [model.features] * len(model.branches)
+    decoders = 0 if is_classifier else recurrent * len(heads)
+    weights = encoder + decoders + sum(heads) * widths[-1]
+    frames = model.block[0] if is_classifier else model.sequence_frames
+    batch = training.batch_size * frames * (model.features + 4 * sum(units))
+    return FLOAT * (weights * (2 + MOMENTS[training.optimizer]) + batch)
+
+
+def _memory():
+    limit = CGROUP.read_text().strip() if CGROUP.is_file() else "max"
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(physical, int(limit)) if limit.isdecimal() else physical
+
+
+def forecast(job):
+    """Runs a few steps of a job on made-up data, unless that would take long, and reckons the rest.
+
+    Args:
+        job: `videorep.training.job.Job`.
+    Returns:
+        dict of words: time per step, and of all steps, memory and disk.
+    """
+    training = job.config.training
+    loop = TrainingLoop(job.model, job.objective, training, Run(Path(os.devnull), job.config))
+    seconds = 6 * training.batch_size * _multiplications(job.model, job.config.model) / _speed(job.model.compute_dtype)
+    measured = seconds * (1 + STEPS) <= LONGEST_SECONDS
+    if measured:
+        seconds = _measure(loop, job.data.training(training.batch_size, training.seed).element_spec)
+    trained = _bytes(job.model.variables) + _bytes(loop.optimizer.variables)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    how = "measured" if measured else "reckoned from its matrix products"
+    return {
+        "time_per_step": f"{_seconds(seconds)}, {how}",
+        "time_of_all_steps": format_seconds(seconds * training.steps),
+        "memory": _size(peak if measured else peak + trained + _activations(job)),
+        "disk": _size((CHECKPOINTS_KEPT + 1) * trained),
+    }
+
+
+def _measure(loop, spec):
+    """The median seconds of a step, the first, which compiles, left out."""
+    generator = np.random.default_rng(0)
+    batch = tf.nest.map_structure(lambda each: _make_up(each, generator), spec)
+    float(loop.train_step(batch)["loss"])
+    times = []
+    for _ in range(STEPS):
+        begun = time.monotonic()
+        float(loop.train_step(batch)["loss"])
+        times.append(time.monotonic() - begun)
+    return statistics.median(times)
+
+
+def _make_up(spec, generator):
+    """An array of this shape: frames at random, every step unmasked, label 0."""
+    dtype = spec.dtype.as_numpy_dtype
+    if spec.dtype.is_floating:
+        return tf.constant(generator.random(spec.shape, np.float32), dtype)
+    if spec.dtype == tf.uint8:
+        return tf.constant(generator.integers(0, 256, spec.shape, dtype))
+    return tf.ones(spec.shape, dtype) if spec.dtype == tf.bool else tf.zeros(spec.shape, dtype)
+
+
+def _multiplications(model, config):
+    """Multiplications of one sequence, forwards."""
+    if isinstance(config, ModelConfig):
+        frames = {"reconstruction": config.input_frames, "future": config.future_frames}
+        encoder = sum(layer.count_params() for layer in model.encoder) * config.input_frames
+        return encoder + sum(each.count_params() * frames[branch] for branch, each in model.decoders.items())
+    if isinstance(config, StreamModelConfig):
+        kernels = [layer for layer in model.layers if getattr(layer, "kernel", None) is not None]
+        return sum(np.prod(each.kernel.shape) * np.prod(each.output.shape[1:-1], initial=1) for each in kernels)
+    return model.count_params() * config.block[0]
+
+
+def _speed(dtype):
+    """Multiplications and additions per second of a matrix product."""
+    matrix = tf.ones((MATRIX, MATRIX), dtype)
+    product = tf.function(lambda: tf.reduce_sum(tf.cast(tf.matmul(matrix, matrix), tf.float32)))
+    float(product())
+    times = []
+    for _ in range(3):
+        begun = time.monotonic()
+        float(product())
+        times.append(time.monotonic() - begun)
+    return 2 * MATRIX**3 / min(times)
+
+
+def _activations(job):
+    return _least_bytes(job.config) if not isinstance(job.config.model, StreamModelConfig) else 0
+
+
+def _bytes(variables):
+    return sum(int(np.prod(each.shape)) * tf.as_dtype(each.dtype).size for each in variables)
+
+
+def _seconds(seconds):
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def _size(number):
+    return f"{number / 2**20:.0f} MiB" if number < 2**30 else f"{number / 2**30:,.1f} GiB"

@@ -1,0 +1,175 @@
+"""The one way to start a run: its folder first, then data and model, then training.
+
+Each kind of run says in a function what is its own, a `Job` for a configuration; `run_job` does the rest.
+"""
+
+import contextlib
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from videorep.config import DIGITS
+from videorep.data.pipeline import MOVING_MNIST
+from videorep.errors import OutputError, VideorepWarning
+from videorep.locking import exclusive
+from videorep.runs import CHECKPOINTS, PROVENANCE, check_run, create_run, require_free
+from videorep.storage import is_url, require_local
+from videorep.training import provenance
+from videorep.training.forecast import forecast
+from videorep.training.loop import TrainingLoop
+
+
+@dataclasses.dataclass
+class Job:
+    """What is to be trained, on what, and to what end.
+
+    Args:
+        config: PretrainConfig, FinetuneConfig or StreamConfig, with what the data decides filled in.
+        data: Source with `training(batch_size, seed, start_step)`, endless batches, and `provenance`.
+        model: Keras model.
+        objective: As for `TrainingLoop`.
+        facts: What there is to tell of the plan, {name: value}.
+        evaluate: As for `TrainingLoop`.
+        pretrained: Run that the model starts from, or None.
+    """
+
+    config: object
+    data: object
+    model: keras.Model
+    objective: Callable
+    facts: dict
+    evaluate: Callable | None = None
+    pretrained: object = None
+
+    @property
+    def provenance(self):
+        """What the run is made from and with."""
+        made_from = {"versions": provenance.versions(), "data": self.data.provenance}
+        return made_from | ({"init": provenance.of_pretrained(self.pretrained)} if self.pretrained else {})
+
+
+def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=False, progress=None, foretell=True):
+    """Trains a model and leaves a run's folder, in which nobody else writes meanwhile.
+
+    Args:
+        prepare: Function of a configuration, and of `hashed`, whether to compare shards with their hashes, that gives
+            a `Job`.
+        config: What `prepare` is to be called with.
+        out: Folder of the run.
+        resume, overwrite: Go on with the run that is there, or replace it.
+        dry_run: Only tell what would be done, and what it would take unless not `foretell`.
+        progress: Reporter, see `videorep.progress`.
+    Returns:
+        dict: where the run is and what its last report said.
+    Raises:
+        RunError, OutputError, ConfigError: the folder cannot be used; before anything is read or built.
+        VideorepError: what `prepare` and training raise. An old run goes when its successor could be built.
+    """
+    choices = {"resume": resume, "overwrite": overwrite}
+    require_local(out, OutputError)
+    _require_apart(out, config)
+    require_free(out, **choices)
+    with _alone_in(Path(out), dry_run):
+        job = prepare(config, hashed=not dry_run)
+        training, plan = job.config.training, {"run": str(out)} | job.facts
+        begun, record = check_run(out, job.config, **choices), job.provenance
+        if begun and _has_begun(begun):
+            record, changed = provenance.resume(out, begun.provenance, record)
+            if changed and not begun.finished:
+                sentence = f"{out} was begun with other versions, so its figures may differ a little: {changed}"
+                warnings.warn(sentence, VideorepWarning, stacklevel=3)
+        if dry_run:
+            return plan | ({"forecast": forecast(job)} if foretell else {})
+        run = create_run(out, job.config, **choices)
+        if run.finished:
+            return plan | run.last_report()
+        run.write_provenance(record)
+        loop = TrainingLoop(job.model, job.objective, training, run, evaluate=job.evaluate)
+        step = loop.restore()
+        report = loop.fit(job.data.training(training.batch_size, training.seed, step), progress)
+        run.save_model(job.model)
+        return plan | report
+
+
+def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
+    """Trains several models, each into a folder of its own below `out`; looks at all folders before the first begins.
+
+    Args:
+        configs: {name of the folder: configuration}.
+        out: Folder of the folders.
+        others: As for `run_job`.
+    Returns:
+        dict: "run", `out`, and "repeats", what `run_job` gave for each.
+    """
+    require_local(out, OutputError)
+    for name, config in configs.items():
+        _require_apart(out, config)
+        require_free(Path(out) / name, **choices)
+    with _alone_in(Path(out), dry_run):
+        summaries = [
+            run_job(prepare, each, Path(out) / name, dry_run=dry_run, progress=progress, foretell=not number, **choices)
+            for number, (name, each) in enumerate(configs.items())
+        ]
+    summary = {"run": str(out), "repeats": summaries}
+    return summary | ({"forecast_of_each": summaries[0].pop("forecast")} if dry_run else {})
+
+
+def _has_begun(run):
+    """Whether there is something to go on with, which must have been made from the same."""
+    return any((run.path / name).exists() for name in (PROVENANCE, CHECKPOINTS, run.model_path.name))
+
+
+def _require_apart(out, config):
+    """Raises an OutputError where the run's folder is, holds, or lies in what the run is made from."""
+    generated = config.data.path == MOVING_MNIST
+    inputs = {"DATA": "" if generated else config.data.path, "--init": getattr(config, "init", "")}
+    if generated and config.data.digits not in DIGITS:
+        inputs["--digits"] = config.data.digits
+    place = Path(out).resolve()
+    for name, path in inputs.items():
+        if not path or is_url(path):
+            continue
+        other = Path(path).resolve()
+        if place == other or place in other.parents or other in place.parents:
+            raise OutputError(
+                f"expected --out apart from {name} ({path}), which it would write into, received {out}; "
+                "choose another --out"
+            )
+
+
+@contextlib.contextmanager
+def _alone_in(folder, dry_run):
+    """Makes a folder and keeps other processes from writing there; takes it away again if nothing came into it."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    if missing and dry_run:
+        _require_writable(missing[-1].parent, folder)
+    elif dry_run:
+        with exclusive(folder):
+            pass
+    if dry_run:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error.strerror) from error
+    with exclusive(folder):
+        try:
+            yield
+        finally:
+            for each in missing:
+                with contextlib.suppress(OSError):
+                    each.rmdir()
+
+
+def _require_writable(nearest, folder):
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise _unwritable(folder, f"nothing can be written in {nearest}")
+
+
+def _unwritable(folder, reason):
+    return OutputError(f"expected to write a run into {folder}, received: {reason}; choose another --out")
