@@ -45,6 +45,9 @@ WITHOUT_TENSORFLOW = (
     "data/records.py",
     "data/workers.py",
     "data/clip_encoding.py",
+    "data/images.py",
+    "data/dataset_schema.py",
+    "data/verified.py",
 )
 
 

@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 from pictures import coloured_frame
 
+from videorep.config import DataConfig
+from videorep.data import read_shards
+from videorep.data.dataset import load_dataset
 from videorep.data.flow import flow_field
 from videorep.data.frames import crop_centre, read_batches
+from videorep.data.pipeline import open_source
+from videorep.data.record_reader import RecordReader
+from videorep.data.records import Clip
 from videorep.data.shards import write_shards
 
 
@@ -111,3 +117,21 @@ def test_nobody_waits_for_the_end_of_the_stream(tmp_path, flow_stack):
     """tf.data's tuning thread, which the end of a stream waits for, sleeps for seconds."""
     files, counts = write_clips(make_clips([3]), tmp_path / "clips")
     assert read_batches(files, counts, 2, 56, flow_stack).options().autotune.enabled is False
+
+
+def test_percept_builds_see_the_very_pixels_that_training_and_read_shards_see(tmp_path):
+    """JPEG of noise, where libjpeg's faster transform is several grey levels off."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (3, 60, 80, 3), np.uint8)
+    images = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes() for frame in frames]
+    write_shards([Clip(images, [0, 1, 2], 60, 80, 25.0, "v")], tmp_path / "clips", shards=1)
+    (clip,) = read_shards(tmp_path / "clips")
+    for image, frame in zip(images, clip["frames"].numpy(), strict=True):
+        np.testing.assert_array_equal(frame, cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+    dataset = load_dataset(tmp_path / "clips")
+    (batch,) = read_batches(dataset.paths("train"), [3], 3, 56)
+    np.testing.assert_array_equal(batch, clip["frames"][:, 2:58, 12:68])
+    np.testing.assert_array_equal(RecordReader(dataset, "train").clip_frames(0, range(3)), clip["frames"])
+    data = DataConfig(path=str(tmp_path / "clips"), patch=8, colour=True)
+    crops = next(iter(open_source(data, "train", 3).evaluation(1)))["frames"].numpy().reshape(3, 8, 8, 3)
+    np.testing.assert_array_equal(crops, clip["frames"][:, 2:10, :8])

@@ -295,7 +295,8 @@ def test_percepts_that_are_not_finite_are_not_written_and_told_by_verify(tmp_pat
 
 def test_not_finite_gzip_percepts_are_told_by_verify_decode(tmp_path, monkeypatch):
     monkeypatch.setattr("numpy.isfinite", lambda values: np.ones(np.shape(values), bool))
-    write_shards([Percept(np.full((2, 3), np.nan, np.float16), "v", compression="gzip")], tmp_path / "shards")
+    sound, broken = (Percept(np.full((2, 3), x, np.float16), "v", compression="gzip") for x in (1.0, np.nan))
+    write_shards({"train": [sound], "test": [broken]}, tmp_path / "shards")
     monkeypatch.undo()
     assert verify_dataset(tmp_path / "shards") == []
     assert "record 0" in verify_dataset(tmp_path / "shards", decode=True)[0]

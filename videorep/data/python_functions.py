@@ -38,12 +38,16 @@ def _printable(error):
 @contextlib.contextmanager
 def original_errors():
     """Raises the VideorepError that a Python function of a stream raised, in place of TensorFlow's."""
+    earlier = set(map(id, _raised))
     try:
         yield
     except tf.errors.OpError as error:
         for original in _raised:
             if _printable(original) in error.message:
                 raise original from None
+        # Where several fail at once, TensorFlow may lose what they said.
+        if isinstance(error, tf.errors.UnknownError) and (recent := [e for e in _raised if id(e) not in earlier]):
+            raise recent[0] from None
         raise
 
 

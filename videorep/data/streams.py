@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import require
-from videorep.data.python_functions import call_python
+from videorep.data.python_functions import call_python, readable
 from videorep.data.record_reader import RecordReader
 from videorep.data.statistics import FeatureStatistics
 from videorep.data.windows import ShuffledOrder, list_windows, make_generator
@@ -153,7 +153,7 @@ class ClipStream(PerceptStream):
         """
         channels, statistics = self.frame_shape[-1], FeatureStatistics()
         items = choose_items(len(self.records) * self.cells, STATISTICS_WINDOWS, STATISTICS_SEED)
-        for batch in self.evaluation(items, batch_size=16):
+        for batch in readable(self.evaluation(items, batch_size=16)):
             is_frame = np.arange(self._length) < self.valid[batch["window"].numpy()][:, None]
             statistics.add(batch["frames"].numpy()[is_frame].reshape(-1, channels) / 255)
         return {name: np.tile(values, self.features // channels) for name, values in statistics.moments().items()}
