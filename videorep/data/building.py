@@ -138,7 +138,9 @@ class _Build:
         if not path.exists():
             return None
         journal = read_json(path)
-        return journal if journal and shard.exists() and shard.stat().st_size == journal["shard"]["bytes"] else None
+        if not isinstance(journal, dict) or journal.get("shard", {}).get("file") != self._file(task):
+            return None
+        return journal if shard.exists() and shard.stat().st_size == journal["shard"]["bytes"] else None
 
     def run(self, process, progress, unit):
         """Writes every shard that has no journal."""

@@ -265,7 +265,7 @@ def _what_lacks_manifest(folder):
         return "the folder of a run; name a folder of shards"
     if not any(folder.iterdir()):
         return "an empty folder; run videorep build-shards"
-    if (folder / ".build").exists():
+    if (folder / ".build").exists() or any(folder.glob("*.tfrecord-*")):
         return "an unfinished build; give the build command again with --resume"
     if isinstance(folder, Path) and _holds_videos(folder):
         return f"a folder of videos; make shards of it: videorep build-shards clips {folder} --out SHARDS"

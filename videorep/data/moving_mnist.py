@@ -10,7 +10,7 @@ from videorep.data.digits import DIGIT_SIZE, describe_digits, load_digits
 
 SPLITS = ("train", "validation", "test")
 DRAWS = 4  # per digit of a sequence: x, y, direction, speed; also what one step of Philox' counter yields
-MAX_NUM_DIGITS, MAX_FRAMES, MAX_SIZE, MAX_SEED = 100, 10_000, 1024, 2**64 - 1
+MAX_NUM_DIGITS, MAX_FRAMES, MAX_SIZE, MAX_SEED = 100, 10_000, 4096, 2**64 - 1
 CHUNK = 64  # sequences that are drawn at once: their frames stay in the processor's cache
 MOTION, ORDER = 1, 2  # keep the random streams of trajectories and of digit orders apart
 
@@ -29,7 +29,7 @@ class MovingMNIST:
         digits: "rendered", "mnist" or a path; see `videorep.data.digits.load_digits`.
         num_digits: Digits per sequence, 1 to 100.
         frames: Frames per sequence, 1 to 10,000.
-        size: Side of the square frames, 28 to 1024.
+        size: Side of the square frames, 28 to 4096.
         seed: Whole number that selects one of many endless streams.
         split: "train", "validation" or "test".
         speed: Distance per frame as a share of the travel (size - 28 pixels), or (low, high) to draw it uniformly
