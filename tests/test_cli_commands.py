@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 def test_shards_verify_and_tell_what_they_hold(folder):
     assert run("verify", folder / "digits") == f"{folder / 'digits'} is sound\n"
     told = run("inspect", folder / "digits", "--out", folder / "sheet.png")
-    assert "records: 3" in told and "64 x 64 pixels, grey" in told
+    assert "sequences: 3" in told and "videos:" not in told and "64 x 64 pixels, grey" in told
     run("inspect", folder / "digits", "--out", folder / "flow.png", "--flow")
     run("inspect", folder / "percepts", "--out", folder / "percepts.png")
     for picture in ("sheet.png", "flow.png", "percepts.png"):

@@ -250,9 +250,9 @@ def test_unknown_value_is_bad_usage_and_names_the_choices(arguments, choices):
 
 
 def test_unknown_size_is_bad_usage():
-    status, message = fails("build-shards", "clips", "videos", "--out", "shards", "--size", "120")
+    status, message = fails("build-shards", "clips", "videos", "--out", "shards", "--size", "120x")
     assert status == 2
-    assert "expected height x width such as 120x160, received '120'" in message
+    assert "expected height x width such as 120x160, or a shorter side, received '120x'" in message
 
 
 @pytest.mark.parametrize(

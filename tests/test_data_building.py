@@ -1,5 +1,6 @@
 """Builds of shards: what they leave, whatever interrupts them."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -14,10 +15,13 @@ import pytest
 import tensorflow as tf
 from shard_building import LABELS, LEFT_OUT, build, folder_bytes, make_outcome, make_sources
 
+from videorep.data import build_folder, building
+from videorep.data import dataset as data_files
 from videorep.data.dataset import checksum
 from videorep.data.records import Clip, Outcome, Source, plan_shards
 from videorep.data.shards import build_dataset, load_dataset
 from videorep.errors import ConfigError, DataError, OutputError, ShardError
+from videorep.locking import exclusive
 
 
 @pytest.fixture(scope="module")
@@ -261,23 +265,148 @@ def test_a_write_that_fails_is_an_output_error_and_leaves_nothing(tmp_path, proc
     assert child.exitcode == 3 and not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_is_told_and_resuming_after_freeing_some_works(tmp_path, whole):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own; `resize` changes its size."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("needs the right to mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def resize(disk, size):
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("size", ["64k", "32k", "12k", "8k", "4k"])
+def test_a_full_disk_is_told_and_resuming_after_freeing_some_works(disk, whole, size):
+    resize(disk, size)
+    with pytest.raises(OutputError, match=r"room .*full disk; free some and go on with --resume"):
+        build(disk / "out")
+    kept = folder_bytes(disk)
+    assert 0 < len([name for name in kept if ".build" not in name]) < 12 or kept == {}
+    assert not [name for name in kept if name.endswith(".tmp")]
+    resize(disk, "4m")
+    build(disk / "out", resume=True)
+    assert folder_bytes(disk / "out") == folder_bytes(whole)
+
+
+@pytest.mark.parametrize("part", ["plan.json", "toy-test.tfrecord-00001-of-00003.json", "dataset.json"])
+def test_a_disk_that_fills_up_at_a_journal_or_dataset_json_leaves_what_resumes(tmp_path, whole, monkeypatch, part):
+    write = building.write_text_durably
+
+    def fail(path, text):
+        if path.name == part:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, text)
+
+    for module in (building, build_folder, data_files):
+        monkeypatch.setattr(module, "write_text_durably", fail)
+    with pytest.raises(OutputError, match=r"room .*full disk; free some and go on with --resume"):
+        build(tmp_path / "out")
+    assert (tmp_path / "out").exists() == (part != "plan.json")
+    monkeypatch.undo()
+    build(tmp_path / "out", resume=True)
+    assert folder_bytes(tmp_path / "out") == folder_bytes(whole)
+
+
+# ---- several processes
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_build_where_another_process_writes_is_refused_and_changes_nothing(tmp_path, options):
+    out = tmp_path / "out"
+    with pytest.raises(_BuildError):
+        _build_until(out, 7)
+    before = folder_bytes(out)
+    with exclusive(out), pytest.raises(OutputError, match=rf"another process is writing there \(pid {os.getpid()}\)"):
+        build(out, **options)
+    assert folder_bytes(out) == before
+
+
+def test_a_dry_run_neither_waits_for_a_build_nor_disturbs_it(tmp_path):
+    build(tmp_path / "out")
+    (tmp_path / "out" / ".build").mkdir()
+    with exclusive(tmp_path / "out"):
+        assert build_folder.require_free(tmp_path / "out", resume=True, overwrite=False, dry_run=True)
+    opened = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_folder, "exclusive", opened.append)
+        build_folder.require_free(tmp_path / "out", resume=True, overwrite=False, dry_run=True)
+    assert opened == []
+
+
+def _build_or_say_why_not(out, told):
     try:
-        with pytest.raises(OutputError, match=r"full disk.*--resume"):
-            build(disk / "out")
-        kept = folder_bytes(disk / "out")
-        assert 0 < len([name for name in kept if not name.startswith(".build")]) < 12
-        assert not [name for name in kept if name.endswith(".tmp")]
-        subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-        build(disk / "out", resume=True)
-        assert folder_bytes(disk / "out") == folder_bytes(whole)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        build(out, pause=0.02, resume=True)
+        told.put("")
+    except OutputError as error:
+        told.put(str(error))
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_of_processes_that_build_at_once_one_writes_and_the_others_say_why_not(tmp_path, whole, processes, count):
+    told = processes.Queue()
+    builds = [processes.Process(target=_build_or_say_why_not, args=(tmp_path / "out", told)) for _ in range(count)]
+    for each in builds:
+        each.start()
+    answers = sorted(told.get(timeout=60) for _ in builds)
+    for each in builds:
+        each.join()
+    assert answers[0] == "" and all("another process is writing there" in answer for answer in filter(None, answers))
+    assert len(set(answers)) > 1 and folder_bytes(tmp_path / "out") == folder_bytes(whole)
+
+
+# ---- what --overwrite may remove
+
+
+def test_overwrite_removes_the_shards_that_are_named_and_no_other(tmp_path, whole):
+    out = tmp_path / "out"
+    build(out, per_shard=3)
+    mine = {"toy-train.tfrecord-00000-of-00099": b"mine", "other-train.tfrecord-00000-of-00001": b"mine", "a.txt": b"a"}
+    for name, content in mine.items():
+        (out / name).write_bytes(content)
+    build(out, overwrite=True)
+    assert folder_bytes(out) == folder_bytes(whole) | mine
+
+
+def test_overwrite_of_an_unfinished_build_removes_its_shards(tmp_path, whole):
+    with pytest.raises(_BuildError):
+        _build_until(tmp_path / "out", 7)
+    journals = (tmp_path / "out" / ".build").glob("*.json")
+    for journal in [path for path in journals if path.name != "plan.json"]:
+        journal.unlink()  # as after a kill between a shard and its journal
+    build(tmp_path / "out", per_shard=12, overwrite=True)
+    assert len(folder_bytes(tmp_path / "out")) == 4
+
+
+def test_overwrite_removes_no_file_elsewhere_that_dataset_json_names(tmp_path):
+    victim = tmp_path / "victim-train.tfrecord-00000-of-00001"
+    victim.write_bytes(b"mine")
+    build(tmp_path / "out")
+    path = tmp_path / "out" / "dataset.json"
+    first = json.loads(path.read_text())["splits"]["train"][0]["file"]
+    path.write_text(path.read_text().replace(first, f"../{victim.name}"))
+    build(tmp_path / "out", overwrite=True)
+    assert victim.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"fingerprint": 1}', "[" * 5000])
+def test_a_garbled_plan_or_journal_is_told_or_made_again(tmp_path, whole, content):
+    with pytest.raises(_BuildError):
+        _build_until(tmp_path / "out", 7)
+    hidden = tmp_path / "out" / ".build"
+    (hidden / "toy-train.tfrecord-00000-of-00009.json").write_text(content)
+    build(tmp_path / "out", resume=True)
+    assert folder_bytes(tmp_path / "out") == folder_bytes(whole)
+    with pytest.raises(_BuildError):
+        _build_until(tmp_path / "other", 7)
+    (tmp_path / "other" / ".build" / "plan.json").write_text(content)
+    with pytest.raises(ShardError, match="start over with --overwrite"):
+        build(tmp_path / "other", resume=True)
 
 
 # ---- what does not fit together

@@ -305,3 +305,69 @@ def test_official_ucf_split_of_real_clips(tmp_path, shared_data):
         "list 1 tests groups 1 to 7"
     )
     assert all(dataset.labels[s["label_index"]] in s["path"] for s in dataset.sources)
+
+
+@pytest.mark.parametrize("size", [24, (24, 40)])
+def test_a_shorter_side_keeps_the_proportions_of_each_video(tmp_path, size):
+    (tmp_path / "v").mkdir()
+    write_video(tmp_path / "v" / "wide.mp4", 3, width=96, height=48)
+    write_video(tmp_path / "v" / "high.mp4", 3, width=80, height=160)
+    dataset = build_clips(tmp_path / "v", tmp_path / "out", size=size, workers=1)
+    clips = read_shards(tmp_path / "out").as_numpy_iterator()
+    shapes = {clip["path"].decode(): clip["frames"].shape[1:3] for clip in clips}
+    if size == 24:
+        assert shapes == {"wide.mp4": (24, 48), "high.mp4": (48, 24)} and dataset.height is None
+    else:
+        assert set(shapes.values()) == {(24, 40)}
+
+
+def test_a_dry_run_tells_about_how_many_bytes_the_shards_take(tmp_path):
+    videos = make_classes(tmp_path / "v", videos=3, frames=30)
+    plans = [build_clips(videos, tmp_path / "out", labels="folders", dry_run=True, workers=n)["bytes"] for n in (1, 2)]
+    assert plans[0] == plans[1] and plans[0]["videos"] == sum(path.stat().st_size for path in videos.rglob("*.mp4"))
+    for options, told in (({}, "shards_about"), ({"quality": 75}, "shards_with_--quality 75")):
+        dataset = build_clips(videos, tmp_path / told, labels="folders", workers=1, **options)
+        real = sum(shard.bytes for shards in dataset.splits.values() for shard in shards)
+        assert 0.8 * real < plans[0][told] < 1.25 * real
+    smaller = build_clips(videos, tmp_path / "out", labels="folders", dry_run=True, size=12, workers=1)["bytes"]
+    assert smaller["shards_about"] < plans[0]["shards_about"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_a_build_would_refuse_is_refused_before_it_by_a_dry_run_too(tmp_path, dry_run):
+    videos = make_classes(tmp_path / "v", classes=("bow",), videos=2)
+    options = {"dry_run": dry_run, "workers": 1}
+    with pytest.raises(DataError, match=r"expected a video to decode.*not named like v_Archery_g01_c01"):
+        build_clips(videos, tmp_path / "out", labels="ucf101", **options)
+    rows = [f"gone{number}.mp4,a\n" for number in range(3)]
+    (tmp_path / "list.csv").write_text("".join(["path,label\n", *rows, "v/bow/0.mp4,a\n"]))
+    with pytest.raises(DataError, match="3 missing"):
+        build_clips(tmp_path / "list.csv", tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_lie_apart_from_the_videos(tmp_path):
+    videos = make_classes(tmp_path / "v" / "inner", classes=("bow",), videos=1)
+    for out in (videos, videos / "below", tmp_path / "v", tmp_path / "v" / "inner" / ".." / "inner" / "x"):
+        with pytest.raises(OutputError, match="expected"):
+            build_clips(videos, out)
+    build_clips(videos, tmp_path / "v" / "inner2", workers=1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout": float("inf")},
+        {"total_hours": float("inf")},
+        {"sample_seconds": float("nan")},
+        {"fps": 1e-310},
+        {"workers": 10**6},
+        {"seed": 10**400},
+        {"size": 10**9},
+    ],
+)
+def test_numbers_beyond_all_sense_are_refused(tmp_path, options):
+    (option,) = options
+    more = {"sample_seconds": 1} if option == "total_hours" else {}
+    with pytest.raises(ConfigError, match=option.replace("_", "-")):
+        build_clips(tmp_path, tmp_path / "out", **options, **more)

@@ -2,7 +2,10 @@
 
 import gzip
 import io
+import random
+import tracemalloc
 import urllib.error
+import zipfile
 
 import numpy as np
 import pytest
@@ -85,7 +88,11 @@ def test_real_mnist(shared_data):
         ("train-images-idx3-ubyte", idx_bytes(np.zeros((2, 20, 20), np.uint8)), "shape"),
         ("train-images-idx3-ubyte", idx_bytes(np.zeros((0, 28, 28), np.uint8)), "shape"),
         ("train-images-idx3-ubyte.gz", b"not gzip", "readable digits"),
-        ("train-images-idx3-ubyte.gz", gzip.compress(b"0" * 99)[:-9], "readable digits"),
+        (
+            "train-images-idx3-ubyte.gz",
+            gzip.compress(idx_bytes(np.ones((3, 28, 28), "u1")))[:-9],
+            "readable digits",
+        ),
         ("mnist.npz", b"PK\3\4 broken", "npz file"),
         ("unrelated.txt", b"", "found neither"),
     ],
@@ -137,3 +144,94 @@ def test_mnist_by_name_downloads_into_keras_cache(tmp_path, monkeypatch, images)
     monkeypatch.setattr(digits, "MNIST_SHA256", digits.hashlib.sha256(stream.getvalue()).hexdigest())
     np.testing.assert_array_equal(load_digits("mnist", "train"), images)
     assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["mnist.npz"]
+
+
+def gzip_bomb(promise):
+    """A .gz of an idx file that promises so many digits and expands to 300 MB of zeros."""
+    stream = io.BytesIO()
+    with gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1) as file:
+        file.write(bytes([0, 0, 8, 3]) + np.array([promise, 28, 28], ">u4").tobytes())
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("promise", "message"), [(5, "whole idx file"), (4_000_000, "at most 500,000 digits")])
+def test_a_file_that_expands_beyond_its_promise_or_promises_too_much_is_refused_unread(tmp_path, promise, message):
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip_bomb(promise))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=message):
+            load_digits(tmp_path, "train")
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def npz_bytes(header, content=b"", method=zipfile.ZIP_DEFLATED):
+    """An npz file with an array x_train of that header."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + content
+        archive.writestr("x_train.npy", array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (2000000000, 28, 28), }", "at most 500,000"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (-5, 28, 28), }", "at most 500,000"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (5, 28, 28), }", "uint8"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (5, 28, 28), }", "npz file"),
+        ("(" * 900, "npz file"),
+        ("{'descr': '|u1', (", "npz file"),
+        ("'" * 3, "npz file"),
+    ],
+)
+def test_an_npz_that_promises_nonsense_is_refused_unread(tmp_path, header, message):
+    (tmp_path / "mnist.npz").write_bytes(npz_bytes(header))
+    with pytest.raises(DataError, match=message):
+        load_digits(tmp_path, "train")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_npz_that_numpy_cannot_have_written_is_refused(tmp_path, method):
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 28, 28), }"
+    (tmp_path / "mnist.npz").write_bytes(npz_bytes(header, bytes(784), method))
+    with pytest.raises(DataError, match="compression"):
+        load_digits(tmp_path, "train")
+
+
+def test_pickled_digits_are_refused_and_not_unpickled(tmp_path):
+    np.savez(tmp_path / "mnist.npz", x_train=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="uint8"):
+        load_digits(tmp_path, "train")
+
+
+def test_an_array_in_fortran_order_is_read_as_numpy_reads_it(tmp_path, images):
+    np.savez(tmp_path / "mnist.npz", x_train=np.asfortranarray(images))
+    np.testing.assert_array_equal(load_digits(tmp_path, "train"), images)
+
+
+@pytest.mark.parametrize("kind", ["gz", "npz", "compressed npz"])
+def test_flipped_bytes_and_cuts_give_the_digits_or_a_data_error(tmp_path, images, kind):
+    if kind == "gz":
+        path = tmp_path / "train-images-idx3-ubyte.gz"
+        path.write_bytes(gzip.compress(idx_bytes(images)))
+    else:
+        path = tmp_path / "mnist.npz"
+        (np.savez if kind == "npz" else np.savez_compressed)(path, x_train=images)
+    whole, generator, refused = path.read_bytes(), random.Random(8), 0
+    for number in range(400):
+        content = bytearray(whole)
+        place = generator.choice(
+            [generator.randrange(len(whole)), generator.randrange(200), -generator.randrange(1, 200)]
+        )
+        content[place] ^= 1 << generator.randrange(8)
+        path.write_bytes(content if number % 4 else content[: generator.randrange(len(whole))])
+        try:
+            np.testing.assert_array_equal(load_digits(tmp_path, "train"), images)
+        except DataError:
+            refused += 1
+    assert refused > 100

@@ -352,3 +352,46 @@ def test_a_share_keeps_ucf_groups_and_pieces_of_one_video_together(tmp_path):
     )
     videos = list_videos(tmp_path / "list.csv", split=0.5).videos
     assert len({(video.file.name, video.split) for video in videos}) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("path;label\na.mp4;bow\n", "semicolons"), ("a.mp4;0.5;1\n", "semicolons"), ("a.mp4\tbow\n", "tabs")],
+)
+def test_a_csv_without_commas_says_which_separator_it_has(tmp_path, text, name):
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(DataError, match=f"commas between them.*received {name}"):
+        list_videos(tmp_path / "list.csv")
+
+
+def test_a_file_whose_name_has_a_semicolon_is_no_table(tmp_path):
+    (tmp_path / "a;b.mp4").write_text("video")
+    (tmp_path / "list.csv").write_text("a;b.mp4\n")
+    assert [video.file.name for video in list_videos(tmp_path / "list.csv").videos] == ["a;b.mp4"]
+
+
+def test_a_piece_without_end_is_refused(tmp_path):
+    (tmp_path / "list.csv").write_text("a.mp4,0,inf\n")
+    with pytest.raises(DataError, match="start < end"):
+        list_videos(tmp_path / "list.csv")
+
+
+def test_folders_as_deep_as_a_path_may_be_are_searched(tmp_path):
+    deep = tmp_path.joinpath(*["d"] * 1500)
+    os.makedirs(deep)
+    (deep / "a.mp4").write_text("video")
+    assert [len(video.file.folders) for video in list_videos(tmp_path).videos] == [1500]
+
+
+def test_links_that_give_any_number_of_paths_are_refused(tmp_path):
+    for name in "abcdefgh":
+        (tmp_path / name).mkdir()
+        for other in "abcdefgh":
+            (tmp_path / name / other).symlink_to(tmp_path / other)
+    with pytest.raises(DataError, match="links to one folder"):
+        list_videos(tmp_path)
+
+
+def test_a_split_of_thousands_of_digits_is_bad_usage(tmp_path):
+    with pytest.raises(ConfigError, match="LISTS:NUMBER"):
+        list_videos(tmp_path, labels="ucf101", split=f"{tmp_path}:{'1' * 5000}")

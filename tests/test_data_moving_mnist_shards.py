@@ -9,6 +9,7 @@ from videorep.config import DataConfig
 from videorep.data import MovingMNIST, moving_mnist_shards, read_shards
 from videorep.data.moving_mnist_shards import build_moving_mnist
 from videorep.data.pipeline import open_source
+from videorep.data.summary import summarize_dataset
 from videorep.data.verify import verify_dataset
 from videorep.errors import ConfigError, OutputError
 
@@ -70,3 +71,38 @@ def test_a_count_of_nothing_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="count"):
         build_moving_mnist(tmp_path / "shards", count=0)
     assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [{"count": 10**12}, {"num_digits": 10**9}, {"frames": 10**9}, {"seed": 10**400}, {"seed": -1}]
+)
+def test_huge_numbers_are_refused(tmp_path, options):
+    (name,) = options
+    with pytest.raises(ConfigError, match=name):
+        build_moving_mnist(tmp_path / "shards", **{"count": 2, **options})
+    assert not (tmp_path / "shards").exists()
+
+
+def test_long_sequences_are_drawn_a_few_at_a_time_and_stay_the_same(tmp_path, monkeypatch):
+    whole = build_moving_mnist(tmp_path / "whole", count=8, frames=5)
+    monkeypatch.setattr(moving_mnist_shards, "DRAWN_FRAMES", 7)
+    build_moving_mnist(tmp_path / "parts", count=8, frames=5)
+    assert contents(tmp_path / "parts") == contents(whole.folder)
+
+
+def test_a_dry_run_counts_and_writes_nothing(tmp_path):
+    plan = build_moving_mnist(tmp_path / "shards", count=40, dry_run=True)
+    assert plan["sequences"] == dict.fromkeys(("train", "validation", "test"), 40)
+    assert plan["shards"] == dict.fromkeys(("train", "validation", "test"), 7)
+    assert not (tmp_path / "shards").exists()
+    dataset = build_moving_mnist(tmp_path / "shards", count=40)
+    real = sum(shard.bytes for shards in dataset.splits.values() for shard in shards)
+    assert 0.6 * real < plan["bytes_about"] < 1.2 * real
+    with pytest.raises(OutputError, match="finished shards"):
+        build_moving_mnist(tmp_path / "shards", count=40, dry_run=True)
+
+
+def test_records_are_called_sequences_and_not_counted_as_videos(tmp_path):
+    build_moving_mnist(tmp_path / "shards", count=4, frames=2, splits=("train",))
+    told = summarize_dataset(tmp_path / "shards")["splits"]["train"]
+    assert told["sequences"] == 4 and "videos" not in told and "records" not in told

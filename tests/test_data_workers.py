@@ -46,8 +46,8 @@ def test_tasks_that_misbehave_become_errors_in_their_place_and_the_others_are_do
 
 
 def test_a_task_that_hangs_is_stopped_and_the_others_are_done():
-    results = run(worker_tasks.misbehave, [("hang",), ("a",), ("b",)], timeout=0.5)
-    assert str(results[0]) == "timed out: no frame for 0.5 s" and results[1:] == ["a", "b"]
+    results = run(worker_tasks.misbehave, [("hang",), ("a",), ("b",)], timeout=2.0)
+    assert str(results[0]) == "timed out: no frame for 2 s" and results[1:] == ["a", "b"]
 
 
 def test_a_worker_that_shows_life_may_take_longer_than_the_timeout(monkeypatch):

@@ -1,6 +1,7 @@
 """What the tests of the worker pool let its workers do."""
 
 import ctypes
+import importlib
 import os
 import time
 from pathlib import Path
@@ -52,3 +53,11 @@ def imported(names, beat):
     import sys
 
     return [name for name in names if name in sys.modules], b""
+
+
+def find_module(name, beat):
+    """The file of a module as a worker finds it."""
+    try:
+        return importlib.import_module(name).__file__, b""
+    except ImportError:
+        return None, b""

@@ -7,6 +7,8 @@ import os
 
 from videorep.errors import OutputError
 
+WITHOUT_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
 
 @contextlib.contextmanager
 def exclusive(folder):
@@ -14,25 +16,42 @@ def exclusive(folder):
 
     The lock is on the folder itself, so it leaves no file behind and no lock is ever stale.
 
+    Where the file system cannot lock a folder (NFS), the block runs without.
+
     Args:
         folder: Path of a folder that exists.
     Raises:
-        OutputError: another process holds the lock.
+        OutputError: another process holds the lock, or removed the folder just now.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, *WITHOUT_LOCKS):
                 raise
-            raise OutputError(
-                f"expected to be alone in writing into {folder}, received: another process is writing there"
-                f"{_holder(descriptor)}; wait until it is done, or choose another --out"
-            ) from error
+            if error.errno not in WITHOUT_LOCKS:
+                raise _occupied(folder, _holder(descriptor)) from error
+        if not _is_at(descriptor, folder):
+            raise _occupied(folder, "")
         yield
     finally:
         os.close(descriptor)
+
+
+def _occupied(folder, holder):
+    return OutputError(
+        f"expected to be alone in writing into {folder}, received: another process is writing there{holder}; wait "
+        "until it is done, or choose another --out"
+    )
+
+
+def _is_at(descriptor, folder):
+    """Whether the open folder is still the one of that name: whoever held the lock before may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    except FileNotFoundError:
+        return False
 
 
 def _holder(descriptor):

@@ -20,8 +20,7 @@ from videorep.cli.report import print_dataset
 @click.option("--num-digits", type=click.IntRange(min=1), default=2, show_default=True, help="Digits per sequence.")
 @click.option("--frames", type=click.IntRange(min=2), default=20, show_default=True, help="Frames per sequence.")
 @options.seed
-@options.resume
-@options.overwrite
+@options.long_work
 def build_moving_mnist(out, **choices):
     """Write moving digits as clips: 64x64 grey frames, digits that bounce off the walls.
 

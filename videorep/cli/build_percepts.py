@@ -47,7 +47,8 @@ from videorep.cli.report import print_dataset
 def build_percepts(shards, out, **choices):
     """Write what a convnet sees in each frame of the clips in SHARDS: a (frames, features) array per clip.
 
-    Frames are scaled until their shorter side is 8/7 of the convnet's input (256 for 224), then cut to the middle.
+    Frames are scaled until their shorter side is 15/14 of the convnet's input, then cut to the middle: the paper's
+    crop, 224x224 of frames that are 240 pixels high.
     A flow stack that begins near the end of a clip repeats the last field.
 
     \b

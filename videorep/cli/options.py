@@ -1,6 +1,7 @@
 """Options and arguments that several commands share, and how they reach the configuration."""
 
 import dataclasses
+import re
 import tempfile
 from pathlib import Path
 
@@ -21,17 +22,17 @@ from videorep.storage import require_local
 
 
 class FrameSize(click.ParamType):
-    """Height and width of frames, written HxW."""
+    """Height and width of frames, written HxW, or their shorter side."""
 
-    name = "HxW"
+    name = "HxW|SIDE"
 
     def convert(self, value, param, ctx):
-        if isinstance(value, tuple):
+        if isinstance(value, (int, tuple)):
             return value
-        height, _, width = value.lower().partition("x")
-        if not (height.isdecimal() and width.isdecimal() and int(height) > 0 and int(width) > 0):
-            self.fail(f"expected height x width such as 120x160, received {value!r}", param, ctx)
-        return int(height), int(width)
+        sides = value.lower().split("x")
+        if len(sides) > 2 or not all(re.fullmatch("0*[1-9][0-9]{0,8}", side) for side in sides):
+            self.fail(f"expected height x width such as 120x160, or a shorter side, received {value!r}", param, ctx)
+        return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
 class CommaList(click.ParamType):

@@ -57,7 +57,8 @@ def print_dataset(out, dataset):
         print_facts(dataset)
         return
     left_out = [source for source in dataset.sources if source["status"] != "written"]
-    facts = {split: f"{sum(shard.records for shard in shards):,} records" for split, shards in dataset.splits.items()}
+    unit = dataset.made.get("unit", "records")
+    facts = {split: f"{sum(shard.records for shard in shards):,} {unit}" for split, shards in dataset.splits.items()}
     click.echo(f"Made {dataset.kind} in {out}")
     facts |= {"labels": len(dataset.labels) or None, **dataset.made.get("found", {}), "left_out": len(left_out)}
     print_facts(facts, "  ")

@@ -2,7 +2,8 @@
 
 A shard is written under a temporary name in `.build`, flushed to disk and renamed; then `.build` gets its journal.
 (Where the folder is a URL, a shard is written in this machine's temporary folder and uploaded when it is finished.)
-dataset.json is written when every shard has its journal, and `.build` goes away.
+dataset.json is written when every shard has its journal, and `.build` goes away. One process at a time may write in a
+folder of this machine; a URL has no lock, so there nobody keeps two builds from mixing their shards.
 """
 
 import contextlib
@@ -11,10 +12,10 @@ import importlib.metadata
 import json
 import re
 
+from videorep.data.build_folder import BUILD_FOLDER, alone_in, open_folder, read_json, require_free
 from videorep.data.dataset import (
     KINDS,
     LEFT_OUT,
-    MANIFEST,
     SCHEMA_VERSION,
     WRITTEN,
     Dataset,
@@ -31,9 +32,6 @@ from videorep.errors import ConfigError, DataError, OutputError, ShardError
 from videorep.progress import SilentProgress
 from videorep.storage import locate, remove_folder, workplace, write_text_durably
 
-BUILD_FOLDER = ".build"
-PLAN_FILE = "plan.json"
-SHARD_PATTERN = "*.tfrecord-[0-9]*-of-[0-9]*"
 PACKAGES = ("videorep", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -62,7 +60,8 @@ def build_dataset(
     Returns:
         `Dataset`.
     Raises:
-        OutputError: `out` cannot be written, is full, or holds something and neither option was given.
+        OutputError: `out` cannot be written, is full, holds something and neither option was given, or another process
+            is writing there (which nobody notices at a URL).
         StorageError: a URL of a kind that cannot be written with what is installed.
         ShardError: resumed with another plan, or records that do not fit together.
         DataError: not one record came of the sources.
@@ -70,17 +69,18 @@ def build_dataset(
     out = locate(out)
     _require_plan(name, kind, plan)
     began = _describe_plan(name, kind, plan, facts)
-    created = not out.exists()
-    finished = _open_folder(out, began, resume, overwrite)
-    if finished is not None:
-        return finished
-    build = _Build(out, name, kind, plan, began, check or (lambda entries: None))
-    try:
-        build.run(process, SilentProgress() if progress is None else progress, unit)
-        return build.finish()
-    except BaseException:
-        build.clean(created)
-        raise
+    require_free(out, resume, overwrite)
+    with alone_in(out):
+        finished = open_folder(out, began, resume, overwrite)
+        if finished is not None:
+            return finished
+        build = _Build(out, name, kind, plan, began, check or (lambda entries: None))
+        try:
+            build.run(process, SilentProgress() if progress is None else progress, unit)
+            return build.finish()
+        except BaseException:
+            build.clean()
+            raise
 
 
 def _require_plan(name, kind, plan):
@@ -100,7 +100,10 @@ def _describe_plan(name, kind, plan, facts):
     sources = {split: [[dataclasses.asdict(s) for s in shard] for shard in shards] for split, shards in plan.items()}
     shaping = [SCHEMA_VERSION, name, kind, labels, sources, made.get("seed"), made.get("settings")]
     made["versions"] = _versions()
-    return {"fingerprint": checksum(shaping), "labels": labels, "made": made}
+    files = [
+        shard_name(name, split, index, len(shards)) for split, shards in plan.items() for index in range(len(shards))
+    ]
+    return {"fingerprint": checksum(shaping), "labels": labels, "made": made, "shards": files}
 
 
 def _versions():
@@ -109,91 +112,6 @@ def _versions():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions
-
-
-def require_free(out, resume, overwrite):
-    """Checks, without writing, that shards can go into the folder `out`: it is new or empty, or an option fits it.
-
-    Returns:
-        Whether there are shards, finished or not.
-    Raises:
-        ConfigError: both options.
-        OutputError: it holds other files, or shards and neither option was given.
-        StorageError: a URL of a kind that cannot be written with what is installed.
-    """
-    if resume and overwrite:
-        raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")
-    out = locate(out)
-    with output_errors(out):
-        if not out.exists() or not any(out.iterdir()):
-            return False
-        if not ((out / MANIFEST).exists() or (out / BUILD_FOLDER).exists()):
-            raise OutputError(
-                f"expected an empty or new folder, received {out}, which holds other files; choose another"
-            )
-        if not (resume or overwrite):
-            what = "finished shards" if (out / MANIFEST).exists() else "an unfinished build"
-            raise OutputError(
-                f"expected an empty or new folder, received {out}, which holds {what}; "
-                "continue it with --resume or replace it with --overwrite"
-            )
-    return True
-
-
-def _open_folder(out, began, resume, overwrite):
-    """Makes `out` ready to be written; returns the Dataset if it is finished already.
-
-    `began` takes over what the first, interrupted run wrote down, so that the result does not tell of the interruption.
-    """
-    occupied = require_free(out, resume, overwrite)
-    with output_errors(out):
-        if overwrite and occupied:
-            _remove_shards(out)
-        if (out / MANIFEST).exists():
-            dataset = load_dataset(out)
-            _require_same_plan(out, dataset.fingerprint, began)
-            remove_folder(out / BUILD_FOLDER)
-            return dataset
-        plan_file = out / BUILD_FOLDER / PLAN_FILE
-        if plan_file.exists():
-            first = json.loads(plan_file.read_text(encoding="utf-8"))
-            _require_same_plan(out, first["fingerprint"], began)
-            if first["made"]["versions"] != began["made"]["versions"]:
-                first["made"]["resumed_with"] = began["made"]["versions"]
-            began.update(first)
-        else:
-            _begin(out, began)
-    return None
-
-
-def _begin(out, began):
-    """Writes down the plan, or leaves nothing behind."""
-    created, folder = not out.exists(), out / BUILD_FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text_durably(folder / PLAN_FILE, json.dumps(began) + "\n")
-    except OSError:
-        remove_folder(folder)
-        if created:
-            with contextlib.suppress(OSError):
-                out.rmdir()
-        raise
-
-
-def _require_same_plan(out, fingerprint, began):
-    if fingerprint != began["fingerprint"]:
-        raise ShardError(
-            f"expected the inputs and options that {out} was begun with, received others; "
-            "give the first command again with --resume, or start over with --overwrite"
-        )
-
-
-def _remove_shards(out):
-    """Removes dataset.json first: from then on the folder is an unfinished build."""
-    (out / MANIFEST).unlink(missing_ok=True)
-    for path in out.glob(SHARD_PATTERN):
-        path.unlink()
-    remove_folder(out / BUILD_FOLDER)
 
 
 class _Build:
@@ -219,7 +137,9 @@ class _Build:
         path, shard = self._journal_path(task), self.out / self._file(task)
         if not path.exists():
             return None
-        journal = json.loads(path.read_text(encoding="utf-8"))
+        journal = read_json(path)
+        if not isinstance(journal, dict) or journal.get("shard", {}).get("file") != self._file(task):
+            return None
         return journal if shard.exists() and shard.stat().st_size == journal["shard"]["bytes"] else None
 
     def run(self, process, progress, unit):
@@ -311,7 +231,7 @@ class _Build:
             common[trait] = values.pop() if len(values) == 1 else None
         return common
 
-    def clean(self, created):
+    def clean(self):
         """After a failure: removes all that was made if no shard was finished, so that nothing half-written is left."""
         if any(self._journal_path(task).exists() for task in self.tasks):
             return
@@ -319,8 +239,6 @@ class _Build:
             for task in self.tasks:
                 (self.out / self._file(task)).unlink(missing_ok=True)
             remove_folder(self.out / BUILD_FOLDER)
-            if created:
-                self.out.rmdir()
 
 
 def _report(outcome, file):

@@ -17,6 +17,7 @@ complain, the others change pixels in ways that no decoder can tell from the cam
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
 
 import cv2
@@ -31,6 +32,8 @@ MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the len
 MAX_CLIP_BYTES = 512 << 20  # a worker and its parent hold several copies; a serialized record ends at 2 GiB
 HASH_CHUNK = 1 << 18
 SPARE_FRAMES, SPARE_SHARE = 2, 0.01  # frames that a header may promise too many
+SAMPLED_FRAMES, SAMPLED_STRIDE = 6, 8  # of a video whose bytes are estimated, from its beginning
+RECORD_BYTES, FRAME_BYTES = 200, 25  # what a record holds beside its images, on the whole and per frame
 
 _hashes = {}
 
@@ -41,13 +44,13 @@ class Encoding:
 
     Args:
         fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
-        size: (height, width) to resize to by area averaging; None keeps the video's.
+        size: (height, width) to resize to by area averaging, or the shorter side alone; None keeps the video's.
         quality: Of the JPEG, 1 to 100.
         keep_partial: Keep what a damaged video yields.
     """
 
     fps: float | None = None
-    size: tuple | None = None
+    size: tuple | int | None = None
     quality: int = QUALITY
     keep_partial: bool = False
 
@@ -230,3 +233,33 @@ def measure_in_worker(path, beat):
         return (measure_length(path, beat), ""), b""
     except VideoError as error:
         return (0.0, error.reason), b""
+
+
+def sample_bytes_in_worker(path, encodings, start, end, beat):
+    """What a worker process says of one video or piece: about how many bytes each encoding makes of it, and no payload.
+
+    Returns:
+        (list of bytes, one per encoding; empty where the video cannot be read), b"".
+    """
+    cv2.setNumThreads(1)
+    try:
+        with contextlib.closing(VideoReader(path, beat)) as reader:
+            rate, length = reader.header_rate, reader.length()
+        with contextlib.closing(VideoReader(path, beat)) as reader:
+            frames = read_frames(reader, None, start, end)
+            images = [
+                image for _, image in itertools.islice(frames, 0, SAMPLED_FRAMES * SAMPLED_STRIDE, SAMPLED_STRIDE)
+            ]
+    except (VideoError, cv2.error):
+        return [], b""
+    seconds = min(length, length if end is None else end) - (start or 0.0)
+    if not images or seconds <= 0:
+        return [], b""
+    return [_record_bytes(images, encoding, seconds * (encoding.fps or rate or 25.0)) for encoding in encodings], b""
+
+
+def _record_bytes(images, encoding, frames):
+    """Bytes of a record of so many frames like these."""
+    settings = [cv2.IMWRITE_JPEG_QUALITY, encoding.quality]
+    sizes = [len(cv2.imencode(".jpg", resize_frame(image, encoding.size), settings)[1]) for image in images]
+    return RECORD_BYTES + frames * (sum(sizes) / len(sizes) + FRAME_BYTES)

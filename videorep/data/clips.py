@@ -11,19 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from videorep.config import require
-from videorep.data.building import build_dataset, require_free
+from videorep.data.build_folder import require_apart, require_free
+from videorep.data.building import build_dataset
 from videorep.data.clip_encoding import QUALITY, Encoding, encode_in_worker, measure_in_worker
+from videorep.data.clip_estimates import estimate_bytes
 from videorep.data.labels import list_videos
 from videorep.data.records import EncodedClip, Outcome, Source, plan_shards
 from videorep.data.sampling import sample_pieces
 from videorep.data.workers import WorkerError, WorkerPool, count_cores
-from videorep.errors import DataError, OutputError
+from videorep.errors import DataError
 from videorep.progress import SilentProgress
-from videorep.storage import locate
 
 CLIPS_PER_SHARD = 32
 TIMEOUT = 60.0
 MAX_BAD_FRACTION = 0.5
+MAX_SIDE, MAX_WORKERS, MAX_SEED = 8192, 1024, 2**64 - 1
 # Left out by intent; every other reason means that a video is bad.
 INTENDED = ("duplicate", "no label", "not a video", "not in the official lists", "not sampled", "unused")
 
@@ -61,7 +63,8 @@ def build_clips(
         out: Folder to make or to complete.
         labels, split, classes, allow_leaks: See `labels.list_videos`.
         fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
-        size: (height, width) to resize to by area averaging; None keeps each video's.
+        size: (height, width) to resize to by area averaging, or the shorter side alone, which keeps each video's
+            proportions (the other side is rounded to whole pixels); None keeps each video's.
         quality: Of the JPEG images, 1 to 100.
         sample_seconds: Cut random pieces of this length instead of taking whole videos.
         total_hours: How much to cut in all; None for as many pieces as fit without overlap.
@@ -73,7 +76,7 @@ def build_clips(
         keep_partial: Keep the frames that damaged videos yield; dataset.json then tells what is wrong with them.
         name: Leading part of the shards' names.
         resume, overwrite, progress: See `building.build_dataset`.
-        dry_run: Only find and count; write nothing.
+        dry_run: Only find, count and decode a few frames, to tell about how many bytes the shards take; write nothing.
     Returns:
         `Dataset`; with `dry_run` a dict of what would be built.
     Raises:
@@ -83,8 +86,9 @@ def build_clips(
     """
     _require_options(fps, size, quality, sample_seconds, total_hours, seed, workers, timeout, max_bad_fraction)
     progress = progress or SilentProgress()
-    require_free(out, resume, overwrite)
-    _require_outside(out, videos)
+    require_free(out, resume, overwrite, dry_run)
+    if Path(videos).is_dir():
+        require_apart(out, videos)
     listing = list_videos(videos, labels=labels, split=split, classes=classes, seed=seed, allow_leaks=allow_leaks)
     encoding = Encoding(fps, size, quality, keep_partial)
     with WorkerPool(workers or count_cores(), timeout) as pool:
@@ -93,8 +97,10 @@ def build_clips(
             found, lengths = _measure(found, pool, progress)
             found = sample_pieces(found, lengths, sample_seconds, total_hours, seed)
         job = _Job(found, listing.labels, encoding, pool, max_bad_fraction, seed)
+        job.refuse_hopeless()
         if dry_run:
-            return job.describe() | listing.facts
+            size = estimate_bytes([video for video in found if not video.reason], encoding, pool)
+            return job.describe() | listing.facts | {"bytes": size}
         settings = {"fps": fps, "size": size, "quality": quality, "keep_partial": keep_partial}
         settings |= {"sample_seconds": sample_seconds, "total_hours": total_hours}
         made = {"command": "build-shards clips", "seed": seed, "settings": settings, "found": listing.facts}
@@ -103,27 +109,21 @@ def build_clips(
         return build_dataset(out, name, "clips", job.plan, job.process, facts, **options)
 
 
-def _require_outside(out, videos):
-    """Raises OutputError if shards would lie among the videos, where the next build takes them for some."""
-    out = locate(out)
-    if isinstance(out, Path) and Path(videos).resolve() in out.resolve().parents:
-        raise OutputError(
-            f"expected a folder outside {videos}, whose files are the videos, received {out}; choose another"
-        )
-
-
 def _require_options(fps, size, quality, sample_seconds, total_hours, seed, workers, timeout, max_bad_fraction):
-    require(fps is None or 0 < fps <= 1000, "--fps", "above 0 and at most 1000", fps)
-    sound = size is None or (len(size) == 2 and all(isinstance(side, int) and 1 <= side <= 8192 for side in size))
-    require(sound, "--size", "HEIGHTxWIDTH with sides of 1 to 8192 pixels", size)
+    require(fps is None or 0.001 <= fps <= 1000, "--fps", "above 0.001 and at most 1000", fps)
+    sides = () if size is None else (size,) if isinstance(size, int) else tuple(size)
+    sound = len(sides) <= 2 and all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in sides)
+    sound = sound and (isinstance(size, int) or len(sides) != 1)
+    require(sound, "--size", f"HEIGHTxWIDTH, or a shorter side, of 1 to {MAX_SIDE} pixels", size)
     require(isinstance(quality, int) and 1 <= quality <= 100, "--quality", "a whole number from 1 to 100", quality)
-    require(sample_seconds is None or sample_seconds > 0, "--sample-seconds", "above 0", sample_seconds)
-    require(total_hours is None or total_hours > 0, "--total-hours", "above 0", total_hours)
+    for name, value, most in (("--sample-seconds", sample_seconds, 1e6), ("--total-hours", total_hours, 1e6)):
+        require(value is None or 0 < value <= most, name, f"above 0 and at most {most:,.0f}", value)
     both = total_hours is None or sample_seconds is not None
     require(both, "--total-hours", "given together with --sample-seconds", total_hours)
-    require(isinstance(seed, int) and seed >= 0, "--seed", "a whole number of at least 0", seed)
-    require(workers is None or (isinstance(workers, int) and workers >= 1), "--workers", "at least 1", workers)
-    require(timeout > 0, "--timeout", "above 0 seconds", timeout)
+    require(isinstance(seed, int) and 0 <= seed <= MAX_SEED, "--seed", f"a whole number from 0 to {MAX_SEED}", seed)
+    sound = workers is None or (isinstance(workers, int) and 1 <= workers <= MAX_WORKERS)
+    require(sound, "--workers", f"a whole number from 1 to {MAX_WORKERS}", workers)
+    require(0 < timeout <= 1e6, "--timeout", "above 0 and at most 1,000,000 seconds", timeout)
     require(0 <= max_bad_fraction <= 1, "--max-bad-fraction", "from 0 to 1", max_bad_fraction)
 
 
@@ -171,6 +171,17 @@ class _Job:
         for source in self.reasons:
             plan.setdefault(source.split, [[]])[-1].append(source)
         return plan
+
+    def refuse_hopeless(self):
+        """Raises DataError if what is known before decoding says already how the build would end."""
+        self.check([{"path": source.path, "reason": why, "records": 0} for source, why in self.reasons.items()])
+        self.bad.clear()
+        if len(self.reasons) == len(self.paths):
+            told = "; ".join(f"{source.path}: {reason}" for source, reason in list(self.reasons.items())[:3])
+            raise DataError(
+                f"expected a video to decode, received {len(self.paths)} that are all left out ({told}); check the "
+                "folder and --labels"
+            )
 
     def describe(self):
         """What a dry run tells."""

@@ -5,6 +5,7 @@ A folder without dataset.json is an unfinished build, so it is written last, und
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -22,6 +23,7 @@ from videorep.data.dataset_schema import (
     require_schema,
     shard_name,
 )
+from videorep.data.video_files import looks_like_video
 from videorep.errors import ShardError
 from videorep.storage import RemotePath, locate, write_text_durably
 
@@ -46,6 +48,7 @@ __all__ = [
 MANIFEST = "dataset.json"
 MOST_MANIFEST_BYTES = 1 << 29  # more than a million records take
 HASH_CHUNK = 1 << 20
+MANY_FILES = 1000  # to look at, for an error message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +205,8 @@ def read_manifest(folder):
     """
     folder = locate(folder)
     path = folder / MANIFEST
+    if isinstance(folder, Path) and folder.is_file():
+        raise ShardError(f"expected a folder of shards at {folder}, received {_what_is_file(folder)}")
     if not folder.is_dir():
         # tensorflow-io tells of whatever goes wrong while it reads S3 that nothing is there.
         check = "check the URL, the credentials and the network, or " if isinstance(folder, RemotePath) else ""
@@ -260,7 +265,26 @@ def _what_lacks_manifest(folder):
         return "the folder of a run; name a folder of shards"
     if not any(folder.iterdir()):
         return "an empty folder; run videorep build-shards"
-    return "an unfinished build or another folder; give the build command again with --resume"
+    if (folder / ".build").exists() or any(folder.glob("*.tfrecord-*")):
+        return "an unfinished build; give the build command again with --resume"
+    if isinstance(folder, Path) and _holds_videos(folder):
+        return f"a folder of videos; make shards of it: videorep build-shards clips {folder} --out SHARDS"
+    return "another folder; name one that videorep build-shards has made"
+
+
+def _what_is_file(path):
+    """What a file where a folder of shards is wanted is, and the remedy."""
+    if looks_like_video(path.name):
+        return f"a video; make shards of its folder: videorep build-shards clips {path.parent} --out SHARDS"
+    if path.name == MANIFEST or ".tfrecord-" in path.name:
+        return "a file within one; name the folder"
+    return "a file; name a folder that videorep build-shards has made"
+
+
+def _holds_videos(folder):
+    """Whether a video is among the first files below a folder."""
+    files = (name for _, _, names in os.walk(folder) for name in names)
+    return any(map(looks_like_video, itertools.islice(files, MANY_FILES)))
 
 
 _REBUILD = "restore the file or rebuild with --overwrite"

@@ -4,8 +4,10 @@ import gzip
 import hashlib
 import os
 import tempfile
+import tokenize
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,17 @@ from videorep.errors import DataError
 DIGIT_SIZE = 28
 SPLITS = ("train", "test")
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+MNIST_BYTES = 11_490_434
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 IDX_NAMES = {
     "train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
 }
 IDX_HEADER = bytes([0, 0, 8, 3])  # unsigned bytes, three axes
+MAX_DIGITS = 500_000  # a file of a few MB can promise, and expand to, any number
+MAX_NPY_HEADER = 1000
+# What gzip, zipfile and NumPy raise on files that are garbled; RuntimeError where they are encrypted.
+GARBLED = (OSError, EOFError, ValueError, TypeError, RuntimeError, zlib.error, zipfile.BadZipFile, tokenize.TokenError)
 
 
 def load_digits(source, split):
@@ -35,7 +42,7 @@ def load_digits(source, split):
     Returns:
         (N, 28, 28) uint8, bright ink on black, in the order of the source.
     Raises:
-        DataError: the digits are missing, unreadable or of another shape.
+        DataError: the digits are missing, unreadable, of another shape or more than `MAX_DIGITS`.
     """
     require(split in SPLITS, "the split of the digits", f"one of {', '.join(SPLITS)}", split)
     if source == "rendered":
@@ -80,42 +87,66 @@ def _read_idx(path):
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rb") as file:
-            content = file.read()
-    except (OSError, EOFError) as error:
+            header = file.read(16)
+            shape = tuple(int(n) for n in np.frombuffer(header[4:], ">u4")) if len(header) == 16 else ()
+            if header[:4] != IDX_HEADER or not shape:
+                raise _not_whole(path)
+            _require_digits(np.dtype(np.uint8), shape, path)
+            images = np.empty(shape, np.uint8)
+            if file.readinto(images) != images.size or file.read(1):
+                raise _not_whole(path)
+    except GARBLED as error:
         raise DataError(f"expected readable digits in {path}, received: {error}; fetch the file again") from error
-    shape = tuple(int(n) for n in np.frombuffer(content[4:16], ">u4")) if len(content) >= 16 else ()
-    if content[:4] != IDX_HEADER or len(content) - 16 != int(np.prod(shape)):
-        raise DataError(
-            f"expected a whole idx file of images in {path}, received {len(content)} bytes that are not one; "
-            "fetch the file again"
-        )
-    return _checked(np.frombuffer(content, np.uint8, offset=16).reshape(shape), path)
+    return images
+
+
+def _not_whole(path):
+    return DataError(
+        f"expected a whole idx file of images in {path}, received bytes that are not one; fetch the file again"
+    )
 
 
 def _read_npz(path, split):
     key = f"x_{split}"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            images = arrays[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            if f"{key}.npy" not in archive.namelist():
+                raise DataError(
+                    f"expected the array {key} in {path}, found none of that name; save the digits as x_train and "
+                    "x_test"
+                )
+            member = archive.getinfo(f"{key}.npy")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("a compression that NumPy does not write")
+            with archive.open(member) as file:
+                _require_digits(*_read_npy_header(file), path)
+            with archive.open(member) as file:
+                return np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_NPY_HEADER)
+    except GARBLED as error:
         raise DataError(f"expected an npz file of digits at {path}, received: {error}; fetch the file again") from error
-    except KeyError as error:
-        raise DataError(
-            f"expected the array {key} in {path}, found none of that name; save the digits as x_train and x_test"
-        ) from error
-    return _checked(images, path)
 
 
-def _checked(images, path):
-    fits = (
-        images.dtype == np.uint8 and images.ndim == 3 and images.shape[1:] == (DIGIT_SIZE, DIGIT_SIZE) and len(images)
-    )
-    if not fits:
+def _read_npy_header(file):
+    """The dtype and the shape that an npy file promises."""
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(np.lib.format.read_magic(file))
+    if read_header is None:
+        raise ValueError("a version of the npy format that digits do not need")
+    shape, _, dtype = read_header(file, max_header_size=MAX_NPY_HEADER)
+    return dtype, shape
+
+
+def _require_digits(dtype, shape, path):
+    """Checks what a file promises, before anything is read."""
+    if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (DIGIT_SIZE, DIGIT_SIZE) or not shape[0]:
+        raise DataError(f"expected uint8 digits of shape (N, 28, 28) in {path}, received {dtype} {shape}; convert them")
+    if not 1 <= shape[0] <= MAX_DIGITS:
         raise DataError(
-            f"expected uint8 digits of shape (N, 28, 28) in {path}, received {images.dtype} {images.shape}; "
-            "convert them"
+            f"expected at most {MAX_DIGITS:,} digits in {path}, received a promise of {shape[0]:,}; fetch the file "
+            "again or keep fewer"
         )
-    return images
 
 
 def _cached_mnist():
@@ -126,7 +157,7 @@ def _cached_mnist():
         return path
     try:
         with urllib.request.urlopen(MNIST_URL, timeout=30) as response:
-            content = response.read()
+            content = response.read(MNIST_BYTES + 1)
     except OSError as error:
         raise DataError(
             f"expected MNIST at {path} or a network to download it, received: {error}; "
@@ -138,9 +169,9 @@ def _cached_mnist():
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content)
-        os.replace(file.name, path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            Path(folder, path.name).write_bytes(content)
+            os.replace(Path(folder, path.name), path)
     except OSError as error:
         raise DataError(
             f"expected to store MNIST at {path}, received: {error}; set KERAS_HOME to a writable folder"

@@ -18,6 +18,7 @@ from videorep.errors import ConfigError, DataError
 OFFICIAL = ("ucf101", "hmdb51")
 SPLIT_FOLDERS = {"train", "test", "val", "valid", "validation"}
 COLUMNS = {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "end"), 4: ("path", "start", "end", "label")}
+MAX_SECONDS = 1e7  # 116 days
 UCF_NAME = re.compile(r"v_(?P<label>[^_]+)_g\d+_c\d+$")
 
 
@@ -197,6 +198,7 @@ def _read_csv(path, root):
         raise DataError(f"expected a readable CSV at {path}, received: {error}; check --labels") from error
     if not rows:
         raise DataError(f"expected rows of path[,start,end][,label] in {path}, received an empty file; check --labels")
+    _require_commas(path, rows[0][1], root)
     columns = COLUMNS.get(len(rows[0][1]))
     header = tuple(cell.strip().lower() for cell in rows[0][1])
     if "path" in header:
@@ -220,6 +222,16 @@ def _read_csv(path, root):
     return list(videos.values())
 
 
+def _require_commas(path, cells, root):
+    """Raises DataError if the first row has columns, but between semicolons or tabs, and names no file as it stands."""
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(cells) == 1 and len(cells[0].split(separator)) in (2, 3, 4) and not os.path.lexists(root / cells[0]):
+            raise DataError(
+                f"expected columns path[,start,end][,label] with commas between them in {path}, received {name}; save "
+                "it with commas and decimal points"
+            )
+
+
 def _read_row(where, row, root):
     label = row["label"].strip() if "label" in row else None
     if label == "" or not row["path"] or "\0" in row["path"]:
@@ -228,7 +240,7 @@ def _read_row(where, row, root):
         start, end = (float(row[name]) if row.get(name, "").strip() else None for name in ("start", "end"))
     except ValueError:
         start, end = -1.0, None
-    if not 0 <= (start or 0.0) < (float("inf") if end is None else end):
+    if not 0 <= (start or 0.0) < (MAX_SECONDS if end is None else end) <= MAX_SECONDS:
         times = f"{row['start']},{row['end']}"
         raise DataError(f"expected 0 <= start < end in seconds in {where}, received {times}; mend the file")
     path = os.path.normpath(root / row["path"])

@@ -10,6 +10,7 @@ from videorep.data.digits import DIGIT_SIZE, describe_digits, load_digits
 
 SPLITS = ("train", "validation", "test")
 DRAWS = 4  # per digit of a sequence: x, y, direction, speed; also what one step of Philox' counter yields
+MAX_NUM_DIGITS, MAX_FRAMES, MAX_SIZE, MAX_SEED = 100, 10_000, 4096, 2**64 - 1
 CHUNK = 64  # sequences that are drawn at once: their frames stay in the processor's cache
 MOTION, ORDER = 1, 2  # keep the random streams of trajectories and of digit orders apart
 
@@ -26,9 +27,9 @@ class MovingMNIST:
 
     Args:
         digits: "rendered", "mnist" or a path; see `videorep.data.digits.load_digits`.
-        num_digits: Positive int, digits per sequence.
-        frames: Positive int, frames per sequence.
-        size: Side of the square frames, at least 28.
+        num_digits: Digits per sequence, 1 to 100.
+        frames: Frames per sequence, 1 to 10,000.
+        size: Side of the square frames, 28 to 4096.
         seed: Whole number that selects one of many endless streams.
         split: "train", "validation" or "test".
         speed: Distance per frame as a share of the travel (size - 28 pixels), or (low, high) to draw it uniformly
@@ -40,13 +41,16 @@ class MovingMNIST:
     """
 
     def __init__(self, digits="rendered", num_digits=2, frames=20, size=64, seed=0, split="train", speed=0.1):
-        require(num_digits >= 1, "num_digits", "at least 1", num_digits)
-        require(frames >= 1, "frames", "at least 1", frames)
-        require(size >= DIGIT_SIZE, "size", f"at least {DIGIT_SIZE}", size)
+        for name, value, low, high in (
+            ("num_digits", num_digits, 1, MAX_NUM_DIGITS),
+            ("frames", frames, 1, MAX_FRAMES),
+            ("size", size, DIGIT_SIZE, MAX_SIZE),
+            ("seed", seed, 0, MAX_SEED),
+        ):
+            require(low <= value <= high, name, f"from {low} to {high}", value)
         require(split in SPLITS, "split", f"one of {', '.join(SPLITS)}", split)
         low, high = (speed, speed) if np.isscalar(speed) else speed
         require(0 <= low <= high, "speed", "a number of at least 0, or a pair (low, high)", speed)
-        require(seed >= 0, "seed", "at least 0", seed)
         self.num_digits, self.frames, self.size = num_digits, frames, size
         self.seed, self.split, self.speed = seed, split, (float(low), float(high))
         self._images, self._description = _load_once(str(digits), "test" if split == "test" else "train")

@@ -8,6 +8,7 @@ unused, three splits.
 import dataclasses
 from pathlib import Path
 
+from videorep.data.video_files import printable
 from videorep.errors import ConfigError, DataError
 
 HMDB_SPLITS = {"0": "", "1": "train", "2": "test"}
@@ -36,7 +37,7 @@ def read_official_list(name, split):
         DataError: the lists are missing or do not parse.
     """
     folder, colon, number = str(split).rpartition(":")
-    if not colon or not folder or not number.isdecimal():
+    if not colon or not folder or not number.isdecimal() or len(number) > 2:
         raise ConfigError(
             f"expected --split LISTS:NUMBER for {name}: the folder of its lists and 1, 2 or 3, received {split!r}"
         )
@@ -98,5 +99,5 @@ def _read_hmdb(folder, number):
                 raise _unexpected(path, line, "'VIDEO.avi' and 0, 1 or 2")
             if _stem(words[0]) in members:
                 raise _unexpected(path, line, "a video that no other line names")
-            members[_stem(words[0])] = (path.name.removesuffix(ending), HMDB_SPLITS[words[1]])
-    return tuple(sorted(path.name.removesuffix(ending) for path in paths)), members
+            members[_stem(words[0])] = (printable(path.name).removesuffix(ending), HMDB_SPLITS[words[1]])
+    return tuple(sorted(printable(path.name).removesuffix(ending) for path in paths)), members

@@ -8,7 +8,8 @@ import tensorflow as tf
 from videorep.config import STREAMS
 from videorep.data.backbones import load_backbone, trained_on
 from videorep.data.background import without_tuning
-from videorep.data.building import build_dataset, require_free
+from videorep.data.build_folder import require_apart, require_free
+from videorep.data.building import build_dataset
 from videorep.data.dataset import WRITTEN, load_dataset
 from videorep.data.flow import require_longer
 from videorep.data.frames import ADVICE, read_batches
@@ -17,8 +18,8 @@ from videorep.data.python_functions import ReadableDataset
 from videorep.data.records import COMPRESSIONS, DTYPES, Outcome, Percept, Source
 from videorep.data.schema import parse_clip
 from videorep.data.verify import require_sound
-from videorep.errors import BackboneError, ConfigError, OutputError, ShardError
-from videorep.storage import fetch, locate
+from videorep.errors import BackboneError, ConfigError, ShardError
+from videorep.storage import fetch
 
 
 def build_percepts(
@@ -62,14 +63,14 @@ def build_percepts(
         ConfigError: a setting has no such value.
         BackboneError: the convnet cannot be had, does not fit the stream, or its values do not fit `dtype`.
         ShardError: `shards` is not a finished folder of clips.
-        OutputError: `out` cannot be written, or holds something.
+        OutputError: `out` cannot be written, holds something, or is not apart from `shards`.
     """
     trained_stream, trained_stack = trained_on(backbone)
     stream = trained_stream if stream is None else stream
     flow_stack = trained_stack if flow_stack is None else flow_stack
     _require_settings(stream, flow_stack, dtype, compression, batch_size)
     dataset = _open_clips(shards, out, hashed=not dry_run)
-    require_free(out, resume, overwrite)
+    require_free(out, resume, overwrite, dry_run)
     net = load_backbone(backbone, layer, weights)
     stack = flow_stack if stream == "flow" else 0
     _require_fit(net, backbone, stack)
@@ -89,19 +90,17 @@ def build_percepts(
         return _describe(inputs, net, settings, dataset)
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
     made = {"command": "build-shards percepts", "seed": None, "settings": settings}
+    made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
     facts = {"labels": dataset.labels, "made": made}
     run = _Extraction(net, inputs, dataset.labels, settings).run
     choices = {"resume": resume, "overwrite": overwrite, "progress": progress}
-    return build_dataset(out, dataset.name, "percepts", plan, run, facts, **choices)
+    return build_dataset(out, "percepts", "percepts", plan, run, facts, **choices)
 
 
 def _open_clips(shards, out, hashed):
     """The clip shards, compared with what their build wrote."""
     dataset = load_dataset(shards)
-    if locate(out).resolve() == dataset.folder.resolve():
-        raise OutputError(
-            f"expected --out to be another folder than the clips, received {out} for both; choose another"
-        )
+    require_apart(out, dataset.folder)
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
     for split in dataset.splits:

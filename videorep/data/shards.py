@@ -13,7 +13,8 @@ import tempfile
 
 import tensorflow as tf
 
-from videorep.data.building import build_dataset, require_free
+from videorep.data.build_folder import require_free
+from videorep.data.building import build_dataset
 from videorep.data.dataset import FRAMING_BYTES, MANIFEST, Dataset, ShardInfo, load_dataset, shard_name
 from videorep.data.own_records import Spool, find_label, name_labels, to_record
 from videorep.data.python_functions import ReadableDataset, call_python

@@ -26,8 +26,9 @@ def summarize_dataset(path):
     Args:
         path: Folder of shards, or its URL.
     Returns:
-        Nested dict of plain values for printing: kind, sizes, one table per split with its records, videos, frames and
-        hours, the features' statistics, what was left out and how often for which reason, how it was made.
+        Nested dict of plain values for printing: kind, sizes, one table per split with its records, videos (not of
+        moving-mnist, whose records are sequences), frames and hours, the features' statistics, what was left out and
+        how often for which reason, how it was made.
     Raises:
         ShardError: see `load_dataset`.
     """
@@ -87,7 +88,17 @@ def _describe_rate(dataset):
 
 def _describe_split(dataset, split):
     index = dataset.index(split)
-    return {"shards": len(dataset.shards(split)), "records": len(index)} | _amounts(dataset, index)
+    amounts = _amounts(dataset, index)
+    unit = _unit(dataset)
+    if unit != "records":
+        del amounts["videos"]  # sources are whatever the records were drawn in
+    return {"shards": len(dataset.shards(split)), unit: len(index)} | amounts
+
+
+def _unit(dataset):
+    """What a record is called: "records", of videos, unless the build says otherwise."""
+    drawn = dataset.made.get("command") == "build-shards moving-mnist"
+    return dataset.made.get("unit", "sequences" if drawn else "records")
 
 
 def _amounts(dataset, index):

@@ -13,7 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from videorep.data import verified
-from videorep.data.building import SHARD_PATTERN
+from videorep.data.build_folder import SHARD_PATTERN
 from videorep.data.dataset import FRAMING_BYTES, HEADER_BYTES, MANIFEST, hash_file, read_manifest
 from videorep.data.dataset_schema import MOST_BYTES
 from videorep.data.record_faults import find_faults

@@ -4,10 +4,10 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 
 import cv2
 
+from videorep.data.workers import anonymous_file
 from videorep.errors import DataError
 
 RATES = (0.05, 1000.0)  # frames per second that a header can mean in earnest
@@ -31,7 +31,7 @@ class DecoderLog:
 
     def __enter__(self):
         sys.stderr.flush()
-        self._file = tempfile.TemporaryFile()
+        self._file = anonymous_file()
         self._start = 0
         self._stderr = os.dup(2)
         os.dup2(self._file.fileno(), 2)
@@ -62,8 +62,11 @@ class DecoderLog:
 
 @contextlib.contextmanager
 def _valid_name(path):
-    """The path, or while the block lasts another name for the file if that is not UTF-8, on which OpenCV crashes."""
-    path = os.fspath(path)
+    """The whole path, or while the block lasts another name for the file if it is not UTF-8, on which OpenCV crashes.
+
+    Whole, since FFmpeg takes a name such as "concat:a|b" for a protocol.
+    """
+    path = os.path.abspath(path)
     if path.encode(errors="ignore").decode() == path:
         yield path
         return
@@ -199,7 +202,7 @@ def decode_video(path, *, fps=None, size=None, start=None, end=None):
     Args:
         path: Any file that FFmpeg can decode.
         fps: Frames per second to resample to; None keeps every frame.
-        size: (height, width) to resize to; None keeps the video's.
+        size: (height, width) to resize to, or the shorter side alone; None keeps the video's.
         start, end: The piece in seconds; None for the whole.
     Raises:
         VideoError: the file cannot be opened.
@@ -211,7 +214,10 @@ def decode_video(path, *, fps=None, size=None, start=None, end=None):
 
 
 def resize_frame(image, size):
-    """Resizes to (height, width) by area averaging; None leaves the frame as it is."""
+    """Resizes by area averaging to (height, width), or so that the shorter side is `size`; None changes nothing."""
+    if isinstance(size, int):
+        shorter = min(image.shape[:2])
+        size = [max(1, round(side * size / shorter)) for side in image.shape[:2]]
     if size is None or image.shape[:2] == tuple(size):
         return image
     return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)

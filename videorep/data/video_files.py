@@ -1,5 +1,6 @@
 """Finds the videos below a folder, and whatever looks like one but cannot be read. No TensorFlow."""
 
+import collections
 import dataclasses
 import os
 import stat
@@ -10,6 +11,7 @@ from videorep.errors import DataError
 _SUFFIXES = """3gp asf avi divx f4v flv m1v m2ts m2v m4v mjpeg mjpg mkv mov mp4 mpe mpeg mpg mts mxf ogm ogv qt rm ts
 vob webm wmv"""
 VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+MAX_WAYS = 100  # to one folder: a few links that lead to each other give any number of paths
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a fifo"),
@@ -69,7 +71,7 @@ def find_videos(folder):
     Returns:
         List of `VideoFile`.
     Raises:
-        DataError: no such folder, or not one file that looks like a video.
+        DataError: no such folder, not one file that looks like a video, or too many links to one folder.
     """
     root = Path(folder)
     if not root.exists():
@@ -77,39 +79,52 @@ def find_videos(folder):
     if root.is_file():
         return [inspect_file(str(root), printable(root.name))]
     try:
-        files = list(_walk(str(root), "", frozenset()))
+        files = list(_walk(str(root)))
     except OSError as error:
         raise DataError(f"expected a readable folder, received {error.filename}: {error.strerror}; check it") from error
-    if not any(_looks_like_video(file.name) for file in files):
+    if not any(looks_like_video(file.name) for file in files):
         suffixes = ", ".join(sorted(VIDEO_SUFFIXES))
         raise DataError(f"expected videos below {root} ({suffixes}), received {len(files)} other files; check the path")
     return files
 
 
-def _looks_like_video(name):
+def looks_like_video(name):
+    """Whether a file's suffix is that of a video."""
     return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
-def _walk(folder, prefix, above):
-    """Yields what lies below; `above` identifies the folders on the way down, so that a circle of links ends."""
-    status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in above:
-        return
-    above = above | {(status.st_dev, status.st_ino)}
-    with os.scandir(folder) as entries:
-        entries = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    if prefix and not entries:
-        name = prefix.removesuffix("/")
-        empty = VideoFile(folder, name, problem="not a video: an empty folder")
-        yield inspect_file(folder, name) if _looks_like_video(name) else empty
-    for entry in entries:
-        name = prefix + printable(entry.name)
-        if os.path.isdir(entry.path):
-            yield from _walk(entry.path, name + "/", above)
-        elif _looks_like_video(name):
-            yield inspect_file(entry.path, name)
-        else:
-            yield VideoFile(entry.path, name, problem=f"not a video: {_suffix_words(name)}")
+def _walk(top):
+    """Yields what lies below a folder; a circle of links ends where it meets a folder on the way down again.
+
+    Without recursion: a folder may be as deep as its path is long.
+    """
+    seen = collections.Counter()
+    pending = [("", top, frozenset())]
+    while pending:
+        prefix, path, above = pending.pop()
+        if not os.path.isdir(path):
+            name = prefix.removesuffix("/")
+            yield inspect_file(path, name) if looks_like_video(name) else _other_file(path, name)
+            continue
+        status = os.stat(path)
+        place = (status.st_dev, status.st_ino)
+        if place in above:
+            continue
+        seen[place] += 1
+        if seen[place] > MAX_WAYS:
+            raise DataError(f"expected at most {MAX_WAYS} links to one folder, received more to {path}; remove some")
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        if prefix and not names:
+            name = prefix.removesuffix("/")
+            empty = VideoFile(path, name, problem="not a video: an empty folder")
+            yield inspect_file(path, name) if looks_like_video(name) else empty
+        below = above | {place}
+        pending += [(f"{prefix}{printable(name)}/", os.path.join(path, name), below) for name in reversed(names)]
+
+
+def _other_file(path, name):
+    return VideoFile(path, name, problem=f"not a video: {_suffix_words(name)}")
 
 
 def _suffix_words(name):

@@ -1,8 +1,9 @@
 """Worker processes that may crash or hang without taking the parent along. No TensorFlow.
 
-They are started as `python -m videorep.data.workers`. Unlike the children of multiprocessing (and of the pools on top
-of it) they never import the caller's main module, so they start in a quarter of a second whatever the caller imported,
-and callers need no `if __name__ == "__main__"`.
+They are started as `python -P -m videorep.data.workers`. Unlike the children of multiprocessing (and of the pools on
+top of it) they never import the caller's main module, so they start in a quarter of a second whatever the caller
+imported, and callers need no `if __name__ == "__main__"`. They import from where the caller does, but never from the
+current folder: a data set that was downloaded there may bring a `queue.py`.
 """
 
 import collections
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 ATTEMPTS = 2  # a crash or a hang may come of the machine's state, not of the input
 WINDOW = 8  # tasks per worker that may run or be finished ahead of the one that the caller waits for
@@ -59,18 +61,41 @@ def _read(connection, size):
     return data
 
 
+def import_path():
+    """Where workers import from: the caller's `sys.path` without the folders that nobody chose.
+
+    Python itself puts the current folder there, or that of the script that it runs: data may lie in either. Left out
+    are these and relative ones, unless PYTHONPATH names them in full or videorep itself is in them.
+    """
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None) if getattr(main, "__spec__", None) is None else None
+    unchosen = {Path.cwd().resolve()} | ({Path(script).resolve().parent} if script else set())
+    package_root = Path(__file__).resolve().parents[2]
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    chosen = {package_root, *(Path(entry).resolve() for entry in named if os.path.isabs(entry))}
+    entries = dict.fromkeys([*sys.path, str(package_root)])
+    return [entry for entry in entries if os.path.isabs(entry) and Path(entry).resolve() not in unchosen - chosen]
+
+
+def anonymous_file():
+    """A file without a name. On Linux it needs no disk, so that a full one cannot hide what a decoder complains of."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("videorep"), "w+b")
+    return tempfile.TemporaryFile()
+
+
 class _Worker:
     """One process and the connection to it."""
 
     def __init__(self):
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        self._errors = anonymous_file()
         self._connection, theirs = socket.socketpair()
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
-        environment = os.environ | DECODER_SETTINGS | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = os.environ | DECODER_SETTINGS | {"PYTHONPATH": os.pathsep.join(import_path())}
         environment.pop("OPENCV_FFMPEG_DEBUG", None)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "videorep.data.workers", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "videorep.data.workers", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -238,7 +263,8 @@ def _pulse(connection):
 
 def serve(descriptor):
     """The worker's side: runs one task after another until the parent closes the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # Ctrl-C and a closed terminal are the parent's business
     threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
     connection = socket.socket(fileno=descriptor)
     beat = _pulse(connection)
