@@ -64,7 +64,7 @@ class Run:
         """The trained Keras model.
 
         Raises:
-            RunError: the run is not finished, or its model file is damaged.
+            RunError: the run is not finished, its model file is damaged, or a weight is NaN or infinite.
         """
         import keras
 
@@ -72,11 +72,23 @@ class Run:
 
         self.require_finished()
         try:
-            return keras.saving.load_model(self.path / MODEL, compile=False)
+            model = keras.saving.load_model(self.path / MODEL, compile=False)
         except (OSError, ValueError, KeyError) as error:
             raise RunError(
                 f"expected a Keras model in {self.path / MODEL}, which cannot be read; train again"
             ) from error
+        return self._require_finite(model)
+
+    def _require_finite(self, model):
+        import numpy as np
+
+        flawed = [weight.path for weight in model.weights if not np.isfinite(np.asarray(weight, np.float32)).all()]
+        if flawed:
+            raise RunError(
+                f"expected finite weights in {self.path / MODEL}, received NaN or infinity in {len(flawed)} of "
+                f"{len(model.weights)} ({flawed[0]}); train again with a lower --learning-rate"
+            )
+        return model
 
     def require_finished(self):
         """Raises a RunError where training has not come to its end."""

@@ -152,6 +152,7 @@ class LabelledBlocks:
         features, dtype, frame_shape, labels, provenance, statistics(): As in `ShardSource`.
         videos: How many videos there are.
         video_labels: (videos,) int32, their labels, numbered like "video" in the batches.
+        video_paths: Their paths, in the same order.
         blocks: How many blocks an epoch has.
     """
 
@@ -177,6 +178,7 @@ class LabelledBlocks:
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
         self.video_labels = labels[chosen]
+        self.video_paths = [name for name, one in zip(names, chosen, strict=True) if one]
         counts = {"split": split, "videos": self.videos, "blocks": self.blocks, "videos_per_class": videos_per_class}
         self.provenance = dataset.provenance | {"frame_shape": self.frame_shape and list(self.frame_shape)} | counts
 

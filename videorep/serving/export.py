@@ -109,9 +109,7 @@ def _write(served, facts, out, version, overwrite):
     _require_new(out, version, overwrite)
     temporary = out / f"{UNFINISHED}{target.name}"
     try:
-        tf.saved_model.save(
-            served, str(temporary), signatures=served.__call__.get_concrete_function(served.signature)
-        )
+        tf.saved_model.save(served, str(temporary), signatures=served.__call__.get_concrete_function(served.signature))
         (temporary / FACTS).parent.mkdir()
         (temporary / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
         _flush(temporary)
