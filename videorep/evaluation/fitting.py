@@ -27,11 +27,11 @@ def compare_backbones(run, dataset):
         )
     if bool(trained) == bool(given):
         return []
-    unknown = (
-        f"{run.path} does not say which backbone the percepts" if given else f"{dataset.folder} does not say which"
-    )
-    rest = "of its training came of" if given else "backbone its percepts came of"
-    return [f"{unknown} {rest}: nobody can tell whether it is {_name(given or trained)}"]
+    silent = f"the training data of {run.path} do" if given else f"{dataset.folder} does"
+    return [
+        f"{silent} not say which backbone their percepts came of: nobody can tell whether it is "
+        f"{_name(given or trained)}"
+    ]
 
 
 def require_finite(frames, folder, names):

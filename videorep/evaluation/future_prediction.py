@@ -38,7 +38,8 @@ def evaluate_future_prediction(run, data=None, *, split="test", limit=None, hori
         dict for JSON: "sequences" (how many were scored), "rows" (one dict of figures per predictor: "predictor",
         "<branch>_<metric>"), "future_by_frame" ({metric: {predictor: one figure per future frame}}),
         "probability_clipping" (see `metrics.CLIPPING`: what makes the cross entropy of copied frames finite),
-        "warnings" (sentences on what makes the figures doubtful), and "left_out" where the training data, whose mean frame is a predictor, are not there any more.
+        "warnings" (sentences on what makes the figures doubtful), and "left_out" where the training data, whose mean
+        frame is a predictor, are not there any more.
     Raises:
         RunError: the run is no pretrained one, or the data do not fit it.
     Source: Srivastava et al. 2015, section 3.4 and table 2.
