@@ -56,6 +56,17 @@ def serve_elsewhere(tmp_path, path, frames):
 
 
 @pytest.fixture
+def plain_run(tmp_path):
+    """A classifier of single frames, which is exported fast."""
+    config = ClassifierConfig("single-frame", features=FEATURES, units=(4,), classes=CLASSES)
+    run = create_run(tmp_path / "classifier", FinetuneConfig(config))
+    model = build_classifier(config, seed=4)
+    run.write_provenance({"data": {}})
+    run.save_model(model)
+    return run, model
+
+
+@pytest.fixture
 def classifier_run(tmp_path):
     config = ClassifierConfig(features=FEATURES, units=(4,), classes=CLASSES, block_frames=6, block_stride=3)
     run = create_run(tmp_path / "classifier", FinetuneConfig(config))
@@ -106,8 +117,8 @@ def test_a_served_model_standardises_by_itself(tmp_path):
         np.testing.assert_allclose(outputs[name], np.asarray(expected) * deviation + mean, rtol=1e-4, atol=1e-4)
 
 
-def test_versions_count_up_and_are_not_replaced_unasked(classifier_run, tmp_path):
-    run, _ = classifier_run
+def test_versions_count_up_and_are_not_replaced_unasked(plain_run, tmp_path):
+    run, _ = plain_run
     assert export(run.path, tmp_path / "serving")["version"] == 1
     assert export(run.path, tmp_path / "serving")["version"] == 2
     with pytest.raises(OutputError, match="--overwrite"):
@@ -124,18 +135,18 @@ def test_an_unfinished_run_is_not_exported(tmp_path):
     assert not (tmp_path / "serving").exists()
 
 
-def test_an_unwritable_output_leaves_nothing(classifier_run, tmp_path):
+def test_an_unwritable_output_leaves_nothing(plain_run, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="--out"):
-        export(classifier_run[0].path, tmp_path / "file" / "serving")
+        export(plain_run[0].path, tmp_path / "file" / "serving")
 
 
 def facts_of(summary):
     return json.loads((Path(summary["path"]) / "assets.extra" / "run.json").read_text())
 
 
-def test_an_export_names_its_run_its_data_and_what_it_takes(classifier_run, tmp_path):
-    run, _ = classifier_run
+def test_an_export_names_its_run_its_data_and_what_it_takes(plain_run, tmp_path):
+    run, _ = plain_run
     backbone = {"backbone": "net.keras", "weights_sha256": "0" * 64}
     run.write_provenance({"data": {"backbone": backbone, "shards": {"a": "hash"}}, "init": "kept"})
     facts = facts_of(export(run.path, tmp_path / "serving"))
@@ -189,8 +200,8 @@ def test_a_stream_run_is_served_on_stacks(tmp_path):
     assert [label.decode() for label in answers["label"].numpy()] == [("up", "down")[k] for k in expected.argmax(-1)]
 
 
-def test_weights_that_are_not_finite_are_not_exported(classifier_run, tmp_path):
-    run, model = classifier_run
+def test_weights_that_are_not_finite_are_not_exported(plain_run, tmp_path):
+    run, model = plain_run
     model.layers[-1].set_weights([np.full_like(each, np.nan) for each in model.layers[-1].get_weights()])
     run.save_model(model)
     with pytest.raises(RunError, match="finite weights"):
@@ -210,30 +221,30 @@ def largest_file(size):
 
 
 @pytest.mark.parametrize("size", [0, 300, 3000])
-def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(classifier_run, tmp_path, size):
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(plain_run, tmp_path, size):
     with largest_file(size), pytest.raises(OutputError) as caught:
-        export(classifier_run[0].path, tmp_path / "base" / "serving")
+        export(plain_run[0].path, tmp_path / "base" / "serving")
     assert "free some space" in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "base").exists()
 
 
-def test_what_a_killed_export_left_is_removed_by_the_next(classifier_run, tmp_path):
+def test_what_a_killed_export_left_is_removed_by_the_next(plain_run, tmp_path):
     serving = tmp_path / "serving"
     (serving / "unfinished-7" / "variables").mkdir(parents=True)
     (serving / "notes").mkdir()
-    assert export(classifier_run[0].path, serving)["version"] == 1
+    assert export(plain_run[0].path, serving)["version"] == 1
     assert sorted(path.name for path in serving.iterdir()) == ["1", "notes"]
 
 
-def test_two_exports_into_one_folder_do_not_mix(classifier_run, tmp_path):
+def test_two_exports_into_one_folder_do_not_mix(plain_run, tmp_path):
     (tmp_path / "serving").mkdir()
     with exclusive(tmp_path / "serving"), pytest.raises(OutputError, match="another process is writing there"):
-        export(classifier_run[0].path, tmp_path / "serving")
+        export(plain_run[0].path, tmp_path / "serving")
 
 
 @pytest.mark.parametrize("exchanges", [True, False])
-def test_a_version_is_replaced_whole_whenever_the_export_is_killed(classifier_run, tmp_path, monkeypatch, exchanges):
-    run, serving = classifier_run[0].path, tmp_path / "serving"
+def test_a_version_is_replaced_whole_whenever_the_export_is_killed(plain_run, tmp_path, monkeypatch, exchanges):
+    run, serving = plain_run[0].path, tmp_path / "serving"
     export(run, serving)
     old = (serving / "1" / "saved_model.pb").stat().st_ino
     if not exchanges:
