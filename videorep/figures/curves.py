@@ -40,7 +40,8 @@ def draw_curves(path, histories):
         left.set_ylim(*_limits(histories, name))
         left.margins(x=0.01)
     if len(histories) > 1 or _has_validation(histories):
-        axes[0][1].legend(loc="best")
+        # above all axes: it would hide curves, of several runs more than half of them
+        chart.legend(*axes[0][1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     axes[-1][0].set_xlabel("sequences")
     axes[-1][1].set_xlabel(f"wall time ({unit})")
     for axis in axes[-1]:
