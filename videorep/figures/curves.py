@@ -1,6 +1,7 @@
 """Training curves: what metrics.jsonl says, over sequences and over wall time."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from videorep.config import require
 from videorep.figures.canvas import COLOURS, new_chart, write_figure
@@ -46,6 +47,7 @@ def draw_curves(path, histories):
     axes[-1][1].set_xlabel(f"wall time ({unit})")
     for axis in axes[-1]:
         axis.set_xlim(left=0)
+    axes[-1][0].xaxis.set_major_locator(MaxNLocator(5))  # room for numbers in the millions
     axes[-1][0].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     write_figure(chart, path)
 
