@@ -1,17 +1,36 @@
 """Exported models: versioned folders that TensorFlow alone loads, in agreement with the model they came from."""
 
+import contextlib
+import errno
+import hashlib
+import json
 import os
+import resource
 import subprocess
 import sys
+import types
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from videorep.config import ClassifierConfig, FinetuneConfig, ModelConfig, PretrainConfig
+from videorep.config import (
+    ClassifierConfig,
+    FinetuneConfig,
+    ModelConfig,
+    PretrainConfig,
+    StreamConfig,
+    StreamModelConfig,
+)
 from videorep.errors import OutputError, RunError
+from videorep.locking import exclusive
 from videorep.models import build_classifier, build_model
 from videorep.runs import create_run
+from videorep.serving import export as export_module
 from videorep.serving.export import export
+from videorep.serving.signatures import serve
 
 CLASSES = ("jump", "run", "walk")
 FEATURES = 5
@@ -34,6 +53,17 @@ def serve_elsewhere(tmp_path, path, frames):
     arguments = [sys.executable, "-c", LOAD_WITHOUT_VIDEOREP, path, tmp_path / "frames.npy", tmp_path / "out.npz"]
     subprocess.run(arguments, check=True, cwd=tmp_path, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     return np.load(tmp_path / "out.npz")
+
+
+@pytest.fixture
+def plain_run(tmp_path):
+    """A classifier of single frames, which is exported fast."""
+    config = ClassifierConfig("single-frame", features=FEATURES, units=(4,), classes=CLASSES)
+    run = create_run(tmp_path / "classifier", FinetuneConfig(config))
+    model = build_classifier(config, seed=4)
+    run.write_provenance({"data": {}})
+    run.save_model(model)
+    return run, model
 
 
 @pytest.fixture
@@ -87,8 +117,8 @@ def test_a_served_model_standardises_by_itself(tmp_path):
         np.testing.assert_allclose(outputs[name], np.asarray(expected) * deviation + mean, rtol=1e-4, atol=1e-4)
 
 
-def test_versions_count_up_and_are_not_replaced_unasked(classifier_run, tmp_path):
-    run, _ = classifier_run
+def test_versions_count_up_and_are_not_replaced_unasked(plain_run, tmp_path):
+    run, _ = plain_run
     assert export(run.path, tmp_path / "serving")["version"] == 1
     assert export(run.path, tmp_path / "serving")["version"] == 2
     with pytest.raises(OutputError, match="--overwrite"):
@@ -105,7 +135,131 @@ def test_an_unfinished_run_is_not_exported(tmp_path):
     assert not (tmp_path / "serving").exists()
 
 
-def test_an_unwritable_output_leaves_nothing(classifier_run, tmp_path):
+def test_an_unwritable_output_leaves_nothing(plain_run, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="--out"):
-        export(classifier_run[0].path, tmp_path / "file" / "serving")
+        export(plain_run[0].path, tmp_path / "file" / "serving")
+
+
+def facts_of(summary):
+    return json.loads((Path(summary["path"]) / "assets.extra" / "run.json").read_text())
+
+
+def test_an_export_names_its_run_its_data_and_what_it_takes(plain_run, tmp_path):
+    run, _ = plain_run
+    backbone = {"backbone": "net.keras", "weights_sha256": "0" * 64}
+    run.write_provenance({"data": {"backbone": backbone, "shards": {"a": "hash"}}, "init": "kept"})
+    facts = facts_of(export(run.path, tmp_path / "serving"))
+    assert (facts["run"], facts["kind"], facts["provenance"]) == (str(run.path), "finetune", run.provenance)
+    assert facts["model_sha256"] == hashlib.sha256((run.path / "model.keras").read_bytes()).hexdigest()
+    shape = [None, None, FEATURES]
+    argument = {"name": "frames", "shape": shape, "dtype": "float32"}
+    assert facts["input"] == argument | {"kind": "percepts", "backbone": backbone}
+    run.write_provenance({"data": {"frame_shape": [1, 5, 1]}})
+    again = facts_of(export(run.path, tmp_path / "serving"))
+    assert again["input"] == argument | {"kind": "pixels", "frame_shape": [1, 5, 1]}
+
+
+@pytest.fixture(scope="module")
+def served_classifier():
+    config = ClassifierConfig(features=FEATURES, units=(4,), classes=CLASSES, block_frames=6, block_stride=3)
+    return serve(build_classifier(config, seed=4), FinetuneConfig(config))
+
+
+@pytest.mark.parametrize(
+    "shape, flaw, words",
+    [((1, 7, FEATURES), np.nan, "finite"), ((1, 7, FEATURES), np.inf, "finite"), ((1, 0, FEATURES), 0, "one frame")],
+)
+def test_a_request_without_an_honest_answer_fails_and_says_why(served_classifier, shape, flaw, words):
+    frames = np.zeros(shape, np.float32)
+    frames[:, 3:4] = flaw
+    signature = served_classifier.__call__.get_concrete_function(served_classifier.signature)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        signature(tf.constant(frames))
+
+
+def test_no_videos_have_no_answers(served_classifier):
+    answers = served_classifier(tf.zeros((0, 9, FEATURES)))
+    assert answers["probabilities"].shape == (0, 3)
+
+
+def test_a_stream_run_is_served_on_stacks(tmp_path):
+    images = keras.Input((14, 14, 4))
+    fc6 = keras.layers.GlobalAveragePooling2D(name="fc6")(images)
+    model = keras.Model(images, keras.layers.Dense(2, "softmax")(fc6))
+    run = create_run(tmp_path / "run", StreamConfig(StreamModelConfig("flow", 2, ("up", "down"))))
+    run.save_model(model)
+    run.write_provenance({"data": {}})
+    summary = export(run.path, tmp_path / "serving")
+    taken = {"name": "stacks", "shape": [None, 14, 14, 4], "dtype": "float32", "kind": "flow", "flow_stack": 2}
+    assert facts_of(summary)["input"] == taken
+    stacks = np.random.default_rng(0).normal(size=(3, 14, 14, 4)).astype(np.float32)
+    answers = tf.saved_model.load(summary["path"]).signatures["serving_default"](stacks=tf.constant(stacks))
+    expected = model(stacks).numpy()
+    np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-6)
+    assert [label.decode() for label in answers["label"].numpy()] == [("up", "down")[k] for k in expected.argmax(-1)]
+
+
+def test_weights_that_are_not_finite_are_not_exported(plain_run, tmp_path):
+    run, model = plain_run
+    model.layers[-1].set_weights([np.full_like(each, np.nan) for each in model.layers[-1].get_weights()])
+    run.save_model(model)
+    with pytest.raises(RunError, match="finite weights"):
+        export(run.path, tmp_path / "serving")
+    assert not (tmp_path / "serving").exists()
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """No file may grow beyond so many bytes: what is written then fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [0, 300, 3000])
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(plain_run, tmp_path, size):
+    with largest_file(size), pytest.raises(OutputError) as caught:
+        export(plain_run[0].path, tmp_path / "base" / "serving")
+    assert "free some space" in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "base").exists()
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(plain_run, tmp_path):
+    serving = tmp_path / "serving"
+    (serving / "unfinished-7" / "variables").mkdir(parents=True)
+    (serving / "notes").mkdir()
+    assert export(plain_run[0].path, serving)["version"] == 1
+    assert sorted(path.name for path in serving.iterdir()) == ["1", "notes"]
+
+
+def test_two_exports_into_one_folder_do_not_mix(plain_run, tmp_path):
+    (tmp_path / "serving").mkdir()
+    with exclusive(tmp_path / "serving"), pytest.raises(OutputError, match="another process is writing there"):
+        export(plain_run[0].path, tmp_path / "serving")
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_version_is_replaced_whole_whenever_the_export_is_killed(plain_run, tmp_path, monkeypatch, exchanges):
+    run, serving = plain_run[0].path, tmp_path / "serving"
+    export(run, serving)
+    old = (serving / "1" / "saved_model.pb").stat().st_ino
+    if not exchanges:
+        library = types.SimpleNamespace(renameat2=lambda *_: -1)
+        monkeypatch.setattr("videorep.serving.export.ctypes.CDLL", lambda *_, **__: library)
+        monkeypatch.setattr("videorep.serving.export.ctypes.get_errno", lambda: errno.EINVAL)
+    seen = []
+    real = export_module.shutil.rmtree
+
+    def watch(path, **options):  # whatever is removed: the version that a server would load is there and whole
+        seen.append((serving / "1" / "saved_model.pb").stat().st_ino)
+        assert (serving / "1" / "assets.extra" / "run.json").is_file()
+        real(path, **options)
+
+    monkeypatch.setattr(export_module.shutil, "rmtree", watch)
+    export(run, serving, version=1, overwrite=True)
+    assert seen and old not in seen
+    assert [path.name for path in serving.iterdir()] == ["1"]

@@ -81,12 +81,18 @@ class Run:
         """The trained Keras model.
 
         Raises:
-            RunError: the run is not finished, or its model file is damaged or another model's.
+            RunError: the run is not finished, its model file is damaged or another model's, or a weight is no number.
         """
         from videorep.models.files import read_model
 
         self.require_finished()
-        return read_model(self.model_path, self.config.model)
+        model = read_model(self.model_path, self.config.model)
+        if unfit := _unfit(model):
+            raise RunError(
+                f"expected finite weights in {self.model_path}, received NaN or infinity in {unfit} arrays of them; "
+                "train again with a lower --learning-rate"
+            )
+        return model
 
     def require_finished(self):
         """Raises a RunError where training has not come to its end."""
@@ -103,8 +109,7 @@ class Run:
             RunError: its weights are not finite; nothing was written.
             OutputError: it cannot be written.
         """
-        unfit = sum(not np.isfinite(weight).all() for weight in model.get_weights())
-        if unfit:
+        if unfit := _unfit(model):
             raise RunError(
                 f"expected a trained model of finite weights, received {unfit} arrays that are not; lower "
                 f"--learning-rate and train again"
@@ -116,6 +121,11 @@ class Run:
         text = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
         with _output_errors(self.path):
             write_text_durably(self.path / PROVENANCE, text)
+
+
+def _unfit(model):
+    """How many arrays of weights are not finite."""
+    return sum(not np.isfinite(weight).all() for weight in model.get_weights())
 
 
 def load_run(path):

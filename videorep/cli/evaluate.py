@@ -8,7 +8,7 @@ from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
 
-ONLY_IN_JSON = ("rows", "future_by_frame")
+ONLY_IN_JSON = ("rows", "future_by_frame", "per_video", "warnings")
 
 
 def compare(result):
@@ -23,8 +23,7 @@ def _compare_figure(name, predictors):
 
 
 @click.command(short_help="Measure runs.")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN ...]")
-@options.data_argument
+@click.argument("names", nargs=-1, required=True, metavar="RUN [RUN ...] [DATA ...]")
 @click.option("--split", default="test", show_default=True, help="Split to evaluate on.")
 @click.option(
     "--limit",
@@ -38,40 +37,53 @@ def _compare_figure(name, predictors):
 @options.other_digits
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures there.")
 @options.overwrite
-def evaluate(runs, data, split, limit, horizon, fuse, digits, json_path, overwrite):
-    """Measure one or more RUNs on DATA, a folder of shards or the word moving-mnist.
+def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
+    """Measure one or more RUNs on DATA, folders of shards or the word moving-mnist.
+
+    Runs and data are told apart by what they hold. Without DATA each run is measured on its own data; one DATA is for
+    all runs, several are one per run, in order.
 
     A pretrained run is measured by how well it predicts the future, beside two trivial predictors: copy the last frame,
-    and the mean frame. Classifiers are measured by video-level accuracy; several are fused.
+    and the mean frame. Classifiers, of finetune or train-stream, are measured by video-level accuracy; several are
+    fused, video by video. Warnings say where a figure means nothing.
 
     \b
     Examples:
       videorep evaluate runs/digits moving-mnist --limit 2000
       videorep evaluate runs/classifier percepts --json accuracy.json
-      videorep evaluate runs/rgb runs/flow percepts --fuse mean
+      videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse mean
     """
     if json_path:
         json_path = options.claim_file(json_path, overwrite)
 
     load_tensorflow()
-    from videorep.config import FinetuneConfig
     from videorep.evaluation import evaluate_action_recognition, evaluate_future_prediction
+    from videorep.evaluation.arguments import tell_apart
     from videorep.progress import make_progress
     from videorep.runs import load_run
     from videorep.storage import write_text_durably
 
+    runs, data = tell_apart(names)
+    if not runs or len(data) not in (0, 1, len(runs)):
+        raise click.UsageError(
+            f"Expected at least one RUN, and no DATA, one, or one per RUN, received {len(runs)} and {len(data)}."
+        )
     opened = [load_run(path) for path in runs]
     progress = make_progress()
-    if all(isinstance(run.config, FinetuneConfig) for run in opened):
-        result = evaluate_action_recognition(opened, data, fuse=fuse, split=split, progress=progress)
+    if not any(run.config.kind == "pretrain" for run in opened):
+        folders = data * len(runs) if len(data) == 1 else data or None
+        result = evaluate_action_recognition(opened, folders, fuse=fuse, split=split, progress=progress)
     elif len(opened) == 1:
-        source = options.data_like(opened[0], data, digits)
+        path = data[0] if data else opened[0].config.data.path
+        source = options.data_like(opened[0], path, digits)
         result = evaluate_future_prediction(
             opened[0], source, split=split, limit=limit, horizon=horizon, progress=progress
         )
     else:
         raise click.UsageError("Several RUNs are fused, which takes classifiers: evaluate pretrained runs one by one.")
     print_facts({name: value for name, value in result.items() if name not in ONLY_IN_JSON} | compare(result))
+    for sentence in result["warnings"]:
+        click.echo(f"Warning: {sentence}", err=True)
     if json_path:
         write_text_durably(json_path, json.dumps(result, indent=2) + "\n")
         click.echo(f"Wrote {json_path}")

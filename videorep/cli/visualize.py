@@ -121,8 +121,18 @@ def _draw_horizon(out, run, data, split, horizon):
 
 
 def _draw_few_label_curve(out, folder, data, split):
-    from videorep.evaluation.few_labels import measure_few_label_curve
+    from videorep.cli.report import print_facts
+    from videorep.evaluation.few_labels import measure_few_label_curve, tabulate
     from videorep.figures import draw_few_label_curve
     from videorep.progress import make_progress
 
-    draw_few_label_curve(out, **measure_few_label_curve(folder, data, split=split, progress=make_progress()))
+    measured = measure_few_label_curve(folder, data, split=split, progress=make_progress())
+    draw_few_label_curve(out, **measured)
+    print_facts({"accuracies": tabulate(measured["results"]), "largest_class": measured["chance"]})
+    for name, line in measured["results"].items():
+        if len(line) == 1:
+            click.echo(
+                f"Warning: '{name}' is one point, no curve: add runs of finetune with other --videos-per-class to "
+                f"{folder}",
+                err=True,
+            )

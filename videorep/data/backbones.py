@@ -81,6 +81,7 @@ def load_backbone(name, layer=None, weights="imagenet"):
         "layer": layer or model.layers[-1].name,
         "weights": Path(weights).name,
         "weights_sha256": hash_weights(model),
+        "preprocessing": "" if preprocess is None else preprocess.__module__.removeprefix("keras.src."),
     }
 
     @tf.function(reduce_retracing=True)

@@ -49,6 +49,8 @@ MANIFEST = "dataset.json"
 MOST_MANIFEST_BYTES = 1 << 29  # more than a million records take
 HASH_CHUNK = 1 << 20
 MANY_FILES = 1000  # to look at, for an error message
+# What of a build's settings decides the percepts that a frame gets.
+BACKBONE = ("backbone", "layer", "weights", "weights_sha256", "preprocessing", "stream", "flow_stack", "crop")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,10 +144,17 @@ class Dataset:
         return rows
 
     @property
+    def backbone(self):
+        """The convnet that the percepts came of, as far as their build noted it: {} for clips and others' features."""
+        settings = self.made.get("settings")
+        return {key: settings[key] for key in BACKBONE if key in settings} if isinstance(settings, dict) else {}
+
+    @property
     def provenance(self):
-        """What a run records of the data it saw: the shards by name and hash."""
+        """What a run records of the data it saw: the shards by name and hash, and what percepts came of."""
         hashes = {shard.file: shard.sha256 for shards in self.splits.values() for shard in shards}
-        return {"path": str(self.folder), "name": self.name, "kind": self.kind, "shards": hashes}
+        known = {"path": str(self.folder), "name": self.name, "kind": self.kind, "backbone": self.backbone}
+        return known | {"shards": hashes}
 
 
 def hash_file(path):

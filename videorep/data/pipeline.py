@@ -46,7 +46,8 @@ class ShardSource:
         frame_shape: (H, W, C) of a frame or crop; None for percepts.
         labels: Class names.
         windows: How many sequences an epoch has.
-        provenance: What a run records of the data: shards by hash, split, sequences, records that were too short.
+        provenance: What a run records of the data: shards by hash, split, shape of a frame,
+            sequences, records that were too short.
     """
 
     def __init__(self, data, split, frames, hashed=True):
@@ -57,7 +58,7 @@ class ShardSource:
         self.frame_shape, self.labels = self._stream.frame_shape, dataset.labels
         self.windows = len(self._stream.records)
         counts = {"split": split, "windows": self.windows, "short_records": self._stream.short_records}
-        self.provenance = dataset.provenance | counts
+        self.provenance = dataset.provenance | {"frame_shape": self.frame_shape and list(self.frame_shape)} | counts
 
     def statistics(self):
         """{"mean": (D,), "deviation": (D,)} of the features: of percepts as stored, of pixels in [0, 1] by channel."""
@@ -91,6 +92,7 @@ class GeneratedSource:
         self.frame_shape = (example.size, example.size, 1)
         self.features = example.size**2
         self.provenance = {key: value for key, value in example.provenance.items() if key != "seed"}
+        self.provenance["frame_shape"] = list(self.frame_shape)
 
     def statistics(self):
         """None: digits keep their [0, 1]."""
@@ -150,6 +152,7 @@ class LabelledBlocks:
         features, dtype, frame_shape, labels, provenance, statistics(): As in `ShardSource`.
         videos: How many videos there are.
         video_labels: (videos,) int32, their labels, numbered like "video" in the batches.
+        video_paths: Their paths, in the same order.
         blocks: How many blocks an epoch has.
     """
 
@@ -175,8 +178,9 @@ class LabelledBlocks:
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
         self.video_labels = labels[chosen]
+        self.video_paths = [name for name, one in zip(names, chosen, strict=True) if one]
         counts = {"split": split, "videos": self.videos, "blocks": self.blocks, "videos_per_class": videos_per_class}
-        self.provenance = dataset.provenance | counts
+        self.provenance = dataset.provenance | {"frame_shape": self.frame_shape and list(self.frame_shape)} | counts
 
     def statistics(self):
         return self._stream.statistics()

@@ -25,6 +25,12 @@ class LabelledStacks:
         size: S, side of the network's input.
         flow_stack: L for (S, S, 2L) float32 flow stacks, 0 for (S, S, 3) uint8 frames.
         hashed: False leaves the comparison of hashes out, for a dry run.
+    Attributes:
+        labels: Class names.
+        clips: How many clips there are.
+        stacks: How many stacks evaluation looks at.
+        clip_paths, clip_labels: The path of each clip's video, and its label.
+        provenance: What a run records of the data.
     Raises:
         ShardError: no such shards, damaged ones, clips without a label, or no clip that is long enough.
     """
@@ -40,6 +46,9 @@ class LabelledStacks:
             )
         require_longer(path, self._reader.index["frames"], flow_stack)
         self.labels, self.clips = dataset.labels, len(self._reader.index)
+        self.clip_paths = [dataset.sources[number]["path"] for number in self._reader.index["source"]]
+        self.clip_labels = np.asarray(self._reader.index["label"])
+        self.stacks = int(np.minimum(self._reader.index["frames"], STACKS_PER_CLIP).sum())
         self.provenance = dataset.provenance | {"split": split, "clips": self.clips}
 
     def training(self, batch_size, seed, start_step=0):
@@ -79,6 +88,27 @@ class LabelledStacks:
         places = tf.data.Dataset.from_tensor_slices(np.array(places, np.int64))
         batches = places.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
         return ReadableDataset(batches)
+
+    def average(self, predict, batch_size, advance=None):
+        """The mean over each clip's stacks, those of `evaluation`, of what `predict` gives for a stack.
+
+        Args:
+            predict: Function of (B, S, S, C) that gives (B, K).
+            batch_size: Stacks at once.
+            advance: Function that is told of every number of stacks that are done, or None.
+        Returns:
+            (clips, K) float64.
+        """
+        totals, counts = 0.0, np.zeros((self.clips, 1))
+        for batch in self.evaluation(batch_size):
+            clip, predicted = batch["clip"].numpy(), np.asarray(predict(batch["frames"]))
+            if np.isscalar(totals):
+                totals = np.zeros((self.clips, predicted.shape[1]))
+            np.add.at(totals, clip, predicted)
+            np.add.at(counts, clip, 1)
+            if advance:
+                advance(len(clip))
+        return totals / counts
 
     def _frames(self, number, start):
         return self._reader.clip_frames(number, range(start, start + self._stack + 1))

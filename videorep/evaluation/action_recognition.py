@@ -1,53 +1,47 @@
 """Video-level accuracy of action classifiers, alone or fused."""
 
-import dataclasses
-
 import numpy as np
-import tensorflow as tf
 
-from videorep.config import FinetuneConfig
-from videorep.data.pipeline import labelled_blocks
+from videorep.config import require
 from videorep.errors import RunError
-from videorep.evaluation.frames import to_unit_range
-from videorep.progress import SilentProgress
-
-BATCH_BLOCKS = 64
+from videorep.evaluation.caveats import classifier_caveats
+from videorep.evaluation.classification import classify_videos, some
 
 
-def evaluate_action_recognition(runs, data, fuse="mean", *, split="test", progress=None):
+def evaluate_action_recognition(runs, data=None, fuse="mean", *, split="test", progress=None):
     """Classifies every video of a split and counts how often the class is right.
 
     The probabilities of a block's steps are averaged, then those of a video's blocks, then, where there are several
-    runs, those of the runs; the largest decides.
+    runs, those of the runs; the largest decides. Runs agree on videos by their paths and on classes by their names,
+    in whatever order their shards list them.
 
     Args:
-        runs: Classifier runs (`videorep.runs.Run`), with the same classes.
-        data: Folder of labelled shards, or one per run where they differ (RGB and flow percepts of the same videos).
+        runs: Classifier runs (`videorep.runs.Run`), of finetune or train-stream, with the same classes.
+        data: Folder of labelled shards for all runs, or a list with one per run where they differ (RGB and flow
+            percepts of the same videos); each run's own where None.
         fuse: "mean".
         split: Name of the split.
         progress: Reporter, see `videorep.progress`.
     Returns:
-        dict for JSON: "accuracy" (share of videos), "videos" (how many there are), "largest_class" (its
-        share of the videos, what always guessing it would reach), "classes" (accuracy and
-        videos of each), and "runs" (accuracy of each alone) where there are several.
+        dict for JSON: "accuracy" (share of videos), "videos" (how many there are), "largest_class" (its share of the
+        videos, what always guessing it would reach), "classes" (accuracy and videos of each), "per_video" (path, label,
+        predicted and the probabilities of each), "warnings" (sentences on what makes the figures doubtful), and "runs"
+        (accuracy of each alone, and its data) where there are several.
     Raises:
-        RunError: a run is no classifier, or the runs do not fit together.
+        RunError: a run is no classifier, does not fit its data, or the runs do not fit together.
+        ShardError: data that cannot be read or hold NaN.
     Source: Srivastava et al. 2015, section 3.2.
     """
-    folders = [data] * len(runs) if isinstance(data, str) else list(data)
-    names = None
-    probabilities = []
-    for run, folder in zip(runs, folders, strict=True):
-        each, labels, classes = classify_videos(run, folder, split, progress)
-        if names is not None and (names != classes or len(each) != len(probabilities[0])):
-            raise RunError(
-                f"expected runs with the same classes and videos, received {run.path} with others; "
-                "fuse runs of one dataset"
-            )
-        names = classes
-        probabilities.append(each)
-    fused = np.mean(probabilities, axis=0)
-    correct = fused.argmax(axis=-1) == labels
+    require(fuse == "mean", "fuse", "'mean'", fuse)
+    folders = list(data) if isinstance(data, (list, tuple)) else [data] * len(runs)
+    each = [classify_videos(run, folder, split, progress) for run, folder in zip(runs, folders, strict=True)]
+    first = each[0]
+    aligned = [_align(first, other) for other in each]
+    fused = np.mean(aligned, axis=0)
+    labels = np.array([first.classes.index(label) for label in first.labels])
+    predicted = fused.argmax(axis=-1)
+    correct = predicted == labels
+    doubts = [caveat for classified in each for caveat in classified.caveats]
     result = {
         "split": split,
         "videos": len(labels),
@@ -55,50 +49,56 @@ def evaluate_action_recognition(runs, data, fuse="mean", *, split="test", progre
         "largest_class": float(np.bincount(labels).max() / len(labels)),
         "classes": [
             {"class": name, "videos": int((labels == k).sum()), "accuracy": float(correct[labels == k].mean())}
-            for k, name in enumerate(names)
+            for k, name in enumerate(first.classes)
             if (labels == k).any()
         ],
+        "per_video": [
+            {
+                "path": path,
+                "label": label,
+                "predicted": first.classes[best],
+                "probabilities": dict(zip(first.classes, row.tolist(), strict=True)),
+            }
+            for path, label, best, row in zip(first.paths, first.labels, predicted, fused, strict=True)
+        ],
+        "warnings": list(dict.fromkeys(doubts)) + classifier_caveats(correct, labels, first.classes),
     }
     if len(runs) > 1:
-        alone = [float((each.argmax(axis=-1) == labels).mean()) for each in probabilities]
         result["fuse"] = fuse
-        result["runs"] = [{"run": str(run.path), "accuracy": one} for run, one in zip(runs, alone, strict=True)]
+        result["runs"] = [
+            {"run": one.run, "data": one.folder, "accuracy": float((table.argmax(axis=-1) == labels).mean())}
+            for one, table in zip(each, aligned, strict=True)
+        ]
     return result
 
 
-def classify_videos(run, folder, split, progress=None):
-    """Class probabilities of every video of a split.
-
-    Returns:
-        (V, K) float64 probabilities, (V,) labels and the K class names.
-    Raises:
-        RunError: the run is no classifier, or its classes or features are not those of the shards.
-    """
-    if not isinstance(run.config, FinetuneConfig):
-        raise RunError(f"expected a run of `videorep finetune`, received {run.path}, a {run.config.kind} run")
-    model, config = run.model(), run.config.model
-    settings = dataclasses.replace(run.config.data, path=str(folder), videos_per_class=0)
-    blocks = labelled_blocks(settings, split, *config.block)
-    if (blocks.features, tuple(blocks.labels)) != (config.features, config.classes):
+def _align(first, other):
+    """The probabilities of `other` with the videos and the classes in the order of `first`: (V, K)."""
+    if set(other.classes) != set(first.classes):
         raise RunError(
-            f"expected shards of {config.features} features and the {len(config.classes)} classes "
-            f"{_some(config.classes)} of {run.path}, received {folder} with {blocks.features} features and "
-            f"{len(blocks.labels)} classes {_some(blocks.labels)}; "
-            "evaluate on data like that of training"
+            f"expected runs with the same classes, received {first.run} with {some(first.classes)} and {other.run} "
+            f"with {some(other.classes)}; fuse runs of one dataset"
         )
-    classify = tf.function(lambda frames: model({"frames": frames}, training=False), reduce_retracing=True)
-    sums, counts = np.zeros((blocks.videos, len(config.classes))), np.zeros(blocks.videos)
-    title = f"Classifying with {run.path.name}"
-    with (progress or SilentProgress()).task(title, total=blocks.blocks, unit="blocks") as advance:
-        for batch in blocks.evaluation(BATCH_BLOCKS):
-            per_step = classify(to_unit_range(batch["frames"].numpy())).numpy().astype(np.float64)
-            mask, video = batch["mask"].numpy(), batch["video"].numpy()
-            per_block = (per_step * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-            np.add.at(sums, video, per_block)
-            np.add.at(counts, video, 1)
-            advance(len(video))
-    return sums / counts[:, None], np.asarray(blocks.video_labels), list(config.classes)
+    for one, lacking in ((first, other), (other, first)):
+        absent = [path for path in one.paths if path not in set(lacking.paths)]
+        if absent:
+            raise RunError(
+                f"expected the same videos for every run, received {lacking.folder} without {len(absent)} of the "
+                f"{len(one.paths)} videos of {one.folder} {some(absent)}; build both from the same videos and splits"
+            )
+    place = {path: number for number, path in enumerate(other.paths)}
+    order = [place[path] for path in first.paths]
+    for path, number, label in zip(first.paths, order, first.labels, strict=True):
+        _require_same_video(first, other, path, label, other.labels[number])
+    return other.probabilities[order][:, [other.classes.index(name) for name in first.classes]]
 
 
-def _some(names, most=3):
-    return f"({', '.join(names[:most])}{', ...' if len(names) > most else ''})"
+def _require_same_video(first, other, path, label, other_label):
+    hashes = first.hashes.get(path), other.hashes.get(path)
+    if label == other_label and (None in hashes or hashes[0] == hashes[1]):
+        return
+    differ = f"labels {label!r} and {other_label!r}" if label != other_label else "other bytes"
+    raise RunError(
+        f"expected {path} to be the same video in {first.folder} and {other.folder}, received {differ}; "
+        "build both from the same videos"
+    )

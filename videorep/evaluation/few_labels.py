@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from videorep.config import FinetuneConfig
 from videorep.errors import RunError
 from videorep.evaluation.action_recognition import evaluate_action_recognition
@@ -44,6 +46,28 @@ def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
             chance = max(chance, measured["largest_class"])
             advance(1, note=run.path.name)
     return {"results": results, "chance": chance}
+
+
+def tabulate(results):
+    """The numbers behind the curve.
+
+    Args:
+        results: As `measure_few_label_curve` gives them.
+    Returns:
+        List of {"trained", "videos_per_class", "repeats", "accuracy" (mean), "deviation" (standard deviation of the
+        repeats; None of one)}, by number of videos within each way of training.
+    """
+    return [
+        {
+            "trained": name,
+            "videos_per_class": count,
+            "repeats": len(accuracies),
+            "accuracy": float(np.mean(accuracies)),
+            "deviation": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+        }
+        for name, line in results.items()
+        for count, accuracies in sorted(line.items())
+    ]
 
 
 def _name(config):

@@ -7,10 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import PretrainConfig
-from videorep.data.pipeline import open_source
+from videorep.data.dataset import load_dataset
+from videorep.data.pipeline import MOVING_MNIST, open_source
 from videorep.errors import RunError, VideorepError
 from videorep.evaluation import metrics
 from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_mean_frame
+from videorep.evaluation.caveats import predictor_caveats
+from videorep.evaluation.fitting import compare_backbones, require_finite
 from videorep.evaluation.frames import to_unit_range
 from videorep.progress import SilentProgress
 
@@ -34,13 +37,14 @@ def evaluate_future_prediction(run, data=None, *, split="test", limit=None, hori
     Returns:
         dict for JSON: "sequences" (how many were scored), "rows" (one dict of figures per predictor: "predictor",
         "<branch>_<metric>"), "future_by_frame" ({metric: {predictor: one figure per future frame}}),
-        "probability_clipping" (see `metrics.CLIPPING`: what makes the cross entropy of copied frames finite), and
-        "left_out" where the training data, whose mean frame is a predictor, are not there any more.
+        "probability_clipping" (see `metrics.CLIPPING`: what makes the cross entropy of copied frames finite),
+        "warnings" (sentences on what makes the figures doubtful), and "left_out" where the training data, whose mean
+        frame is a predictor, are not there any more.
     Raises:
         RunError: the run is no pretrained one, or the data do not fit it.
     Source: Srivastava et al. 2015, section 3.4 and table 2.
     """
-    model, source = _open(run, data, split, horizon)
+    model, source, doubts = _open(run, data, split, horizon)
     config = model.config
     limit = limit or (None if hasattr(source, "windows") else GENERATED_SEQUENCES)
     scores = Scores(config, source.frame_shape)
@@ -48,11 +52,13 @@ def evaluate_future_prediction(run, data=None, *, split="test", limit=None, hori
     predict = tf.function(lambda frames: _predict(model, config, frames), reduce_retracing=True)
     with (progress or SilentProgress()).task("Predicting", total=limit, unit="sequences") as advance:
         for batch in source.evaluation(BATCH_SEQUENCES, limit):
-            frames = to_unit_range(batch["frames"].numpy())
+            frames = _read(batch, run, data, split)
             scores.add(frames, {name: _arrays(each) for name, each in predict(frames).items()}, mean)
             advance(len(frames))
     missing = {} if reason is None else {"left_out": f"{MEAN}: {reason}"}
-    return {"split": split, "sequences": scores.sequences, **scores.result(), **missing}
+    result = scores.result()
+    doubts = doubts + predictor_caveats(result["rows"], MODEL)
+    return {"split": split, "sequences": scores.sequences, **result, "warnings": doubts, **missing}
 
 
 def predict_sequences(run, data=None, *, split="test", count=4, horizon=None):
@@ -68,9 +74,8 @@ def predict_sequences(run, data=None, *, split="test", count=4, horizon=None):
     Raises:
         RunError: the run is no pretrained one, or the data do not fit it.
     """
-    model, source = _open(run, data, split, horizon)
-    batch = next(iter(source.evaluation(count, count)))
-    frames = to_unit_range(batch["frames"].numpy())
+    model, source, _ = _open(run, data, split, horizon)
+    frames = _read(next(iter(source.evaluation(count, count))), run, data, split)
     inputs, future = np.split(frames, [model.config.input_frames], axis=1)
     outputs = _arrays(model({"frames": inputs}, training=False))
     has_future = "future" in model.decoders
@@ -83,7 +88,7 @@ def predict_sequences(run, data=None, *, split="test", count=4, horizon=None):
 
 
 def _open(run, data, split, horizon):
-    """The run's model, with another horizon where one is given, and the source of its sequences."""
+    """The run's model, with another horizon where one is given, the source of its sequences, and what is doubtful."""
     if not isinstance(run.config, PretrainConfig):
         raise RunError(f"expected a run of `videorep pretrain`, received {run.path}, a {run.config.kind} run")
     model = run.model()
@@ -94,13 +99,21 @@ def _open(run, data, split, horizon):
                 f"which holds an {model.config.name}; leave --horizon out"
             )
         model = model.with_horizon(horizon)
-    source = open_source(data or run.config.data, split, model.config.sequence_frames)
+    data = data or run.config.data
+    source = open_source(data, split, model.config.sequence_frames)
     if source.features != model.config.features:
         raise RunError(
             f"expected frames of {model.config.features} values, as {run.path} was trained on, received "
             f"{source.features}; evaluate on data of the same kind"
         )
-    return model, source
+    return model, source, [] if data.path == MOVING_MNIST else compare_backbones(run, load_dataset(data.path))
+
+
+def _read(batch, run, data, split):
+    """The frames of a batch (B, T, D), in the units of the model."""
+    frames = to_unit_range(batch["frames"].numpy())
+    require_finite(frames, (data or run.config.data).path, lambda _: f"split {split!r}")
+    return frames
 
 
 def _arrays(outputs):
@@ -125,7 +138,8 @@ def _training_mean(run):
         return None, str(error)
     sequences = min(MEAN_FRAME_SEQUENCES, getattr(source, "windows", MEAN_FRAME_SEQUENCES))
     batches = source.training(min(BATCH_SEQUENCES, sequences), run.config.training.seed)
-    return mean_frame((to_unit_range(batch["frames"].numpy()) for batch in batches), sequences), None
+    mean = mean_frame((to_unit_range(batch["frames"].numpy()) for batch in batches), sequences)
+    return (mean, None) if np.isfinite(mean).all() else (None, "the training data hold NaN or infinity")
 
 
 @dataclasses.dataclass

@@ -7,6 +7,7 @@ from videorep.data.windows import spread
 from videorep.figures.canvas import FUTURE_COLOUR, INK, new_chart, write_figure
 
 PANEL_WIDTH, PANEL_HEIGHT = 460, 380
+TITLE_PAD = 20  # points: the word "future" has a line of its own between title and map
 
 
 def draw_activity(path, activities, input_frames=None, count=200):
@@ -54,7 +55,7 @@ def _draw_map(chart, axis, title, array, count):
     )
     chart.colorbar(image, ax=axis, pad=0.02, fraction=0.05).outline.set_visible(False)
     axis.grid(False)
-    axis.set_title(title, loc="left", fontweight="bold", color=INK)
+    axis.set_title(title, loc="left", fontweight="bold", color=INK, pad=TITLE_PAD)
     axis.set_xlabel("time step")
     axis.set_ylabel(f"{len(shown)} of {units:,} units" if len(shown) < units else f"{units:,} units")
     axis.set_yticks([])

@@ -1,6 +1,7 @@
 """Training curves: what metrics.jsonl says, over sequences and over wall time."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from videorep.config import require
 from videorep.figures.canvas import COLOURS, new_chart, write_figure
@@ -40,11 +41,13 @@ def draw_curves(path, histories):
         left.set_ylim(*_limits(histories, name))
         left.margins(x=0.01)
     if len(histories) > 1 or _has_validation(histories):
-        axes[0][1].legend(loc="best")
+        # above all axes: it would hide curves, of several runs more than half of them
+        chart.legend(*axes[0][1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     axes[-1][0].set_xlabel("sequences")
     axes[-1][1].set_xlabel(f"wall time ({unit})")
     for axis in axes[-1]:
         axis.set_xlim(left=0)
+    axes[-1][0].xaxis.set_major_locator(MaxNLocator(5))  # room for numbers in the millions
     axes[-1][0].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     write_figure(chart, path)
 

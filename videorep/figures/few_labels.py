@@ -8,6 +8,7 @@ from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
 
 WIDTH, HEIGHT = 640, 440
 MARKERS = "osD^vPX"
+LEAST_GAP = 0.07  # share of the axis between two of its numbers
 
 
 def draw_few_label_curve(path, results, chance=None):
@@ -38,14 +39,23 @@ def draw_few_label_curve(path, results, chance=None):
         axis.errorbar(places, means, deviations, label=name, linewidth=1.8, elinewidth=1.0, markersize=6, **style)
     if chance is not None:
         axis.axhline(100 * chance, color=FAINT, linestyle="--", linewidth=1.2)
-        axis.text(1, 100 * chance, "chance", ha="right", va="bottom", transform=axis.get_yaxis_transform())
+        axis.text(1.01, 100 * chance, "chance", ha="left", va="center", transform=axis.get_yaxis_transform())
     axis.set_xscale("log")
-    every_count = sorted({count for line in results.values() for count in line})
-    axis.xaxis.set_major_locator(FixedLocator(every_count))
+    axis.xaxis.set_major_locator(FixedLocator(_apart({count for line in results.values() for count in line})))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
     axis.set_ylim(bottom=0)
     axis.set_xlabel("labelled videos per class")
     axis.set_ylabel("videos classified correctly (%)")
     axis.legend(loc="best")
     write_figure(chart, path)
+
+
+def _apart(counts):
+    """The counts whose numbers have room on a logarithmic axis, the smallest first."""
+    low, high = min(counts), max(counts)
+    kept = []
+    for count in sorted(counts):
+        if not kept or np.log(count / kept[-1]) >= LEAST_GAP * np.log(high / low):
+            kept.append(count)
+    return kept

@@ -12,6 +12,7 @@ COLUMNS = 2
 WIDTH, ARRAY_HEIGHT, MAP_HEIGHT = 1100, 150, 560
 MARKERS = "os^DvPX"
 MOST_NAMES, NAMES_PER_ROW = 28, 7  # classes that a legend can hold
+LEGEND_WIDTH, MARKER_WIDTH, LETTER_WIDTH = 1000, 45, 7  # pixels
 MOST_FEATURES = 100  # drawn of an array, a pixel row each
 DEVIATIONS = 2.0  # standard deviations that are drawn in the strongest colour
 PRECISION = np.finfo(np.float32).eps  # of percepts
@@ -94,4 +95,6 @@ def _draw_map(axis, means, labels, names):
     axis.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
     axis.set_ylabel(f"second ({shares[1]:.0%})")
     if 1 < len(np.unique(labels)) <= MOST_NAMES:
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=NAMES_PER_ROW, fontsize=8)
+        longest = max(len(names[label]) for label in np.unique(labels) if label >= 0)
+        columns = max(1, min(NAMES_PER_ROW, int(LEGEND_WIDTH // (MARKER_WIDTH + LETTER_WIDTH * longest))))
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=columns, fontsize=8)

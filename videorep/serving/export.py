@@ -1,5 +1,8 @@
 """A run as a SavedModel that TensorFlow alone can load."""
 
+import contextlib
+import ctypes
+import errno
 import json
 import os
 import shutil
@@ -7,50 +10,16 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from videorep.config import FinetuneConfig
+from videorep.data.dataset import hash_file
 from videorep.errors import OutputError
-from videorep.runs import load_run
-from videorep.storage import require_local, write_text_durably
+from videorep.locking import exclusive
+from videorep.runs import MODEL, load_run
+from videorep.serving.signatures import serve
+from videorep.storage import require_local
 
-
-class ServedClassifier(tf.Module):
-    """Video-level classification: block probabilities averaged over steps, then over blocks (paper section 3.2).
-
-    A video of at least `block_frames` frames is cut into blocks with stride `block_stride`; a shorter one is one
-    block, whose padded steps are left out of the average.
-    """
-
-    def __init__(self, model):
-        super().__init__()
-        self.model, self.config = model, model.config
-        self.variables_ = [variable.value for variable in model.variables]
-        self.classes = tf.constant(self.config.classes)
-
-    @tf.function
-    def __call__(self, frames):
-        size, stride = self.config.block
-        batch, length = tf.shape(frames)[0], tf.shape(frames)[1]
-        padded = tf.pad(frames, [[0, 0], [0, tf.maximum(size - length, 0)], [0, 0]])
-        blocks = tf.signal.frame(padded, size, stride, axis=1)
-        probabilities = self.model({"frames": tf.reshape(blocks, (-1, size, self.config.features))}, training=False)
-        mask = tf.cast(tf.range(size) < length, probabilities.dtype)[None, :, None]
-        per_block = tf.reduce_sum(probabilities * mask, axis=1) / tf.reduce_sum(mask)
-        per_video = tf.reduce_mean(tf.reshape(per_block, (batch, -1, len(self.config.classes))), axis=1)
-        best = tf.argmax(per_video, axis=-1, output_type=tf.int32)
-        return {"probabilities": per_video, "index": best, "label": tf.gather(self.classes, best)}
-
-
-class ServedEncoderDecoder(tf.Module):
-    """Reconstruction and future of a batch of frame sequences, the model fed with its own output."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model, self.config = model, model.config
-        self.variables_ = [variable.value for variable in model.variables]
-
-    @tf.function
-    def __call__(self, frames):
-        return self.model({"frames": frames}, training=False)
+FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
+UNFINISHED = "unfinished-"  # no number: no server loads it
+EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
 def export(run_path, out, version=None, overwrite=False):
@@ -58,7 +27,11 @@ def export(run_path, out, version=None, overwrite=False):
 
     The signature `serving_default` takes "frames", (B, T, D) float32 in the units that the run was trained on (percepts
     as they are, pixels in [0, 1]); a classifier accepts any T and gives "probabilities" (B, K), "index" (B,) and
-    "label" (B,); an encoder-decoder gives its "reconstruction" and/or "future".
+    "label" (B,); an encoder-decoder gives its "reconstruction" and/or "future". A run of train-stream takes "stacks",
+    (B, 224, 224, 2L) of flow or (B, 224, 224, 3) RGB in 0..255, and answers as a classifier. What a request gets that
+    has no answer: see `videorep.serving.signatures.Served`.
+
+    A version is there whole or not at all, whenever this is killed; what a killed export left goes with the next one.
 
     Args:
         run_path: Folder of a finished run.
@@ -68,50 +41,144 @@ def export(run_path, out, version=None, overwrite=False):
     Returns:
         dict: path, version, inputs and outputs.
     Raises:
-        RunError: the run is not finished.
-        OutputError: the version exists, cannot be written, or would lie at a URL.
+        RunError: the run is not finished, or its model cannot be used.
+        OutputError: the version exists, cannot be written, would lie at a URL, or another process exports there.
     """
     run = load_run(run_path)
     require_local(out, OutputError)
-    target = _target(Path(out), version, overwrite)
-    model = run.model()
-    is_classifier = isinstance(run.config, FinetuneConfig)
-    served = ServedClassifier(model) if is_classifier else ServedEncoderDecoder(model)
-    steps = None if is_classifier else model.config.input_frames
-    signature = tf.TensorSpec((None, steps, model.config.features), tf.float32, name="frames")
-    temporary = target.with_name(f"unfinished-{target.name}")
+    out = Path(out)
+    _require_new(out, version, overwrite)
+    served = serve(run.model(), run.config)
+    facts = describe(run, served)
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        tf.saved_model.save(served, str(temporary), signatures=served.__call__.get_concrete_function(signature))
-        assets = temporary / "assets.extra"
-        assets.mkdir()
-        write_text_durably(assets / "run.json", json.dumps({"run": str(run.path), **run.provenance}, indent=2) + "\n")
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
+        out.mkdir(parents=True, exist_ok=True)
+        with exclusive(out):
+            target = _write(served, facts, out, version, overwrite)
     except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise OutputError(
-            f"expected to write a SavedModel into {target}, received: {error}; choose another --out"
-        ) from error
+        raise OutputError(_explain(error, out)) from error
+    finally:
+        for folder in made:  # those that this made and left empty
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    shape = ", ".join(str(size or name) for size, name in zip(served.signature.shape, "BTHW", strict=False))
     return {
         "path": str(target),
         "version": int(target.name),
-        "input": f"frames (B, {steps or 'T'}, {model.config.features}) float32",
-        "outputs": ["probabilities", "index", "label"] if is_classifier else list(model.config.branches),
+        "input": f"{served.signature.name} ({shape}) float32: {facts['input']['kind']}",
+        "outputs": list(served.outputs),
     }
 
 
-def _target(out, version, overwrite):
-    if version is None:
-        present = [int(path.name) for path in out.iterdir() if path.name.isdecimal()] if out.is_dir() else []
-        version = max(present, default=0) + 1
-    target = out / str(version)
-    nearest = next(parent for parent in target.parents if parent.exists())
+def describe(run, served):
+    """What assets.extra/run.json says of a run: where the model comes from and what it takes.
+
+    Returns:
+        dict for JSON: "run" (its folder), "kind" (of the run), "model_sha256" (of its model.keras), "provenance" (all
+        that the run recorded) and "input": "name", "shape" and "dtype" of the signature's argument; "kind", one of
+        "percepts" (then with their "backbone", as dataset.json's settings name it), "pixels", "patches" (of frames;
+        both in [0, 1], with their "frame_shape", (H, W, C)), "flow" and "rgb" (of a train-stream run, with
+        "flow_stack", fields per stack).
+    """
+    provenance, config = run.provenance, run.config
+    data = provenance.get("data")
+    data = data if isinstance(data, dict) else {}
+    if config.kind == "stream":
+        kind, more = config.model.stream, {}
+        if kind == "flow":
+            more = {"flow_stack": config.model.flow_stack}
+    elif data.get("frame_shape"):
+        kind, more = "patches" if config.data.patch else "pixels", {"frame_shape": data["frame_shape"]}
+    else:
+        kind, more = "percepts", {"backbone": data.get("backbone") or {}}
+    signature = served.signature
+    argument = {"name": signature.name, "shape": signature.shape.as_list(), "dtype": signature.dtype.name}
+    return {
+        "run": str(run.path),
+        "kind": config.kind,
+        "model_sha256": hash_file(run.path / MODEL),
+        "input": argument | {"kind": kind} | more,
+        "provenance": provenance,
+    }
+
+
+def _write(served, facts, out, version, overwrite):
+    for rest in out.glob(f"{UNFINISHED}*"):  # of exports that were killed: nobody else writes here now
+        shutil.rmtree(rest)
+    target = out / str(version or _newest(out) + 1)
+    _require_new(out, version, overwrite)
+    temporary = out / f"{UNFINISHED}{target.name}"
+    try:
+        tf.saved_model.save(served, str(temporary), signatures=served.__call__.get_concrete_function(served.signature))
+        (temporary / FACTS).parent.mkdir()
+        (temporary / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+        _flush(temporary)
+        _put_in_place(temporary, target)
+        _sync(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # what was not finished, or the version that was replaced
+    return target
+
+
+def _newest(out):
+    present = [int(path.name) for path in out.iterdir() if path.name.isdecimal()] if out.is_dir() else []
+    return max(present, default=0)
+
+
+def _require_new(out, version, overwrite):
+    nearest = next(parent for parent in (out, *out.parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise OutputError(f"expected a folder that can be written, received {out}; choose another --out")
-    if target.exists() and not overwrite:
+    if version is not None and (out / str(version)).exists() and not overwrite:
         raise OutputError(
-            f"expected a new version, received {target}, which exists; add --overwrite or choose another --version"
+            f"expected a new version, received {out / str(version)}, which exists; add --overwrite or choose another "
+            "--version"
         )
-    return target
+
+
+def _put_in_place(temporary, target):
+    """Gives a folder its name; one that bears it already gets the temporary name, both in one step."""
+    if not target.exists():
+        temporary.rename(target)
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(temporary), os.fsencode(target)
+    if not library.renameat2(HERE, names[0], HERE, names[1], EXCHANGE):
+        return
+    number = ctypes.get_errno()
+    if number not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(number, os.strerror(number), str(target))
+    # A file system that cannot exchange names: for a moment there is no such version, but never a part of one.
+    old = temporary.with_name(f"{temporary.name}-replaced")
+    target.rename(old)
+    temporary.rename(target)
+    shutil.rmtree(old)
+
+
+def _flush(folder):
+    """Brings all files of a folder to the disk, so that a power cut does not leave a version of empty files."""
+    for parent, _, files in os.walk(folder):
+        for path in (*(os.path.join(parent, name) for name in files), parent):
+            _sync(path)
+
+
+def _sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _explain(error, out):
+    """One sentence of an OSError, or of TensorFlow's error, whose message holds the operation and its inputs too."""
+    words = error.strerror if isinstance(error, OSError) else error.message.split(" [Op:")[0].split("; ")[-1]
+    words = (str(words).strip().splitlines() or [type(error).__name__])[0]
+    if any(os.strerror(number) in words for number in FULL):
+        remedy = "free some space there and export again; nothing was left behind"
+    else:
+        remedy = "choose another --out"
+    return f"expected to write a SavedModel into {out}, received: {words}; {remedy}"

@@ -75,14 +75,12 @@ def _evaluation(config, model, stack, hashed):
     stacks = LabelledStacks(config.data.path, HELD_OUT, INPUT_SIZE, stack, hashed)
     predict = tf.function(lambda frames: model(tf.cast(frames, tf.float32), training=False), reduce_retracing=True)
 
+    labels = stacks.clip_labels
+
     def evaluate():
-        totals, labels = np.zeros((stacks.clips, len(config.model.classes))), np.zeros(stacks.clips, np.int64)
-        for batch in stacks.evaluation(config.training.batch_size):
-            clip = batch["clip"].numpy()
-            np.add.at(totals, clip, predict(batch["frames"]).numpy())
-            labels[clip] = batch["label"].numpy()
+        probabilities = stacks.average(predict, config.training.batch_size)
         return {
-            "clip_accuracy": float(np.mean(totals.argmax(axis=1) == labels)),
+            "clip_accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
             "chance": float(np.bincount(labels).max() / len(labels)),
             "clips": stacks.clips,
         }

@@ -1,0 +1,57 @@
+"""Which of the things named on a command line are runs and which are data, told by what they hold."""
+
+from videorep.data.dataset import MANIFEST, load_dataset
+from videorep.data.pipeline import MOVING_MNIST
+from videorep.data.video_files import VIDEO_SUFFIXES
+from videorep.errors import DataError
+from videorep.runs import CONFIG
+from videorep.storage import RemotePath, locate
+
+
+def tell_apart(names):
+    """Sorts runs from data, each in the order given.
+
+    Args:
+        names: Folders of runs, folders of shards or their URLs, or the word moving-mnist.
+    Returns:
+        (runs, data): two lists of str.
+    Raises:
+        DataError, ShardError: something is neither; says what it is.
+    """
+    runs, data = [], []
+    for name in names:
+        (runs if _is_run(name) else data).append(name)
+    return runs, data
+
+
+def _is_run(name):
+    if name == MOVING_MNIST:
+        return False
+    place = locate(name)
+    if isinstance(place, RemotePath):
+        return False
+    if (place / CONFIG).is_file():
+        return True
+    if not (place / MANIFEST).is_file():
+        _explain(place)
+    return False
+
+
+def _explain(place):
+    """Raises the error that says what a path is that is neither run nor data, and what to do."""
+    wanted = "expected the folder of a run or of shards"
+    if not place.exists():
+        raise DataError(f"{wanted}, received {place}, which does not exist; check the path")
+    if not place.is_dir():
+        what = "a video" if place.suffix.lower() in VIDEO_SUFFIXES else "a file"
+        raise DataError(
+            f"{wanted}, received {place}, {what}; make shards of a folder of videos with videorep build-shards clips, "
+            "and evaluate on them"
+        )
+    inner = sorted(path.parent for path in place.glob(f"*/{CONFIG}"))
+    if inner:
+        raise DataError(
+            f"{wanted}, received {place}, which holds {len(inner)} of them; name one, such as {inner[0]}, or draw all "
+            "of them with videorep visualize few-label-curve"
+        )
+    load_dataset(place)  # says what else it is
