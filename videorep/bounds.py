@@ -1,5 +1,8 @@
 """How large settings may be, and the one sentence that refuses what they may not."""
 
+import numbers
+import operator
+
 from videorep.errors import ConfigError
 
 # The largest whole numbers that settings may have: what memory and the arithmetic of positions and seeds can hold.
@@ -9,6 +12,8 @@ LARGEST = {
     "features": 10**7,
     "input_frames": 10**5,
     "future_frames": 10**5,
+    "frames": 10**5,
+    "classes": 10**6,
     "block_frames": 10**5,
     "block_stride": 10**5,
     "flow_stack": 1000,
@@ -44,4 +49,16 @@ def _show(value):
 
 
 def is_whole(value, least, largest):
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= largest
+    """Whether a value is a whole number of Python's or NumPy's within bounds; bool is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and least <= value <= largest
+
+
+def whole(setting, value, least=1):
+    """A setting as Python's int.
+
+    Raises:
+        ConfigError: `value` is no whole number from `least` to the setting's largest.
+    """
+    largest = LARGEST[setting]
+    require(is_whole(value, least, largest), setting, f"a whole number from {least} to {largest:,}", value)
+    return operator.index(value)

@@ -5,7 +5,7 @@ import json
 import tomllib
 import typing
 
-from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require
+from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require, whole
 from videorep.errors import ConfigError
 
 MODELS = ("autoencoder", "future_predictor", "composite")
@@ -22,14 +22,14 @@ TOML_BYTES = 1 << 20
 
 def _require_whole(config, least, *names):
     for name in names:
-        value, expected = getattr(config, name), f"a whole number from {least} to {LARGEST[name]:,}"
-        require(is_whole(value, least, LARGEST[name]), name, expected, value)
+        object.__setattr__(config, name, whole(name, getattr(config, name), least))
 
 
 def _require_layers(config):
     units, most, largest = config.units, LARGEST["layers"], LARGEST["units"]
     fits = isinstance(units, tuple) and 0 < len(units) <= most and all(is_whole(size, 1, largest) for size in units)
     require(fits, "units", f"one whole number from 1 to {largest:,} per layer, of 1 to {most} layers", units)
+    object.__setattr__(config, "units", tuple(whole("units", size) for size in units))
 
 
 def _require_choice(config, name, choices):
@@ -79,7 +79,7 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierConfig:
-    """Shape of an action classifier (paper section 3.2); `features` 0 and empty `classes` are decided by the data.
+    """Shape of an action classifier (paper section 3.3); `features` 0 and empty `classes` are decided by the data.
 
     `standardise`: as in `ModelConfig`; a pretrained encoder brings its own choice.
     """

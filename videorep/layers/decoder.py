@@ -3,8 +3,11 @@
 import keras
 from keras import ops
 
+from videorep.config import OUTPUTS, require, whole
 from videorep.layers.peephole_lstm import PeepholeLSTM, uniform_fan_in
 from videorep.layers.recurrence import UNROLL_LIMIT, gate_sums, peephole_step
+
+KINDS_OF_OUTPUT = tuple(kind for kind in OUTPUTS if kind != "auto")
 
 
 @keras.saving.register_keras_serializable(package="videorep")
@@ -28,6 +31,8 @@ class Decoder(keras.layers.Layer):
         teacher: (B, F, D), the true frames in natural time order, or None. Ignored unless `conditional`.
     Returns:
         (B, F, D) float32 in natural time order: logits ("bernoulli") or values ("gaussian").
+    Raises:
+        ConfigError: a size that is no whole number of at least 1, or another output.
     Source: Srivastava et al. 2015, sections 2.2 to 2.4.
     """
 
@@ -35,7 +40,10 @@ class Decoder(keras.layers.Layer):
         self, units, features, frames, *, conditional=False, output="bernoulli", backwards=False, seed=None, **kwargs
     ):
         super().__init__(autocast=False, **kwargs)
-        self.units, self.features, self.frames = tuple(units), features, frames
+        require(output in KINDS_OF_OUTPUT, "output", f"one of {', '.join(KINDS_OF_OUTPUT)}", output)
+        self.units = tuple(whole("units", size) for size in units)
+        require(self.units, "units", "a whole number per layer", units)
+        self.features, self.frames = whole("features", features), whole("frames", frames)
         self.conditional, self.output_kind, self.backwards, self.seed = conditional, output, backwards, seed
         seeds = [None if seed is None else seed + k for k in range(2 * len(self.units) + 1)]
         self.lstms = [

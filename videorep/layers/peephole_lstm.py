@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from videorep.config import require, whole
 from videorep.layers.recurrence import gate_sums, peephole_sequence, peephole_step
 
 
@@ -27,16 +28,14 @@ class _PeepholeWeights(keras.layers.Layer):
     ):
         # No autocasting of inputs or weights: matrix products are cast by hand, all else stays in float32.
         super().__init__(autocast=False, **kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"expected units to be a whole number of at least 1, received {units!r}")
-        self.units = units
+        self.units = whole("units", units)
         self.use_inputs = use_inputs
         self.kernel_initializer = keras.initializers.get(kernel_initializer or uniform_fan_in())
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer or uniform_fan_in())
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.peephole_initializer = keras.initializers.get(peephole_initializer)
-        self.state_size = [units, units]
-        self.output_size = units
+        self.state_size = [self.units, self.units]
+        self.output_size = self.units
         self.kernel = None
 
     def build(self, input_shape=None):
@@ -79,7 +78,7 @@ class PeepholeLSTMCell(_PeepholeWeights):
     has the same weights and is faster.
 
     Args:
-        units: Positive int, size of the hidden and of the cell state.
+        units: Positive whole number, size of the hidden and of the cell state.
         use_inputs: False for a cell without input: no `kernel`; `call` then takes None.
         kernel_initializer, recurrent_initializer: Default U(+-1/sqrt(fan_in)).
         bias_initializer, peephole_initializer: Default zeros.
@@ -89,7 +88,7 @@ class PeepholeLSTMCell(_PeepholeWeights):
     Returns:
         h (B, units) in the compute dtype and [h, c] in the dtypes in which the states came.
     Raises:
-        ValueError: `units` < 1.
+        ConfigError: `units` is no whole number, or < 1.
     Source: Srivastava et al. 2015, section 2.1.
     """
 
@@ -117,11 +116,10 @@ class PeepholeLSTM(_PeepholeWeights):
     and final states are float32 under mixed precision too.
 
     Args:
-        units: Positive int, size of the hidden and of the cell state.
+        units: Positive whole number, size of the hidden and of the cell state.
         return_sequences: Whether to return h of every step or of the last.
         return_state: Whether to return the final h and c too.
-        use_inputs, kernel_initializer, recurrent_initializer, bias_initializer, peephole_initializer:
-            as for `PeepholeLSTMCell`.
+        kernel_initializer, recurrent_initializer, bias_initializer, peephole_initializer: As for `PeepholeLSTMCell`.
     Call arguments:
         inputs: (B, T, D).
         initial_state: [h, c], each (B, units); zeros by default.
@@ -129,7 +127,7 @@ class PeepholeLSTM(_PeepholeWeights):
     Returns:
         (B, T, units) or (B, units) in the compute dtype; with `return_state` also h and c, (B, units) float32.
     Raises:
-        ValueError: `units` < 1.
+        ConfigError: `units` is no whole number, or < 1.
     Source: Srivastava et al. 2015, section 2.1.
     """
 
@@ -140,6 +138,8 @@ class PeepholeLSTM(_PeepholeWeights):
         self.supports_masking = True
 
     def call(self, inputs, initial_state=None, mask=None):
+        # `Decoder` makes layers without inputs and calls `run`, which is told how many steps they make.
+        require(self.use_inputs, "use_inputs", "True in a layer that is called; use PeepholeLSTMCell", False)
         state = self.zero_state(ops.shape(inputs)[0]) if initial_state is None else initial_state
         mask = None if mask is None else ops.swapaxes(ops.cast(mask, "bool"), 0, 1)
         hiddens, cell = self.run(state, ops.swapaxes(ops.cast(inputs, self.compute_dtype), 0, 1), mask)

@@ -1,6 +1,5 @@
 """Models as functional graphs, and the one place that maps names to builders."""
 
-import operator
 from collections.abc import Iterable
 
 import numpy as np
@@ -46,16 +45,10 @@ def build_model(
         ConfigError: a value that no model can have.
     Source: Srivastava et al. 2015, section 2.
     """
-    units = tuple(_whole(size) for size in units) if isinstance(units, Iterable) else (_whole(units),)
+    units = tuple(units) if isinstance(units, Iterable) else (units,)
     conditional = (conditional,) if isinstance(conditional, str) else tuple(conditional)
-    sizes = [_whole(size) for size in (input_frames, future_frames)]
-    config = ModelConfig(name, _whole(features), units, *sizes, conditional, output, standardise)
+    config = ModelConfig(name, features, units, input_frames, future_frames, conditional, output, standardise)
     return EncoderDecoder(config, seed=seed, dtype=dtype)
-
-
-def _whole(number):
-    """NumPy's whole numbers as Python's; anything else as it is, for ModelConfig to refuse."""
-    return operator.index(number) if hasattr(number, "__index__") else number
 
 
 def build_classifier(config, encoder=None, seed=None, dtype=None):

@@ -4,9 +4,10 @@ import dataclasses
 
 import keras
 
-from videorep.config import ClassifierConfig, from_dict, require
+from videorep.config import ClassifierConfig, require
 from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_lstm import uniform_fan_in
+from videorep.models.configuration import restore, training_config
 
 
 @keras.saving.register_keras_serializable(package="videorep")
@@ -21,11 +22,12 @@ class Classifier(keras.Model):
     Args:
         config: ClassifierConfig.
         seed: Int or None, of the initial weights and the dropout.
+        dtype: A Keras dtype policy.
     Call arguments:
         inputs: {"frames": (B, T, D)}, any T.
     Returns:
         (B, T, K) float32 probabilities; K is the number of classes.
-    Source: Srivastava et al. 2015, section 3.2.
+    Source: Srivastava et al. 2015, section 3.3.
     """
 
     def __init__(self, config, seed=None, dtype=None, **kwargs):
@@ -72,12 +74,12 @@ class Classifier(keras.Model):
             "config": dataclasses.asdict(self.config),
             "seed": self.seed,
             "dtype": keras.dtype_policies.serialize(self.policy),
-            "name": self.name,
+            **training_config(self),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(from_dict(ClassifierConfig, config["config"]), config["seed"], config["dtype"], name=config["name"])
+        return restore(cls, ClassifierConfig, config)
 
 
 def _dropout(config, seed, depth, dtype):

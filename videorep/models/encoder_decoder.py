@@ -4,9 +4,10 @@ import dataclasses
 
 import keras
 
-from videorep.config import BRANCHES, ModelConfig, from_dict, require
+from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
 from videorep.layers.peephole_lstm import uniform_fan_in
+from videorep.models.configuration import restore, training_config
 
 SEEDS_PER_STACK = 100
 
@@ -20,6 +21,7 @@ class EncoderDecoder(keras.Model):
     Args:
         config: ModelConfig.
         seed: Int or None, of the initial weights.
+        dtype: A Keras dtype policy.
     Call arguments:
         inputs: {"frames": (B, T, D)}, in [0, 1] for "bernoulli".
     Returns:
@@ -133,13 +135,12 @@ class EncoderDecoder(keras.Model):
             "config": dataclasses.asdict(self.config),
             "seed": self.seed,
             "dtype": keras.dtype_policies.serialize(self.encoder[0].dtype_policy),
-            "name": self.name,
+            **training_config(self),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        model = from_dict(ModelConfig, config["config"])
-        return cls(model, seed=config["seed"], dtype=config["dtype"], name=config["name"])
+        return restore(cls, ModelConfig, config)
 
 
 def _offset(seed, number):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from videorep.config import STREAMS, require
+from videorep.config import STREAMS, require, whole
 
 INPUT_SIZE = 224
 FC6_UNITS, FC7_UNITS = 4096, 2048
@@ -76,7 +76,9 @@ def build_temporal_stream(classes, stream="flow", flow_stack=10, dropout=0.9, se
         ConfigError: a number that no such net can have.
     Source: Simonyan and Zisserman 2014, section 3.1 and figure 1; Chatfield et al. 2014, CNN-M-2048.
     """
-    _require_settings(classes, stream, flow_stack, dropout)
+    classes, flow_stack = whole("classes", classes, 2), whole("flow_stack", flow_stack)
+    require(stream in STREAMS, "stream", f"one of {', '.join(STREAMS)}", stream)
+    require(0 <= dropout < 1, "dropout", "in [0, 1)", dropout)
     images = keras.Input((INPUT_SIZE, INPUT_SIZE, 3 if stream == "rgb" else 2 * flow_stack), name="images")
     tensor = images
     for layer in _layers(classes, stream, dropout, seed, dtype):
@@ -118,10 +120,3 @@ def _layers(classes, stream, dropout, seed, dtype):
         drop("dropout7"),
         dense(classes, "softmax", kernel_initializer=small, dtype="float32", name="probabilities"),
     ]
-
-
-def _require_settings(classes, stream, flow_stack, dropout):
-    for name, value, least in (("classes", classes, 2), ("flow_stack", flow_stack, 1)):
-        require(isinstance(value, int) and value >= least, name, f"a whole number of at least {least}", value)
-    require(stream in STREAMS, "stream", f"one of {', '.join(STREAMS)}", stream)
-    require(0 <= dropout < 1, "dropout", "in [0, 1)", dropout)
