@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
     "serving": {*LEAVES, "runs", "models", "layers", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
-    "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "figures"},
+    "provenance": {*LEAVES, "runs", "data", "training"},
+    "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "figures", "provenance"},
 }
 # The percept extractor reads its backbone from a run.
 EXCEPTIONS = {("data/backbones.py", "models"), ("data/backbones.py", "runs")}
@@ -191,3 +192,17 @@ def test_setup_declares_what_the_package_imports_and_nothing_else():
     }
     assert imported <= declared
     assert declared <= imported | NOT_IMPORTED
+
+
+# What an extra brings beside modules that somebody imports: CUDA libraries, a linter, an S3 server that tests start.
+NOT_IMPORTED_OF_EXTRAS = {"tensorflow", "ruff"}
+
+
+def test_every_extra_is_imported_by_the_package_its_tools_or_its_tests():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = "\n".join(setup["options.extras_require"].values()).replace(";", "\n").split("\n")
+    names = {re.match(r"\s*([\w-]+)", line)[1] for line in lines if line.strip()}
+    paths = [*FILES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    roots = {module.split(".")[0] for path in paths for module in imported_modules(tree_of(path))}
+    assert {name.replace("-", "_") for name in names - NOT_IMPORTED_OF_EXTRAS} <= roots

@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
 
 
 def test_shards_verify_and_tell_what_they_hold(folder):
-    assert run("verify", folder / "digits") == f"{folder / 'digits'} is sound\n"
+    assert run("verify", folder / "digits").endswith(f"{folder / 'digits'} is sound\n")
     told = run("inspect", folder / "digits", "--out", folder / "sheet.png")
     assert "sequences: 3" in told and "videos:" not in told and "64 x 64 pixels, grey" in told
     run("inspect", folder / "digits", "--out", folder / "flow.png", "--flow")

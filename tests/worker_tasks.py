@@ -36,6 +36,11 @@ def fail_once(marker, beat):
     return "worked", b""
 
 
+def take_memory(count, beat):
+    """Asks for so many bytes."""
+    return "taken", bytes(count)[:0]
+
+
 def show_life(seconds, beat):
     """Takes long but shows that it lives."""
     end = time.monotonic() + seconds

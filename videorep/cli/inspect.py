@@ -10,14 +10,14 @@ from videorep.cli.report import print_facts
 from videorep.config import to_dict
 
 
-@click.command(short_help="Tell what shards or a run hold.")
-@click.argument("path", metavar="DATA|RUN")
+@click.command(short_help="Tell what shards, a run or an export hold.")
+@click.argument("path", metavar="DATA|RUN|EXPORT")
 @click.option("--out", metavar="FILE.png", help="Also draw some of the shards' records there.")
 @click.option("--split", help="Split to draw; the first unless given.")
 @click.option("--flow", is_flag=True, help="Draw the optical flow of clips with them.")
 @options.overwrite
 def inspect(path, out, split, flow, overwrite):
-    """Tell what a folder of shards or a run holds, and how it was made.
+    """Tell what a folder of shards, a run or an exported SavedModel holds, and how it was made, by hash.
 
     With --out, clips are drawn as frames; percepts as arrays, with a map on which clips that look alike lie together.
 
@@ -28,11 +28,15 @@ def inspect(path, out, split, flow, overwrite):
       videorep inspect shards --out flow.png --flow
       videorep inspect percepts --out percepts.png
       videorep inspect runs/composite
+      videorep inspect serving
     """
-    if (Path(path) / "config.json").is_file():
+    from videorep.provenance import describe_export, find_versions, is_run
+
+    is_export = bool(find_versions(path))
+    if is_export or is_run(path):
         if out:
             raise click.UsageError("--out draws shards; pictures of a run are made by videorep visualize.")
-        print_facts(_describe_run(path))
+        print_facts(describe_export(path) if is_export else _describe_run(path))
         return
     if flow and not out:
         raise click.UsageError("--flow is drawn: add --out FILE.png.")
@@ -65,7 +69,9 @@ def _draw(path, out, split, what):
 
 
 def _describe_run(path):
-    from videorep.runs import load_run
+    from videorep.provenance import describe
+    from videorep.runs import PROVENANCE, load_run
 
     run = load_run(path)
-    return {"run": path, "finished": run.finished, **to_dict(run.config), "last_report": run.last_report()}
+    facts = {"run": path, "finished": run.finished, **to_dict(run.config), "last_report": run.last_report()}
+    return facts | ({"made_from": describe(run.provenance)} if (run.path / PROVENANCE).is_file() else {})

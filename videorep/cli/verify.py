@@ -2,31 +2,43 @@
 
 import click
 
-from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
-from videorep.errors import ShardError
+from videorep.errors import VideorepError
 
 
-@click.command(short_help="Check every record of shards.")
-@options.data_argument
-@click.option("--decode", is_flag=True, help="Decode every image and decompress every percept as well.")
-def verify(data, decode):
-    """Read every record of the shards in DATA and compare them with dataset.json: counts, checksums, schema, labels.
+@click.command(short_help="Check shards, a run or an export, and what it was made from.")
+@click.argument("path", metavar="DATA|RUN|EXPORT")
+@click.option(
+    "--sources", metavar="FOLDER", help="Of shards: the videos, or the clip shards, that they were made from."
+)
+@click.option("--backbone", metavar="FILE|RUN", help="Of percepts: the convnet (.keras or run), or its weights (.h5).")
+def verify(path, sources, backbone):
+    """Compare an export, a run or shards with the hashes that were written down when it was made.
+
+    Of shards every record is read and held to dataset.json: counts, checksums, schema, labels. Of a run the model and
+    the checkpoints are read, then the shards and the run that it was made from; of an export its files, then its run.
+    What is not there any more is named and does not count.
 
     Exit status 0 when all is well, 1 when anything is not.
 
     \b
-    Example:
+    Examples:
       videorep verify shards
-      videorep verify shards --decode
+      videorep verify shards --sources VIDEOS
+      videorep verify percepts --sources shards --backbone vgg16.keras
+      videorep verify runs/classifier
+      videorep verify serving
     """
     load_tensorflow()
-    from videorep.data.verify import verify_dataset
     from videorep.progress import make_progress
+    from videorep.provenance import verify as verify_chain
 
-    problems = verify_dataset(data, progress=make_progress(), decode=decode)
-    for problem in problems:
-        click.echo(problem)
+    problems, unchecked = verify_chain(path, sources=sources, backbone=backbone, progress=make_progress())
+    for sentence in (*problems, *(f"not checked: {each}" for each in unchecked)):
+        click.echo(sentence)
     if problems:
-        raise ShardError(f"expected sound shards in {data}, found {len(problems)} problem(s); build them again")
-    click.echo(f"{data} is sound")
+        raise VideorepError(
+            f"expected {path} and what it was made from as they were written, found {len(problems)} problem(s); "
+            "restore what they name, or make it again"
+        )
+    click.echo(f"{path} is sound")

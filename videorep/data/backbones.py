@@ -12,10 +12,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from videorep.data.frames import PAPER_CROP
 from videorep.errors import BackboneError
-from videorep.runs import CONFIG, load_run
+from videorep.models.files import UNREADABLE
+from videorep.runs import CONFIG, MODEL, load_run
 
 PAPER_LAYER = "fc1"  # Keras' name of VGG's fc6
 STREAM_LAYER = "fc6"  # of a run of train-stream
@@ -71,11 +73,12 @@ def load_backbone(name, layer=None, weights="imagenet"):
     else:
         model, preprocess = _load_application(name, layer, weights)
     _, height, width, channels = model.input_shape
-    if height != width or len(model.outputs) != 1:
+    if height != width or len(model.outputs) != 1 or not model.output_shape[-1]:
         raise BackboneError(
-            f"expected a convnet with a square input and one output, received {name} with {height}x{width} and "
-            f"{len(model.outputs)}; use another, or name a --layer"
+            f"expected a convnet with a square input and one output of a known size, received {name} with "
+            f"{height}x{width} and {model.output_shape}; use another, or name a --layer"
         )
+    _require_finite(model, name)
     description = {
         "backbone": path.name,
         "layer": layer or model.layers[-1].name,
@@ -114,26 +117,50 @@ def hash_weights(model):
 def _load_file(path, weights):
     import videorep.models.temporal_stream  # noqa: F401 (registers the layer that a run's file names)
 
-    file = path / "model.keras" if path.is_dir() else path
+    file = path / MODEL if path.is_dir() else path
     if not file.is_file():
-        raise BackboneError(f"expected a Keras model at {file}, found no such file; check --backbone")
+        raise BackboneError(
+            f"expected a .keras file or a finished run of train-stream, received {path}: found no such file as {file}; "
+            "check --backbone"
+        )
+    _require_stream(path)
     if weights not in (None, "imagenet"):
         raise BackboneError(
             f"expected no --weights beside {file}, which brings its own, received {weights}; leave it out"
         )
     try:
-        model = keras.models.load_model(file, compile=False)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+        # Safe mode: no code within the file runs. Keras warns of what the file's layers lack or leave.
+        with warnings.catch_warnings(action="ignore"):
+            model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    except (*UNREADABLE, tf.errors.OpError) as error:
         raise BackboneError(
             f"expected a Keras model in {file}, received a file that Keras cannot load "
-            f"({type(error).__name__}); check --backbone, or save the model anew with model.save(...)"
+            f"({type(error).__name__}); check --backbone, or save the model anew with model.save(...), without Lambda "
+            "layers and layers of one's own"
         ) from error
-    shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:
         raise BackboneError(
             f"expected {file} to have one input, images (B, H, W, C), received {shapes}; use another model"
         )
     return model
+
+
+def _require_stream(path):
+    """Raises a BackboneError for a run of another kind, whose model takes no images."""
+    if (path / CONFIG).is_file() and (kind := load_run(path).config.kind) != "stream":
+        raise BackboneError(
+            f"expected --backbone to be a run of train-stream, received {path}, a {kind} run; name another run"
+        )
+
+
+def _require_finite(model, name):
+    """Raises a BackboneError for weights that would make NaN of every frame."""
+    for weight in model.weights:
+        if "float" in str(weight.dtype) and not bool(ops.all(ops.isfinite(weight))):
+            raise BackboneError(
+                f"expected finite weights in {name}, received some in {weight.path} that are not; use another file"
+            )
 
 
 def _load_application(name, layer, weights):
@@ -164,7 +191,7 @@ def _load_weights(models, wanted, weights, remedy):
     for model in models:
         try:
             absent = _fill(model, weights)
-        except (ValueError, TypeError, KeyError, OSError) as error:
+        except UNREADABLE as error:
             flaws.append(f"does not fit ({_first_line(error).rstrip(' .:')})")
             continue
         if not absent:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import pickle
 import queue
+import resource
 import select
 import signal
 import socket
@@ -28,6 +29,7 @@ WINDOW = 8  # tasks per worker that may run or be finished ahead of the one that
 HELD_BYTES = 256 << 20  # of finished results; no task is started while more is held
 SEND_BYTES = 4 << 20  # so that a worker can go on before the parent has read its result
 BEAT_SECONDS = 1.0
+MOST_MEMORY = 4 << 30  # bytes of data of a worker: a stranger's video may ask for any size
 SIZES = struct.Struct("<QQ")  # of a message: its pickled value and its payload; a sign of life has neither
 DECODER_SETTINGS = {"OPENCV_FFMPEG_LOGLEVEL": "16", "OPENCV_LOG_LEVEL": "SILENT"}  # FFmpeg's errors, nothing else
 
@@ -274,5 +276,13 @@ def serve(descriptor):
             _send(connection, *function(*arguments, beat))
 
 
+def limit_memory():
+    """Has allocations beyond `MOST_MEMORY` fail in this process. Not of address space, which threads reserve idly."""
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = MOST_MEMORY if hard == resource.RLIM_INFINITY else min(MOST_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 if __name__ == "__main__":
+    limit_memory()
     serve(int(sys.argv[1]))
