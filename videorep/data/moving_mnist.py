@@ -37,7 +37,7 @@ class MovingMNIST:
     Raises:
         ConfigError: an argument is outside its range.
         DataError: the digits cannot be loaded.
-    Source: Srivastava et al. 2015, section 3.1, and the generator that its authors released.
+    Source: Srivastava et al. 2015, section 3.2, and the generator that its authors released.
     """
 
     def __init__(self, digits="rendered", num_digits=2, frames=20, size=64, seed=0, split="train", speed=0.1):

@@ -21,7 +21,7 @@ def draw_activity(path, activities, input_frames=None, count=200):
     Raises:
         ConfigError: the arrays are empty or differ in their steps.
         OutputError: the file cannot be written.
-    Source: Srivastava et al. 2015, figures 8 and 9.
+    Source: Srivastava et al. 2015, section 3.2 and figure 7.
     """
     arrays = {title: np.asarray(array, np.float64) for title, array in activities.items()}
     shapes = [array.shape for array in arrays.values()]

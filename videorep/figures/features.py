@@ -31,7 +31,7 @@ def draw_features(path, groups, frame_shape, count=36):
     Raises:
         ConfigError: the weights are not those of pictures.
         OutputError: the file cannot be written.
-    Source: Srivastava et al. 2015, figures 5 to 7.
+    Source: Srivastava et al. 2015, section 3.2, figures 9 and 10.
     """
     require(len(groups) > 0 and count > 0, "units to draw", "at least 1", 0)
     squares = {}

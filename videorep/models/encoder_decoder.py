@@ -26,7 +26,7 @@ class EncoderDecoder(keras.Model):
         inputs: {"frames": (B, T, D)}, in [0, 1] for "bernoulli".
     Returns:
         {"reconstruction": (B, T, D), "future": (B, F, D)}, float32, those that the model has.
-    Source: Srivastava et al. 2015, sections 2.2 to 2.4.
+    Source: Srivastava et al. 2015, sections 2.2 to 2.5.
     """
 
     def __init__(self, config, seed=None, dtype=None, **kwargs):

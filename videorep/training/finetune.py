@@ -28,7 +28,7 @@ def finetune(config, out, *, repeats=1, **choices):
     Raises:
         ConfigError, DataError, ShardError: the settings or the data do not fit; nothing was written.
         RunError, OutputError: a folder cannot be used.
-    Source: Srivastava et al. 2015, sections 3.2 and 3.3.
+    Source: Srivastava et al. 2015, section 3.3.
     """
     if repeats == 1:
         return run_job(prepare, config, out, **choices)

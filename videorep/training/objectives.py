@@ -6,7 +6,7 @@ from videorep.training.losses import FRAME_LOSS_NAMES, FRAME_LOSSES, to_model_in
 
 
 def encoder_decoder_objective(model, feeding="teacher"):
-    """The sum of the decoders' losses, of equal weight (paper section 2.4).
+    """The sum of the decoders' losses, of equal weight (paper section 2.5).
 
     Args:
         model: EncoderDecoder.
@@ -46,7 +46,7 @@ def classifier_objective(model):
     Returns:
         A function of a batch {"frames": (B, T, D), "mask": (B, T), "label": (B,)} and `training` that gives the loss
         (B,), nats, and its parts: the loss again and the accuracy of the steps' averaged probabilities.
-    Source: Srivastava et al. 2015, section 3.2.
+    Source: Srivastava et al. 2015, section 3.3.
     """
 
     def objective(batch, training=True):
