@@ -161,13 +161,13 @@ def test_sizes_are_whole_numbers_of_any_kind_but_no_truth_values(maker):
         received = MAKERS[maker](size)
         assert received == 3 and type(received) is int
     for bad in (True, np.True_, 2.0, np.float64(3), "3", None, -1):
-        with pytest.raises(ConfigError, match="a whole number of at least"):
+        with pytest.raises(ConfigError, match="whole number"):
             MAKERS[maker](bad)
 
 
 @pytest.mark.parametrize("sizes", [{"classes": True}, {"classes": 2.0}, {"classes": 3, "flow_stack": True}])
 def test_the_temporal_stream_refuses_what_is_no_whole_number(sizes):
-    with pytest.raises(ConfigError, match="a whole number of at least"):
+    with pytest.raises(ConfigError, match="whole number"):
         build_temporal_stream(**sizes)
 
 
