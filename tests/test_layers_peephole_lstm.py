@@ -349,5 +349,5 @@ def test_initial_weights_are_the_papers(layer):
 @pytest.mark.parametrize("units", [0, -1, 2.5, "6", None])
 @pytest.mark.parametrize("layer", [PeepholeLSTM, PeepholeLSTMCell])
 def test_bad_units_are_refused(layer, units):
-    with pytest.raises(ValueError, match="expected units to be a whole number .*, received"):
+    with pytest.raises(ValueError, match=r"expected units to be a whole number .*, received"):
         layer(units)
