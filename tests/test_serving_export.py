@@ -160,6 +160,15 @@ def test_an_export_names_its_run_its_data_and_what_it_takes(plain_run, tmp_path)
     assert again["input"] == argument | {"kind": "pixels", "frame_shape": [1, 5, 1]}
 
 
+def test_an_export_names_all_of_its_other_files_by_hash(plain_run, tmp_path):
+    summary = export(plain_run[0].path, tmp_path / "serving")
+    folder = Path(summary["path"])
+    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    del there["assets.extra/run.json"]
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()}
+    assert facts_of(summary)["files"] == hashes and "saved_model.pb" in hashes
+
+
 @pytest.fixture(scope="module")
 def served_classifier():
     config = ClassifierConfig(features=FEATURES, units=(4,), classes=CLASSES, block_frames=6, block_stride=3)

@@ -110,6 +110,7 @@ def _write(served, facts, out, version, overwrite):
     temporary = out / f"{UNFINISHED}{target.name}"
     try:
         tf.saved_model.save(served, str(temporary), signatures=served.__call__.get_concrete_function(served.signature))
+        facts = facts | {"files": _hash_files(temporary)}
         (temporary / FACTS).parent.mkdir()
         (temporary / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
         _flush(temporary)
@@ -118,6 +119,13 @@ def _write(served, facts, out, version, overwrite):
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # what was not finished, or the version that was replaced
     return target
+
+
+def _hash_files(folder):
+    """SHA-256 of every file in a folder, by its path within: what `videorep verify` compares an export with."""
+    return {
+        path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def _newest(out):
