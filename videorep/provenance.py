@@ -85,20 +85,21 @@ def _plain(table):
     }
 
 
-def verify(path, *, sources=None, backbone=None, progress=None):
+def verify(path, *, sources=None, backbone=None, decode=False, progress=None):
     """Checks an export, a run or shards, and all that they were made from as far as it is still there.
 
     Args:
         path: Folder of an export (a version, or all versions), of a run, or of shards, which may lie at a URL.
         sources: Of shards: folder of the videos, or of the clip shards that percepts came from, to be compared too.
         backbone: Of percepts: the `.keras` file, run, or weights file (.h5) of the convnet, to be compared too.
+        decode: Whether to decode every image and decompress every percept.
         progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
         (problems, unchecked): sentences.
     Raises:
         VideorepError: `path` is none of these.
     """
-    chain = _Chain(progress)
+    chain = _Chain(decode, progress)
     if versions := find_versions(path):
         for version in versions:
             chain.check_export(version)
@@ -113,9 +114,9 @@ def verify(path, *, sources=None, backbone=None, progress=None):
 class _Chain:
     """Collects sentences while it goes from one link to the next; each folder is looked at once."""
 
-    def __init__(self, progress):
+    def __init__(self, decode, progress):
         self.problems, self.unchecked = [], []
-        self._progress, self._seen = progress, set()
+        self._decode, self._progress, self._seen = decode, progress, set()
 
     def check_export(self, version):
         """The files of an export, and the model of the run that it names."""
@@ -191,7 +192,7 @@ class _Chain:
         from videorep.data.verify import verify_dataset
 
         if self._is_new(path):
-            self.problems += verify_dataset(path, progress=self._progress)
+            self.problems += verify_dataset(path, progress=self._progress, decode=self._decode)
 
     def check_origins(self, dataset, sources, backbone):
         """What shards were made from: videos, clip shards, the weights of a convnet."""

@@ -12,7 +12,8 @@ from videorep.errors import VideorepError
     "--sources", metavar="FOLDER", help="Of shards: the videos, or the clip shards, that they were made from."
 )
 @click.option("--backbone", metavar="FILE|RUN", help="Of percepts: the convnet (.keras or run), or its weights (.h5).")
-def verify(path, sources, backbone):
+@click.option("--decode", is_flag=True, help="Decode every image and decompress every percept as well.")
+def verify(path, sources, backbone, decode):
     """Compare an export, a run or shards with the hashes that were written down when it was made.
 
     Of shards every record is read and held to dataset.json: counts, checksums, schema, labels. Of a run the model and
@@ -24,6 +25,7 @@ def verify(path, sources, backbone):
     \b
     Examples:
       videorep verify shards
+      videorep verify shards --decode
       videorep verify shards --sources VIDEOS
       videorep verify percepts --sources shards --backbone vgg16.keras
       videorep verify runs/classifier
@@ -33,7 +35,8 @@ def verify(path, sources, backbone):
     from videorep.progress import make_progress
     from videorep.provenance import verify as verify_chain
 
-    problems, unchecked = verify_chain(path, sources=sources, backbone=backbone, progress=make_progress())
+    choices = {"sources": sources, "backbone": backbone, "decode": decode}
+    problems, unchecked = verify_chain(path, **choices, progress=make_progress())
     for sentence in (*problems, *(f"not checked: {each}" for each in unchecked)):
         click.echo(sentence)
     if problems:
