@@ -30,7 +30,7 @@ def evaluate_action_recognition(runs, data=None, fuse="mean", *, split="test", p
     Raises:
         RunError: a run is no classifier, does not fit its data, or the runs do not fit together.
         ShardError: data that cannot be read or hold NaN.
-    Source: Srivastava et al. 2015, section 3.2.
+    Source: Srivastava et al. 2015, section 3.3.
     """
     require(fuse == "mean", "fuse", "'mean'", fuse)
     folders = list(data) if isinstance(data, (list, tuple)) else [data] * len(runs)

@@ -56,7 +56,7 @@ class ServedStream(Served):
 
 
 class ServedClassifier(Served):
-    """Video-level classification: block probabilities averaged over steps, then over blocks (paper section 3.2).
+    """Video-level classification: block probabilities averaged over steps, then over blocks (paper section 3.3).
 
     A video of at least `block_frames` frames is cut into blocks with stride `block_stride`; a shorter one is one
     block, whose padded steps are left out of the average.
