@@ -16,12 +16,12 @@ import shutil
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 from endurance_jobs import JOBS, Workspace
 from endurance_soak import FIGURES, soak
 from endurance_trials import contend, disk_full, kill
+
+from videorep.cli.quiet import load_tensorflow, silence_tensorflow
 
 MARKER = "made-by-endurance"
 
@@ -33,8 +33,10 @@ def main():
     if arguments.mode == "disk-full" and os.geteuid():
         print("Nothing was tried: disk-full mounts small disks, which needs root.")
         return
-    workspace = Workspace(folder, arguments.videos)
     print(f"Everything is made in {folder}", flush=True)
+    silence_tensorflow()
+    load_tensorflow()
+    workspace = Workspace(folder, arguments.videos)
     if arguments.mode == "soak":
         faulty = run_soak(workspace, arguments.minutes)
     else:
