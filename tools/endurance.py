@@ -13,6 +13,7 @@ moments follow from --seed and from how long a command takes here, so a second r
 import argparse
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ MARKER = "made-by-endurance"
 
 def main():
     arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running or mounted
     folder = Path(arguments.out).resolve()
     prepare(folder)
     if arguments.mode == "disk-full" and os.geteuid():

@@ -1,5 +1,6 @@
 """The commands that tools/endurance tries, small ones, and the videos and the convnet that they work on."""
 
+import atexit
 import dataclasses
 import os
 import re
@@ -52,7 +53,7 @@ JOBS = {
     for job in (
         Job("clips", "shards", "build-shards clips videos --labels folders --allow-leaks --size 64x96"),
         Job("percepts", "shards", "build-shards percepts {clips} --backbone backbone.keras"),
-        Job("moving-mnist", "shards", "build-shards moving-mnist --count 2000"),
+        Job("moving-mnist", "shards", "build-shards moving-mnist --count 1100"),
         Job("pretrain", "run", f"pretrain {{percepts}} {TRAIN} --steps 200 --input-frames 8 --future-frames 6"),
         Job("pretrain-digits", "run", f"pretrain moving-mnist {TRAIN} --steps 60"),
         Job("finetune", "run", "finetune {percepts} --init {pretrain} --batch-size 32 --config often.toml --steps 200"),
@@ -118,7 +119,7 @@ class Workspace:
         needs = {name: self.reference(JOBS[name]).folder for name in re.findall(r"{(.+?)}", job.command)}
         command = job.command.format(**{name: path.relative_to(self.folder) for name, path in needs.items()})
         with open(self._log(log or job.name), "w") as file:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*VIDEOREP, *shlex.split(command), "--out", out, *options],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -126,6 +127,8 @@ class Workspace:
                 stderr=file,
                 start_new_session=True,
             )
+        atexit.register(process.kill)  # it would go on after a Ctrl-C
+        return process
 
     def said(self, log):
         """What the command said that was started last with this log."""

@@ -124,7 +124,7 @@ def disk(place):
         (place / "used").write_bytes(bytes(PAGE))
         yield place
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)  # at a Ctrl-C the command may still write there
 
 
 def used_pages(place):
