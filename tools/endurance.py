@@ -42,7 +42,7 @@ def main():
     if arguments.mode == "soak":
         faulty = run_soak(workspace, arguments.minutes)
     else:
-        faulty = sum(run_trials(workspace, JOBS[name], list_trials(arguments)) for name in arguments.command)
+        faulty = sum(run_trials(workspace, JOBS[name], list_trials(arguments, name)) for name in arguments.command)
     sys.exit(1 if faulty else 0)
 
 
@@ -78,15 +78,15 @@ def prepare(folder):
     (folder / MARKER).touch()
 
 
-def list_trials(arguments):
-    """The mode's trials of one command: functions of workspace, job and random generator."""
+def list_trials(arguments, name):
+    """The mode's trials of the command called `name`: functions of workspace, job and random generator."""
     if arguments.mode == "kill":
         trials = [kill] * arguments.times
     elif arguments.mode == "disk-full":
         trials = [disk_full] * arguments.points
     else:
         trials = [contention(count, turn) for count in arguments.processes for turn in range(arguments.times)]
-    generators = np.random.default_rng(arguments.seed).spawn(len(trials))
+    generators = np.random.default_rng([arguments.seed, list(JOBS).index(name)]).spawn(len(trials))
     return list(zip(trials, generators, strict=True))
 
 
