@@ -88,8 +88,9 @@ def _shorten(error):
 def _place(error):
     """The last line of videorep, or of tools, that the error came through."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "/videorep/" in frame.filename] or frames
-    return f"{ours[-1].filename.split('/videorep/')[-1]}:{ours[-1].lineno} ({ours[-1].name})"
+    ours = [frame for frame in frames if "/videorep/" in frame.filename or "/fuzzing/" in frame.filename]
+    last = (ours or frames)[-1]
+    return f"{last.filename.split('/videorep/')[-1].split('/tools/')[-1]}:{last.lineno} ({last.name})"
 
 
 def _reset_peaks():
