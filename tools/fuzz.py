@@ -7,6 +7,7 @@ files and the line that repeats it.
 
 import collections
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -31,7 +32,7 @@ BATCH, BATCH_SECONDS = 60, 3.0
 CASES_PER_WORKER = 3000
 
 
-class WorkerEnded(Exception):
+class WorkerEndedError(Exception):
     """The worker's process came to its end, or was stopped; the message says how."""
 
 
@@ -55,10 +56,10 @@ class Worker:
             text=True,
         )
         os.close(theirs)
-        self.replies, self.cases = open(replies), 0
+        self.replies, self.cases = open(replies), 0  # noqa: SIM115 (lives as long as the worker)
 
     def ask(self, patience=PATIENCE, **request):
-        """The worker's answer; TimeoutError or WorkerEnded, after which it is a new process."""
+        """The worker's answer; TimeoutError or WorkerEndedError, after which it is a new process."""
         if self.process is None or self.cases > CASES_PER_WORKER:
             self.stop()
             self._start()
@@ -81,7 +82,7 @@ class Worker:
         self.stop()
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip("\0\n").splitlines()
-        raise WorkerEnded(f"status {self.status}: {lines[-1][:160] if lines else ''}")
+        raise WorkerEndedError(f"status {self.status}: {lines[-1][:160] if lines else ''}")
 
     def stop(self):
         """Ends the process; `status` tells how it ended."""
@@ -111,7 +112,7 @@ class Worker:
             return Verdict(**self.ask(read=name, folder=str(case), sound=str(sound), exact=exact))
         except TimeoutError:
             return Verdict("slow", f"gave no answer for {PATIENCE} s")
-        except WorkerEnded as end:
+        except WorkerEndedError as end:
             return Verdict("killed", str(end))
 
 
@@ -149,7 +150,8 @@ class Findings:
             total.update(counts)
             yield self._row(name, counts, kinds)
         yield self._row("all", total, kinds)
-        yield f"{len(self.kept)} kinds of findings, {sum(total[k] for k in kinds) / max(minutes, 1e-9):,.0f} cases a minute"
+        rate = sum(total[kind] for kind in kinds) / max(minutes, 1e-9)
+        yield f"{len(self.kept)} kinds of findings, {rate:,.0f} cases a minute"
 
     @staticmethod
     def _row(name, counts, kinds):
@@ -168,8 +170,10 @@ def cases_of(name, sound):
     return st.one_of(cases)
 
 
-def fuzz_batch(worker, name, findings, seed, until):
+def fuzz_batch(worker, name, findings, seed):
     """Draws and runs a batch of cases of one parser, to the end of its time."""
+    strategy = cases_of(name, worker.sound(name))
+    until = time.monotonic() + BATCH_SECONDS
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -179,7 +183,7 @@ def fuzz_batch(worker, name, findings, seed, until):
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(cases_of(name, worker.sound(name)))
+    @hypothesis.given(strategy)
     def run(case):
         if time.monotonic() < until:
             changes, exact = case
@@ -191,16 +195,22 @@ def fuzz_batch(worker, name, findings, seed, until):
 def fuzz(names, minutes, seed, worker, findings):
     """Gives every parser a batch in turn until the time is over; the seed decides the cases of each batch."""
     end, generator = time.monotonic() + 60 * minutes, random.Random(seed)
-    while time.monotonic() < end:
-        for name in names:
-            fuzz_batch(worker, name, findings, generator.randrange(2**32), min(end, time.monotonic() + BATCH_SECONDS))
+    for name in itertools.cycle(names):
+        if time.monotonic() >= end:
+            return
+        fuzz_batch(worker, name, findings, generator.randrange(2**32))
 
 
 def systematic(worker, findings):
     """Runs fixed sets of damage: structures of dataset.json, flips of a run's and of shards' files."""
     plain = json.loads((worker.sound("dataset-json") / MANIFEST).read_bytes())
     sets = [("dataset-json", "structures", False, ({MANIFEST: formats.sign(t)} for t in mutations.structures(plain)))]
-    for name, count in {"checkpoint-text": 158, "model-keras": 103, "checkpoint-index": 60, "checkpoint-data": 60}.items():
+    for name, count in {
+        "checkpoint-text": 158,
+        "model-keras": 103,
+        "checkpoint-index": 60,
+        "checkpoint-data": 60,
+    }.items():
         file = PARSERS[name].files[-1]
         content = (worker.sound(name) / file).read_bytes()
         sets.append((name, "flips", True, ({file: new} for new in mutations.flips(content, count))))
@@ -223,7 +233,9 @@ def replay(folder, worker):
 @click.option("--parser", "names", multiple=True, type=click.Choice(sorted(PARSERS)), help="Only this one; repeatable.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides the cases.")
 @click.option("--out", type=click.Path(path_type=Path), default="fuzz-findings", show_default=True)
-@click.option("--systematic", "fixed", is_flag=True, help="Run the fixed sets of damage instead, however long it takes.")
+@click.option(
+    "--systematic", "fixed", is_flag=True, help="Run the fixed sets of damage instead, however long it takes."
+)
 @click.option("--replay", "again", type=click.Path(path_type=Path, exists=True), help="Run a kept finding again.")
 def main(minutes, names, seed, out, fixed, again):
     """Feed every parser with files that a stranger may have made. Exit status 1 if there are findings."""

@@ -163,12 +163,9 @@ def describe_shard(plain, file, content, records=None):
 
 
 def _index_records(shard, content, records):
-    offsets, crcs = [], []
-    for record in records:
-        offsets.append(offsets[-1] + 16 + len(previous) if offsets else 0)
-        end = offsets[-1] + 12 + len(record)
-        crcs.append(struct.unpack("<I", content[end : end + 4])[0])
-        previous = record
+    offsets = [sum(16 + len(record) for record in records[:number]) for number in range(len(records))]
+    ends = [offset + 12 + len(record) for offset, record in zip(offsets, records, strict=True)]
+    crcs = [struct.unpack_from("<I", content, end)[0] for end in ends]
     before = shard["index"]["offset"]
     if "payload" in shard["index"]:
         moved = zip(shard["index"]["payload"], before, offsets, strict=True)

@@ -9,8 +9,9 @@ import json
 import random
 import re
 
-from fuzzing import formats
 from hypothesis import strategies as st
+
+from fuzzing import formats
 
 NUMBERS = (0, 1, -1, 2, 7, 99, 255, 2**15, 2**16, 2**31 - 1, 2**31, 2**32, 2**53, 2**60, 2**63 - 1, 2**63, 2**64 - 1)
 NUMBERS += (-(2**31), -(2**63), -(2**63) - 1, 10**30, 10**400, 0.5, -0.0, 1e-320, 1e308, float("nan"), float("inf"))
@@ -33,7 +34,11 @@ def _span(content, rng, most=64):
 
 def _flip(content, rng):
     place = rng.randrange(max(1, len(content)))
-    return content[:place] + bytes(byte ^ 1 << rng.randrange(8) for byte in content[place : place + 1]) + content[place + 1 :]
+    return (
+        content[:place]
+        + bytes(byte ^ 1 << rng.randrange(8) for byte in content[place : place + 1])
+        + content[place + 1 :]
+    )
 
 
 def _delete(content, rng):

@@ -4,21 +4,47 @@ A reader gets a folder and gives a result that can be compared, or raises. Heavy
 draws mutations does without TensorFlow.
 """
 
-import contextlib
 import dataclasses
-import io
 import json
 from collections.abc import Callable
 
-from fuzzing import formats, mutations, samples
 from hypothesis import strategies as st
+
+from fuzzing import formats, mutations, readers, samples
 
 NAME = "data-train.tfrecord-00000-of-00001"
 MANIFEST = "dataset.json"
 
-
-class Wrong(Exception):
-    """A reader gave a result that a property of the format rules out."""
+WORDS = {
+    "pretrain": ("--steps", "--units", "--layers", "--batch-size", "--learning-rate", "--seed", "--input-frames"),
+    "finetune": ("--steps", "--units", "--videos-per-class", "--repeats", "--batch-size", "--precision"),
+    "train-stream": ("--flow-stack", "--steps", "--dropout", "--stream", "--seed"),
+    "build-shards clips": ("--labels", "--split", "--fps", "--size", "--quality", "--sample-seconds", "--workers"),
+    "inspect": ("--split",),
+    "evaluate": ("--limit", "--horizon", "--split", "--fuse"),
+    "export": ("--version",),
+}
+WORDS["pretrain"] += ("--future-frames", "--patch", "--conditional", "--num-digits", "--precision", "--model")
+WORDS["build-shards clips"] += ("--total-hours", "--timeout", "--max-bad-fraction", "--seed")
+PLACES = {"pretrain": ("shards", "moving-mnist"), "build-shards clips": ("videos",), "evaluate": ("run shards",)}
+PLACES |= {"export": ("run",), "inspect": ("shards", "run")}
+DRY = ("pretrain", "finetune", "train-stream", "build-shards clips")
+SAYINGS = (
+    "0",
+    "1",
+    "3x4",
+    "0x0",
+    "8x",
+    "x",
+    "-1x5",
+    "9x9x9",
+    "1e3",
+    "inf",
+    "future,",
+    ",",
+    "future,reconstruction",
+    "1/2",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +71,6 @@ def alter(file, *strategies):
     return lambda files: st.one_of(*(strategy(files[file]) for strategy in strategies)).map(lambda new: {file: new})
 
 
-def _read_digits(folder):
-    from videorep.data.digits import load_digits
-
-    source = folder / "mnist.npz" if (folder / "mnist.npz").exists() else folder
-    return [load_digits(source, split).tobytes() for split in ("train", "test")]
-
-
 def _bombs(file, *contents):
     return lambda content: st.sampled_from([content, *(make() for make in contents)])
 
@@ -60,82 +79,6 @@ def _regzipped(content):
     import gzip
 
     return mutations.damaged(gzip.decompress(content)).map(lambda new: gzip.compress(new, 1, mtime=0))
-
-
-def _list_videos(**options):
-    def read(folder):
-        from videorep.data.labels import list_videos
-
-        named = {key: str(folder / value) for key, value in options.items() if key != "labels"}
-        labels = options["labels"] if "csv" not in options["labels"] else str(folder / options["labels"])
-        listing = list_videos(folder / "videos", labels=labels, **named)
-        return [listing.labels, [(video.file.name, video.label, video.split) for video in listing.videos]]
-
-    return read
-
-
-def _read_toml(folder):
-    from videorep.config import PretrainConfig, from_dict, read_toml
-
-    return repr(from_dict(PretrainConfig, read_toml(folder / "settings.toml")))
-
-
-def _read_run(folder):
-    from videorep.cli.inspect import inspect
-    from videorep.runs import load_run
-
-    run = load_run(folder)
-    facts = [repr(run.config), run.metrics(), run.last_report(), run.provenance]
-    _click(inspect, [str(folder)])
-    return json.dumps(facts)
-
-
-def _click(command, arguments):
-    """What a command prints; a click.UsageError and the like pass through."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        command.main(arguments, prog_name="videorep", standalone_mode=False)
-    return printed.getvalue()
-
-
-def _read_shards(folder):
-    """All that reads shards: records, training batches, pictures; every problem that `verify` names comes first."""
-    import numpy as np
-
-    from videorep.config import DataConfig
-    from videorep.data.dataset import load_dataset
-    from videorep.data.frames import read_batches
-    from videorep.data.pipeline import labelled_blocks, open_source
-    from videorep.data.shards import read_shards
-    from videorep.data.summary import count_classes, summarize_dataset, write_contact_sheet
-    from videorep.data.verify import verify_dataset
-
-    problems = samples.verify_thoroughly(verify_dataset, folder)
-    dataset = load_dataset(folder)
-    summarize_dataset(folder)
-    count_classes(folder)
-    data, seen = DataConfig(path=str(folder), stride=1), []
-    steps = [
-        lambda: [(int(r["label"]), r["frames"].numpy()) for r in read_shards(folder, "train")],
-        lambda: [(0, next(iter(open_source(data, "train", 2).training(2, 0)))["frames"].numpy())],
-        lambda: [(0, next(iter(labelled_blocks(data, "train", 2, 1).training(2, 0)))["frames"].numpy())],
-    ]
-    if dataset.kind == "clips":
-        counts = [sum(shard.index["frames"]) for shard in dataset.shards("train")]
-        steps.append(lambda: [(0, batch.numpy()) for batch in read_batches(dataset.paths("train"), counts, 4, 14)])
-        steps.append(lambda: write_contact_sheet(folder, folder / "sheet.png") or [])
-    refusals = []
-    for step in steps:
-        with samples.refusals_kept(refusals):
-            seen += [(label, frames.tobytes()) for label, frames in step() if _finite(np, frames, problems, refusals)]
-    if refusals:
-        raise refusals[0]
-    return samples.digest([problems, seen])
-
-
-def _finite(np, frames, problems, refusals):
-    if not np.isfinite(frames).all() and not problems and not refusals:
-        raise Wrong("frames that are not finite, which verify takes for sound")
-    return True
 
 
 def _craft_manifest(files):
@@ -187,9 +130,7 @@ def _mutate_image(record):
     images = [path for path in mutations.places(fields) if _is_image(mutations.value_at(fields, path))]
 
     def replace(path, new):
-        return formats.render_message(
-            mutations.changed(fields, path, lambda parent, key: parent.__setitem__(key, new))
-        )
+        return formats.render_message(mutations.changed(fields, path, lambda parent, key: parent.__setitem__(key, new)))
 
     def change(path):
         old = mutations.value_at(fields, path)
@@ -204,43 +145,37 @@ def _is_image(value):
 
 def _craft_percepts(files):
     bomb = formats.parse_message(formats.split_records(files[NAME])[0])
-    arrays = [p for p in mutations.places(bomb) if isinstance(v := mutations.value_at(bomb, p), bytes) and v[:1] == b"\x1f"]
+    arrays = [
+        p for p in mutations.places(bomb) if isinstance(v := mutations.value_at(bomb, p), bytes) and v[:1] == b"\x1f"
+    ]
     bombed = mutations.changed(bomb, arrays[0], lambda parent, key: parent.__setitem__(key, formats.gzip_bomb()))
     records = [formats.render_message(bombed), *formats.split_records(files[NAME])[1:]]
     rare = st.integers(0, 50).flatmap(lambda n: st.just(None) if n == 7 else _craft_records()(files))
     return rare.map(lambda case: _with_records(files, records) if case is None else case)
 
 
-def _read_backbone(name, layer=None, weights="imagenet"):
-    def read(folder):
-        import numpy as np
-
-        from videorep.data.backbones import load_backbone
-
-        file = str(folder / name) if name.endswith(".keras") else name
-        backbone = load_backbone(file, layer, weights if weights == "imagenet" else str(folder / weights))
-        side, channels = min(backbone.size, 64), backbone.channels
-        percepts = backbone.extract(np.ones((1, side, side, channels), np.uint8)).numpy()
-        return samples.digest([backbone.description["weights_sha256"], percepts.tobytes()])
-
-    return read
+def _craft_toml(files):
+    content = files["settings.toml"]
+    texts = mutations.reworded(content) | mutations.restructured(samples.SETTINGS).map(samples.to_toml)
+    return texts.map(lambda new: {"settings.toml": new})
 
 
-def _read_model(folder):
-    from videorep.runs import load_run
+def _craft_arguments(files):
+    """Commands with one to four options of any value."""
+    values = st.sampled_from([*SAYINGS, *(str(n) for n in mutations.NUMBERS), *mutations.TEXTS]) | st.text(max_size=9)
 
-    model = load_run(folder).model()
-    return samples.digest([type(model).__name__, [array.tobytes() for array in model.get_weights()]])
+    def options(command):
+        pairs = st.lists(st.tuples(st.sampled_from(WORDS[command]), values), min_size=1, max_size=4)
+        return st.tuples(st.just(command), st.sampled_from(PLACES.get(command, ("shards",))), pairs)
 
+    def write(drawn):
+        command, places, pairs = drawn
+        words = [*command.split(), *places.split(), *(word for pair in pairs for word in pair)]
+        words += ["--out", "out"] if command not in ("inspect", "evaluate") else []
+        words += ["--dry-run"] if command in DRY else []
+        return {"arguments.json": json.dumps(words).encode()}
 
-def _read_export(folder):
-    from videorep.cli.inspect import inspect
-    from videorep.cli.verify import verify
-
-    place = folder / "1"
-    with contextlib.suppress(samples.refusal()):
-        _click(inspect, [str(place)])
-    return _click(verify, [str(place)]).count("is sound")
+    return st.sampled_from(sorted(WORDS)).flatmap(options).map(write)
 
 
 KERAS_MEMBERS = {".json": mutations.restructured_json}
@@ -279,64 +214,70 @@ CONTENTS = tuple(f"checkpoints/ckpt-{step}.data-00000-of-00001" for step in samp
 BUILD = ".build/"
 
 PARSERS = {
-    "digits-idx": Parser(samples.make_idx, _read_digits, (IDX,)),
-    "digits-gz": Parser(samples.make_idx, _read_digits, (GZIP,), alter(GZIP, _gzip_bomb), exact=True),
-    "digits-npz": Parser(samples.make_npz, _read_digits, ("mnist.npz",), alter("mnist.npz", _npz_bomb), exact=True),
-    "ucf101-lists": Parser(samples.make_lists, _list_videos(labels="ucf101", split="lists:1"), UCF, _any(*UCF)),
-    "hmdb51-lists": Parser(samples.make_lists, _list_videos(labels="hmdb51", split="lists:1"), HMDB, _any(*HMDB)),
-    "labels-csv": Parser(samples.make_lists, _list_videos(labels="some.csv"), ("some.csv",), _any("some.csv")),
+    "digits-idx": Parser(samples.make_idx, readers.read_digits, (IDX,)),
+    "digits-gz": Parser(samples.make_idx, readers.read_digits, (GZIP,), alter(GZIP, _gzip_bomb), exact=True),
+    "digits-npz": Parser(samples.make_npz, readers.read_digits, ("mnist.npz",), alter("mnist.npz", _npz_bomb), True),
+    "ucf101-lists": Parser(samples.make_lists, readers.list_by(labels="ucf101", split="lists:1"), UCF, _any(*UCF)),
+    "hmdb51-lists": Parser(samples.make_lists, readers.list_by(labels="hmdb51", split="lists:1"), HMDB, _any(*HMDB)),
+    "labels-csv": Parser(samples.make_lists, readers.list_by(labels="some.csv"), ("some.csv",), _any("some.csv")),
     "class-names": Parser(
-        samples.make_lists, _list_videos(labels="some.csv", classes="names.txt"), ("names.txt",), _any("names.txt")
+        samples.make_lists, readers.list_by(labels="some.csv", classes="names.txt"), ("names.txt",), _any("names.txt")
     ),
-    "toml": Parser(samples.make_toml, _read_toml, ("settings.toml",), samples.craft_toml),
+    "toml": Parser(samples.make_toml, readers.read_toml, ("settings.toml",), _craft_toml),
     "run-config": Parser(
-        samples.make_run, _read_run, ("config.json",), alter("config.json", mutations.restructured_json)
+        samples.make_run, readers.read_run, ("config.json",), alter("config.json", mutations.restructured_json)
     ),
     "provenance": Parser(
-        samples.make_run, _read_run, ("provenance.json",), alter("provenance.json", mutations.restructured_json)
+        samples.make_run, readers.read_run, ("provenance.json",), alter("provenance.json", mutations.restructured_json)
     ),
     "metrics": Parser(
-        samples.make_run, _read_run, ("metrics.jsonl",), alter("metrics.jsonl", mutations.restructured_lines)
+        samples.make_run, readers.read_run, ("metrics.jsonl",), alter("metrics.jsonl", mutations.restructured_lines)
     ),
-    "dataset-json": Parser(samples.make_percepts, _read_shards, (MANIFEST,), _craft_manifest, exact=True),
-    "dataset-json-clips": Parser(samples.make_clips, _read_shards, (MANIFEST,), _craft_manifest, exact=True),
-    "framing": Parser(samples.make_percepts, _read_shards, (NAME,), _craft_framing, exact=True),
-    "clip-records": Parser(samples.make_clips, _read_shards, (NAME,), _craft_records(), exact=True),
-    "percept-records": Parser(samples.make_percepts, _read_shards, (NAME,), _craft_records(), exact=True),
-    "gzip-percepts": Parser(samples.make_gzip_percepts, _read_shards, (NAME,), _craft_percepts, exact=True),
-    "images": Parser(samples.make_clips, _read_shards, (NAME,), _craft_records(_mutate_image), exact=True),
+    "dataset-json": Parser(samples.make_percepts, readers.read_shards, (MANIFEST,), _craft_manifest, exact=True),
+    "dataset-json-clips": Parser(samples.make_clips, readers.read_shards, (MANIFEST,), _craft_manifest, exact=True),
+    "framing": Parser(samples.make_percepts, readers.read_shards, (NAME,), _craft_framing, exact=True),
+    "clip-records": Parser(samples.make_clips, readers.read_shards, (NAME,), _craft_records(), exact=True),
+    "percept-records": Parser(samples.make_percepts, readers.read_shards, (NAME,), _craft_records(), exact=True),
+    "gzip-percepts": Parser(samples.make_gzip_percepts, readers.read_shards, (NAME,), _craft_percepts, exact=True),
+    "images": Parser(samples.make_clips, readers.read_shards, (NAME,), _craft_records(_mutate_image), exact=True),
     "build-plan": Parser(
         samples.make_build,
-        samples.resume_build,
+        readers.resume_build,
         (BUILD + "plan.json",),
         alter(BUILD + "plan.json", mutations.restructured_json),
         exact=True,
     ),
     "build-journal": Parser(
         samples.make_build,
-        samples.resume_build,
+        readers.resume_build,
         (f"{BUILD}{samples.JOURNAL}",),
         alter(f"{BUILD}{samples.JOURNAL}", mutations.restructured_json),
         exact=True,
     ),
-    "checkpoint-text": Parser(samples.make_run, samples.restore, (CKPT,), alter(CKPT, mutations.reworded), exact=True),
-    "checkpoint-index": Parser(samples.make_run, samples.restore, INDICES, exact=True),
-    "checkpoint-data": Parser(samples.make_run, samples.restore, CONTENTS, exact=True),
+    "checkpoint-text": Parser(samples.make_run, readers.restore, (CKPT,), alter(CKPT, mutations.reworded), exact=True),
+    "checkpoint-index": Parser(samples.make_run, readers.restore, INDICES, exact=True),
+    "checkpoint-data": Parser(samples.make_run, readers.restore, CONTENTS, exact=True),
     "model-keras": Parser(
-        samples.make_run, _read_model, ("model.keras",), alter("model.keras", _keras_bomb), exact=True
+        samples.make_run, readers.read_model, ("model.keras",), alter("model.keras", _keras_bomb), exact=True
     ),
     "backbone-keras": Parser(
-        samples.make_backbone, _read_backbone("net.keras"), ("net.keras",), alter("net.keras", _keras), exact=True
+        samples.make_backbone,
+        readers.read_backbone("net.keras"),
+        ("net.keras",),
+        alter("net.keras", _keras),
+        exact=True,
     ),
     "backbone-weights": Parser(
-        samples.make_backbone, _read_backbone("tinynet", weights="net.weights.h5", layer="percepts"), ("net.weights.h5",)
+        samples.make_backbone,
+        readers.read_backbone("tinynet", weights="net.weights.h5", layer="percepts"),
+        ("net.weights.h5",),
     ),
-    "videos": Parser(samples.make_videos, samples.decode_video, samples.VIDEOS),
+    "videos": Parser(samples.make_videos, readers.decode_video, samples.VIDEOS),
     "export": Parser(
         samples.make_export,
-        _read_export,
+        readers.read_export,
         ("1/saved_model.pb", "1/variables/variables.index", "1/variables/variables.data-00000-of-00001"),
         alter("1/assets.extra/run.json", mutations.restructured_json),
     ),
-    "command-line": Parser(samples.make_arguments, samples.run_command, (), samples.craft_arguments),
+    "command-line": Parser(samples.make_arguments, readers.run_command, (), _craft_arguments),
 }

@@ -12,9 +12,6 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from fuzzing import mutations
-from hypothesis import strategies as st
-
 STEPS = (1, 2)
 JOURNAL = "toy-train.tfrecord-00000-of-00002.json"
 VIDEOS = ("small.mp4", "small.avi")
@@ -23,31 +20,6 @@ VIDEOS = ("small.mp4", "small.avi")
 def digest(value):
     """A short stand-in for a large result."""
     return hashlib.sha256(repr(value).encode()).hexdigest()
-
-
-def refusal():
-    """The exceptions with which bad input may be refused."""
-    import click
-
-    from videorep.errors import VideorepError
-
-    return VideorepError, click.ClickException, click.Abort, click.exceptions.Exit
-
-
-@contextlib.contextmanager
-def refusals_kept(refusals):
-    """Goes on behind a refusal, so that the other readers have their turn too."""
-    try:
-        yield
-    except refusal() as error:
-        refusals.append(error)
-
-
-def verify_thoroughly(verify, folder):
-    """What `verify` finds, decoding every image where it can."""
-    import inspect
-
-    return list(verify(folder, **({"decode": True} if "decode" in inspect.signature(verify).parameters else {})))
 
 
 def idx_header(count):
@@ -117,20 +89,14 @@ def _toml(value):
     return str(value).lower() if isinstance(value, (bool, float)) else json.dumps(value)
 
 
-def _to_toml(tree):
+def to_toml(tree):
     lines = tree.items() if isinstance(tree, dict) else [("model", tree)]
     return "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in lines).encode("utf-8", "surrogatepass")
 
 
 def make_toml(folder):
-    tables = (f"[{name}]\n" + _to_toml(table).decode() for name, table in SETTINGS.items())
+    tables = (f"[{name}]\n" + to_toml(table).decode() for name, table in SETTINGS.items())
     (folder / "settings.toml").write_text("".join(tables))
-
-
-def craft_toml(files):
-    content = files["settings.toml"]
-    texts = mutations.reworded(content) | mutations.restructured(SETTINGS).map(_to_toml)
-    return texts.map(lambda new: {"settings.toml": new})
 
 
 def _clips():
@@ -183,7 +149,15 @@ def vast_images(image):
     place = image.index(b"\xff\xc0") + 5
     sizes = ((65500, 65500), (0, 16), (16, 17), (30000, 16), (1, 1))
     jpegs = [image[:place] + struct.pack(">2H", *size) + image[place + 4 :] for size in sizes]
-    return [*jpegs, _png(60_000, 60_000, b""), _png(2**31 - 1, 1, b""), _png(20_000, 20_000), _png(16, 16), b"", b"\xff\xd8"]
+    return [
+        *jpegs,
+        _png(60_000, 60_000, b""),
+        _png(2**31 - 1, 1, b""),
+        _png(20_000, 20_000),
+        _png(16, 16),
+        b"",
+        b"\xff\xd8",
+    ]
 
 
 def _png(height, width, data=None):
@@ -197,7 +171,7 @@ def _png(height, width, data=None):
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
-def _build(folder, stop_after=None, **options):
+def build(folder, stop_after=None, **options):
     from videorep.data.records import Outcome, Source, plan_shards
     from videorep.data.shards import build_dataset
 
@@ -217,16 +191,10 @@ def _build(folder, stop_after=None, **options):
 
 def make_build(folder):
     with contextlib.suppress(KeyboardInterrupt):
-        _build(folder, stop_after=2, resume=True)
+        build(folder, stop_after=2, resume=True)
 
 
-def resume_build(folder):
-    """Ends the interrupted build: the bytes of all that it leaves."""
-    _build(folder, resume=True)
-    return {path.name: digest(path.read_bytes()) for path in sorted(folder.iterdir()) if path.is_file()}
-
-
-def _loop(folder, callbacks=()):
+def build_loop(folder, callbacks=()):
     from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
     from videorep.models import build_model
     from videorep.runs import create_run
@@ -240,7 +208,7 @@ def _loop(folder, callbacks=()):
     return TrainingLoop(model, encoder_decoder_objective(model), training, run, callbacks=callbacks)
 
 
-def _weights(model):
+def hash_weights(model):
     return digest([array.tobytes() for array in model.get_weights()])
 
 
@@ -262,9 +230,9 @@ def _trained_run():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         note = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda step, logs: states.update({step: _weights(loop.model)})
+            on_epoch_end=lambda step, logs: states.update({step: hash_weights(loop.model)})
         )
-        loop = _loop(folder, (note,))
+        loop = build_loop(folder, (note,))
         frames = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(np.float32)
         loop.fit(tf.data.Dataset.from_tensors({"frames": frames}).repeat())
         loop.run.write_provenance({"versions": {"videorep": "0"}, "data": {"shards": {"a": "b"}}})
@@ -272,14 +240,6 @@ def _trained_run():
         (folder / "states.json").write_text(json.dumps(states))
         shutil.rmtree(folder / "events")
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def restore(folder):
-    """Restores the newest checkpoint that can be read; the weights must be those of a step, and not the first ones."""
-    states = json.loads((folder / "states.json").read_text())
-    loop = _loop(folder)
-    step = loop.restore()
-    return states.get(str(step)) == _weights(loop.model)
 
 
 def tinynet(weights=None, include_top=True, input_shape=None):
@@ -318,26 +278,6 @@ def make_videos(folder):
         writer.release()
 
 
-_pools = []
-
-
-def decode_video(folder):
-    """Decodes both videos in workers, which may crash or be stopped by a signal, but not fail with an exception."""
-    from videorep.data.clip_encoding import Encoding, encode_in_worker
-    from videorep.data.workers import WorkerError, WorkerPool
-
-    if not _pools:
-        _pools.append(WorkerPool(1, 8))
-    named = {"path": "v", "label_index": None, "label_text": None}
-    tasks = [(str(folder / name), Encoding(), None, None, named) for name in VIDEOS]
-    results = []
-    for result in _pools[0].map(encode_in_worker, tasks):
-        if isinstance(result, WorkerError) and "exit status" in str(result):
-            raise result
-        results.append(str(result) if isinstance(result, WorkerError) else digest(result))
-    return results
-
-
 def make_export(folder):
     from videorep.serving.export import export
 
@@ -345,52 +285,8 @@ def make_export(folder):
     export(folder / "run", folder, 1)
 
 
-WORDS = {
-    "pretrain": ("--steps", "--units", "--layers", "--batch-size", "--learning-rate", "--seed", "--input-frames"),
-    "finetune": ("--steps", "--units", "--videos-per-class", "--repeats", "--batch-size", "--precision"),
-    "train-stream": ("--flow-stack", "--steps", "--dropout", "--stream", "--seed"),
-    "build-shards clips": ("--labels", "--split", "--fps", "--size", "--quality", "--sample-seconds", "--workers"),
-    "inspect": ("--split",),
-    "evaluate": ("--limit", "--horizon", "--split", "--fuse"),
-    "export": ("--version",),
-}
-WORDS["pretrain"] += ("--future-frames", "--patch", "--conditional", "--num-digits", "--precision", "--model")
-WORDS["build-shards clips"] += ("--total-hours", "--timeout", "--max-bad-fraction", "--seed")
-PLACES = {"pretrain": ("shards", "moving-mnist"), "build-shards clips": ("videos",), "evaluate": ("run shards",)}
-PLACES |= {"export": ("run",), "inspect": ("shards", "run")}
-DRY = ("pretrain", "finetune", "train-stream", "build-shards clips")
-SAYINGS = ("0", "1", "3x4", "0x0", "8x", "x", "-1x5", "9x9x9", "1e3", "inf", "future,", ",", "future,reconstruction", "1/2")
-
-
 def make_arguments(folder):
     make_percepts(folder / "shards")
     make_run(folder / "run")
     make_lists(folder)
     (folder / "arguments.json").write_text("[]")
-
-
-def craft_arguments(files):
-    """Commands with one to four options of any value."""
-    values = st.sampled_from([*SAYINGS, *(str(n) for n in mutations.NUMBERS), *mutations.TEXTS]) | st.text(max_size=9)
-
-    def options(command):
-        pairs = st.lists(st.tuples(st.sampled_from(WORDS[command]), values), min_size=1, max_size=4)
-        return st.tuples(st.just(command), st.sampled_from(PLACES.get(command, ("shards",))), pairs)
-
-    def write(drawn):
-        command, places, pairs = drawn
-        words = [*command.split(), *places.split(), *(word for pair in pairs for word in pair)]
-        words += ["--out", "out"] if command not in ("inspect", "evaluate") else []
-        words += ["--dry-run"] if command in DRY else []
-        return {"arguments.json": json.dumps(words).encode()}
-
-    return st.sampled_from(sorted(WORDS)).flatmap(options).map(write)
-
-
-def run_command(folder):
-    """Runs the command of arguments.json in the folder; its exit status."""
-    from videorep.cli.main import videorep_command
-
-    arguments = json.loads(Path(folder / "arguments.json").read_text())
-    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        return videorep_command.main(arguments or ["--help"], prog_name="videorep", standalone_mode=False)

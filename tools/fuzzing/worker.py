@@ -15,8 +15,8 @@ import time
 import traceback
 from pathlib import Path
 
-from fuzzing import samples
-from fuzzing.parsers import PARSERS, Wrong
+from fuzzing import readers, samples
+from fuzzing.parsers import PARSERS
 
 SECONDS, MEBIBYTES = 10, 1024
 SPARE_BYTES = 6 << 30  # of address space, which threads and TensorFlow reserve without taking it
@@ -57,9 +57,9 @@ def examine(name, folder, expected, exact):
     processes = _reset_peaks()
     began, cpu = time.monotonic(), time.process_time()
     kind, detail = _judge(name, folder, expected, exact)
-    # On a machine that is shared only time that was spent computing counts; a parser that waits is stopped from outside.
+    # Other programs may keep the machine busy, so only time spent computing counts; who waits is stopped from outside.
     seconds = min(time.monotonic() - began, time.process_time() - cpu)
-    grown = max(_peak(process) - before for process, before in processes.items()) / 1024
+    grown = max(_status(process, "VmHWM") - before for process, before in processes.items()) / 1024
     if kind not in FINDINGS and seconds > SECONDS:
         kind, detail = "slow", f"takes over {SECONDS} s ({kind}: {detail})"
     if kind not in FINDINGS and grown > MEBIBYTES:
@@ -70,9 +70,9 @@ def examine(name, folder, expected, exact):
 def _judge(name, folder, expected, exact):
     try:
         result = PARSERS[name].read(folder)
-    except samples.refusal() as error:
+    except readers.refusal() as error:
         return REFUSED, str(error)
-    except Wrong as error:
+    except readers.WrongResultError as error:
         return "silent", str(error)
     except Exception as error:
         return "error", f"{type(error).__name__}: {_shorten(error)} at {_place(error)}"
@@ -100,13 +100,14 @@ def _reset_peaks():
     for process in processes:
         with contextlib.suppress(OSError):
             Path(f"/proc/{process}/clear_refs").write_text("5")
-    return {process: _peak(process) for process in processes}
+    return {process: _status(process, "VmHWM") for process in processes}
 
 
-def _peak(process):
+def _status(process, key):
+    """A size in KiB that the kernel tells of a process; 0 where it is gone."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
+            if line.startswith(key):
                 return int(line.split()[1])
     return 0
 
@@ -118,17 +119,16 @@ def prepare():
     import videorep.models  # noqa: F401
 
     keras.applications.tinynet = samples.tinynet
-    used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
-    resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + SPARE_BYTES, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (1024 * _status("self", "VmSize") + SPARE_BYTES, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _read_sound(name, folder):
+def read_sound(name, folder):
     """The result of a copy of the sound files, since readers may write; None where the parser refuses even these."""
     try:
         with tempfile.TemporaryDirectory() as copy:
             return PARSERS[name].read(Path(shutil.copytree(folder, copy, dirs_exist_ok=True)))
-    except samples.refusal():
+    except readers.refusal():
         return None
 
 
@@ -145,7 +145,7 @@ def _serve(replies):
         else:
             name = request["read"]
             if name not in expected:
-                expected[name] = _read_sound(name, Path(request["sound"]))
+                expected[name] = read_sound(name, Path(request["sound"]))
             verdict = examine(name, Path(request["folder"]), expected[name], request["exact"])
             answer = dataclasses.asdict(verdict)
             keras.backend.clear_session()
