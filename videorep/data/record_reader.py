@@ -19,7 +19,7 @@ from videorep.errors import ShardError
 from videorep.storage import fetch
 
 GZIP_WINDOW_BITS = 31
-INFLATED_AT_ONCE = 1 << 16  # compressed bytes; they give at most a thousand times as many
+INFLATED_AT_ONCE = 1 << 12  # compressed bytes; they give at most a thousand times as many
 
 
 class RecordContents:
