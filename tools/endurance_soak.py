@@ -39,7 +39,9 @@ class Sample:
 
 
 def soak(workspace, minutes):
-    """Trains side by side for a time, then ends all with Ctrl-C; leaves soak.csv and soak.png in the workspace.
+    """Trains side by side for a time, then ends all with SIGTERM; leaves soak.csv and soak.png in the workspace.
+
+    (Not with Ctrl-C, which what is started in the background of a shell ignores.)
 
     Returns:
         {name of the job: (row of figures, sentences about what is wrong)}.
@@ -56,10 +58,9 @@ def soak(workspace, minutes):
         time.sleep(every)
     results = {}
     for job, process in processes.items():
-        process.send_signal(signal.SIGINT)
-        ended = (
-            [] if process.wait() == 130 else [f"exit status {process.returncode}: {workspace.said(job.name)[-500:]}"]
-        )
+        process.terminate()
+        is_well = process.wait() == 128 + signal.SIGTERM
+        ended = [] if is_well else [f"exit status {process.returncode}: {workspace.said(job.name)[-500:]}"]
         row, faults = judge(samples[job])
         results[job.name] = row, ended + faults
         shutil.rmtree(outs[job] / "checkpoints", ignore_errors=True)
