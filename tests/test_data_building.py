@@ -390,8 +390,8 @@ def test_overwrite_removes_no_file_elsewhere_that_dataset_json_names(tmp_path):
     path = tmp_path / "out" / "dataset.json"
     first = json.loads(path.read_text())["splits"]["train"][0]["file"]
     path.write_text(path.read_text().replace(first, f"../{victim.name}"))
-    build(tmp_path / "out", overwrite=True)
-    assert victim.read_bytes() == b"mine"
+    dataset = build(tmp_path / "out", per_shard=3, overwrite=True)
+    assert victim.read_bytes() == b"mine" and len(folder_bytes(tmp_path / "out")) == 9 and dataset.shards("test")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"fingerprint": 1}', "[" * 5000])

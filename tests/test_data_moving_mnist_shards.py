@@ -1,10 +1,17 @@
 """Moving MNIST as shards: the same sequences, resumable, the same bytes at the end."""
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import videorep
 from videorep.config import DataConfig
 from videorep.data import MovingMNIST, moving_mnist_shards, read_shards
 from videorep.data.moving_mnist_shards import build_moving_mnist
@@ -106,3 +113,21 @@ def test_records_are_called_sequences_and_not_counted_as_videos(tmp_path):
     build_moving_mnist(tmp_path / "shards", count=4, frames=2, splits=("train",))
     told = summarize_dataset(tmp_path / "shards")["splits"]["train"]
     assert told["sequences"] == 4 and "videos" not in told and "records" not in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_build_that_is_hung_up_or_terminated_says_one_sentence_and_resumes_to_the_same_bytes(tmp_path, number):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "videorep.cli.main", "build-shards", "moving-mnist", "--count", "4000", "--out"]
+    environment = os.environ | {"PYTHONPATH": str(Path(videorep.__file__).parents[1])}
+    with subprocess.Popen([*command, out], env=environment, stderr=subprocess.PIPE, text=True) as build:
+        while build.poll() is None and not list(out.glob("*.tfrecord-*")):
+            time.sleep(0.01)
+        build.send_signal(number)
+        told = build.communicate()[1]
+    assert build.returncode == 128 + number and "Traceback" not in told
+    assert told.splitlines()[-1].startswith("Interrupted")
+    for place in (out, tmp_path / "whole"):
+        subprocess.run([*command, place, "--resume"], env=environment, check=True, capture_output=True)
+    assert contents(out) == contents(tmp_path / "whole")

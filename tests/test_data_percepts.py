@@ -210,3 +210,12 @@ def test_a_damaged_clip_shard_ends_in_one_sentence(shards, net, tmp_path):
     with pytest.raises(ShardError, match=r"record .* damaged"):
         percepts.build_percepts(shards, tmp_path / "out", backbone=net)
     assert not (tmp_path / "out").exists()
+
+
+def test_percepts_are_called_percepts_and_lie_apart_from_the_clips(shards, net, tmp_path):
+    dataset = percepts.build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4)
+    assert dataset.name == "percepts" and all(path.name.startswith("percepts-") for path in dataset.paths("train"))
+    for out in (shards, shards / "below", shards.parent):
+        for dry_run in (True, False):
+            with pytest.raises(OutputError, match="outside"):
+                percepts.build_percepts(shards, out, backbone=net, dry_run=dry_run)

@@ -206,3 +206,14 @@ def test_a_missing_folder_is_a_shard_error(tmp_path):
     (tmp_path / "config.json").touch()
     with pytest.raises(ShardError, match="folder of a run"):
         verify_dataset(tmp_path)
+
+
+def test_a_folder_of_videos_is_called_that_and_not_an_unfinished_build(tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "a.mp4").touch()
+    with pytest.raises(
+        ShardError, match=f"a folder of videos; make shards of it: videorep build-shards clips {tmp_path}"
+    ):
+        verify_dataset(tmp_path)
+    with pytest.raises(ShardError, match="a video; make shards of its folder"):
+        verify_dataset(tmp_path / "class" / "a.mp4")
