@@ -193,8 +193,8 @@ def test_the_framing_of_sound_shards_holds(clips):
     [
         (with_size(jpeg(), 60_000, 60_000), "60000x60000"),
         (jpeg(0, HEIGHT, WIDTH + 1), "24x33"),
-        (jpeg()[:300], "do not decode|other bytes"),
-        (b"\xff\xd8 no image", "other bytes"),
+        (jpeg()[:300], "do not decode"),
+        (b"\xff\xd8 no image", "do not decode"),
     ],
 )
 def test_images_that_lie_are_named_by_file_record_and_frame_wherever_they_are_read(tmp_path, image, received):
