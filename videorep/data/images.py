@@ -33,7 +33,7 @@ def decode_image(data, size, channels, where):
     height, width = map(int, size)
     found = image_size(data)
     if found != (height, width) or height * width > MOST_PIXELS:
-        shown = f"one of {found[0]}x{found[1]}" if found else "other bytes"
+        shown = f"one of {found[0]}x{found[1]}" if found else "bytes that do not decode"
         raise ShardError(
             f"expected a JPEG or PNG of {height}x{width} pixels (at most {MOST_PIXELS:,}) as {where}, "
             f"received {shown}; "
