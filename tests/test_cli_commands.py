@@ -100,6 +100,29 @@ def test_classifiers_are_evaluated_alone_and_fused(folder):
     assert "fuse:" in fused and fused.count(str(folder / "classifier")) == 2
 
 
+def test_every_video_and_what_is_doubtful_are_in_the_json(folder):
+    arguments = ["evaluate", str(folder / "classifier"), "--json", str(folder / "videos.json")]  # on its own data
+    result = CliRunner().invoke(videorep_command, arguments, catch_exceptions=False)
+    written = json.loads((folder / "videos.json").read_text())
+    assert [row["label"] for row in written["per_video"]] == ["a"] * 3 + ["b"] * 3
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5) for row in written["per_video"])
+    assert written["warnings"] and all(f"Warning: {sentence}\n" in result.stderr for sentence in written["warnings"])
+
+
+def test_data_must_be_none_one_or_one_per_run(folder):
+    result = CliRunner().invoke(
+        videorep_command, ["evaluate", str(folder / "classifier"), *[str(folder / "digits")] * 2]
+    )
+    assert result.exit_code == 2 and "received 1 and 2" in result.stderr
+
+
+def test_the_numbers_of_a_few_label_curve_are_printed_and_one_point_is_told(folder):
+    arguments = ["visualize", str(folder / "classifier"), "few-label-curve", "--out", str(folder / "few.png")]
+    result = CliRunner().invoke(videorep_command, arguments, catch_exceptions=False)
+    assert "videos per class  repeats  accuracy  deviation" in result.stdout
+    assert "is one point, no curve" in result.stderr
+
+
 def test_predictions_as_arrays_and_pictures(folder):
     common = ("predict", folder / "pretrained", folder / "digits", "--count", 2)
     run(*common, "--out", folder / "future.npz", "--horizon", 2)
