@@ -114,7 +114,7 @@ class Run:
                 f"expected a trained model of finite weights, received {unfit} arrays that are not; lower "
                 f"--learning-rate and train again"
             )
-        with _output_errors(self.path), replacing(self.model_path) as temporary:
+        with _output_errors(self.model_path), replacing(self.model_path) as temporary:
             model.save(temporary)
 
     def write_provenance(self, provenance):
@@ -247,7 +247,7 @@ def _output_errors(path):
         yield
     except OSError as error:
         raise OutputError(
-            f"expected to write a run into {path}, received: {error.strerror or error}; free some space there and "
+            f"expected to write {path}, received: {error.strerror or error}; free some space there and "
             "give the same command again with --resume, or choose another --out"
         ) from error
 
