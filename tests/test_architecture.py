@@ -48,6 +48,7 @@ WITHOUT_TENSORFLOW = (
     "data/clip_encoding.py",
     "data/images.py",
     "data/dataset_schema.py",
+    "data/json_types.py",
     "data/verified.py",
 )
 

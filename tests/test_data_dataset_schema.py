@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from videorep.data.dataset import checksum, load_dataset, to_plain
-from videorep.data.dataset_schema import MismatchError, require_schema
+from videorep.data.dataset_schema import require_schema
+from videorep.data.json_types import MismatchError
 from videorep.data.shards import require_files
 from videorep.errors import ShardError
 

@@ -19,10 +19,10 @@ from videorep.data.dataset_schema import (
     LEFT_OUT,
     SCHEMA_VERSION,
     WRITTEN,
-    MismatchError,
     require_schema,
     shard_name,
 )
+from videorep.data.json_types import MismatchError
 from videorep.data.video_files import looks_like_video
 from videorep.errors import ShardError
 from videorep.storage import RemotePath, locate, write_text_durably

@@ -6,11 +6,27 @@ TensorFlow.
 """
 
 import itertools
-import math
 import re
-import reprlib
 
 from videorep.data.images import MOST_PIXELS
+from videorep.data.json_types import (
+    LARGEST,
+    LARGEST_WHOLE,
+    MismatchError,
+    is_number,
+    is_whole,
+    listed,
+    mapping,
+    matching,
+    number,
+    numbers,
+    one_of,
+    optional,
+    plain,
+    record,
+    typed,
+    whole,
+)
 from videorep.data.records import COMPRESSIONS, DTYPES
 
 SCHEMA_VERSION = 1
@@ -18,22 +34,8 @@ KINDS = ("clips", "percepts")
 WRITTEN, LEFT_OUT = "written", "left out"
 FRAMING_BYTES, HEADER_BYTES = 16, 12
 MOST_BYTES = 2**31 - 1  # of a record, which is one protocol buffer, and of a percept's array
-MOST_FILE_BYTES = 2**62
 GZIP_RATIO = 1032  # deflate cannot do better
-LARGEST = 3.4e38  # float32
-DEEPEST = 16  # of what a builder tells
 NAME = re.compile(r"[A-Za-z0-9._-]+")
-
-
-class MismatchError(Exception):
-    """What a value should be, and what it is."""
-
-    def __init__(self, place, expected, received):
-        super().__init__(f"expected {place or 'it'} to be {expected}, received {_shortened(received)}")
-
-
-def _shortened(value):
-    return reprlib.repr(value)[:80]
 
 
 def shard_name(name, split, index, of):
@@ -41,118 +43,19 @@ def shard_name(name, split, index, of):
     return f"{name}-{split}.tfrecord-{index:05d}-of-{of:05d}"
 
 
-# ---- types: functions (value, place) that raise MismatchError
-
-
-def _value(expected, accepts):
-    def check(value, place):
-        if not accepts(value):
-            raise MismatchError(place, expected, value)
-
-    return check
-
-
-def _is_whole(value, low, high):
-    return type(value) is int and low <= value <= high
-
-
-def _is_number(value, low, high):
-    return type(value) in (int, float) and low <= value <= high  # false of NaN
-
-
-def whole(low=0, high=MOST_FILE_BYTES):
-    return _value(f"a whole number from {low} to {high}", lambda value: _is_whole(value, low, high))
-
-
-def number(low=0.0, high=LARGEST):
-    return _value(f"a number from {low:g} to {high:g}", lambda value: _is_number(value, low, high))
-
-
-def one_of(*choices):
-    return _value(" or ".join(map(repr, choices)), lambda value: type(value) is str and value in choices)
-
-
-def matching(pattern, meaning):
-    return _value(meaning, lambda value: type(value) is str and pattern.fullmatch(value) is not None)
-
-
-def optional(check):
-    return lambda value, place: None if value is None else check(value, place)
-
-
-def listed(check, least=0):
-    is_long_enough = _value(f"a list of at least {least}", lambda value: type(value) is list and len(value) >= least)
-
-    def check_all(values, place):
-        is_long_enough(values, place)
-        for position, value in enumerate(values):
-            check(value, f"{place}[{position}]")
-
-    return check_all
-
-
-def numbers(accepts, meaning):
-    """A list of numbers, checked without a name for each."""
-    return _value(f"a list of {meaning}", lambda value: type(value) is list and all(map(accepts, value)))
-
-
-def mapping(keys, check):
-    is_mapping = _value("an object with at least one name", lambda value: type(value) is dict and len(value) > 0)
-
-    def check_all(values, place):
-        is_mapping(values, place)
-        for key, value in values.items():
-            keys(key, f"a name in {place}")
-            check(value, f"{place}.{key}")
-
-    return check_all
-
-
-def record(fields, others=None):
-    """An object with these fields; with more of them only where `others` checks those."""
-    is_record = _value(
-        "an object with " + ", ".join(fields),
-        lambda value: (
-            type(value) is dict and fields.keys() <= value.keys() and (others or value.keys() <= fields.keys())
-        ),
-    )
-
-    def check_all(values, place):
-        is_record(values, place)
-        for key, value in values.items():
-            fields.get(key, others)(value, f"{place}.{key}" if place else key)
-
-    return check_all
-
-
-def plain(depth=DEEPEST):
-    """Anything, but not too deep for those who walk through it."""
-
-    def check(value, place, left=depth):
-        if isinstance(value, (dict, list)):
-            if not left:
-                raise MismatchError(place, f"nested at most {depth} deep", "more")
-            for part in value.values() if isinstance(value, dict) else value:
-                check(part, place, left - 1)
-        elif type(value) is float and not math.isfinite(value):
-            raise MismatchError(place, "finite", value)
-
-    return check
-
-
 # ---- the table
 
-text = _value("a text", lambda value: type(value) is str)
+text = typed("a text", lambda value: type(value) is str)
 _name = matching(NAME, "letters, digits, dots, dashes and underscores")
 _hash = matching(re.compile("[0-9a-f]{64}"), "a SHA-256")
 _hash_or_empty = matching(re.compile("([0-9a-f]{64})?"), "a SHA-256 or empty")
-_place = numbers(lambda value: _is_whole(value, 0, MOST_FILE_BYTES), "whole numbers of at least 0")
+_place = numbers(lambda value: is_whole(value, 0, LARGEST_WHOLE), "whole numbers of at least 0")
 _index = {
     "offset": _place,
-    "frames": numbers(lambda value: _is_whole(value, 1, MOST_BYTES), "whole numbers of at least 1"),
-    "label": numbers(lambda value: _is_whole(value, -1, MOST_BYTES), "whole numbers of at least -1"),
-    "frame_rate": numbers(lambda value: _is_number(value, 0, LARGEST), "numbers of at least 0"),
-    "crc": numbers(lambda value: _is_whole(value, 0, 2**32 - 1), "numbers of four bytes"),
+    "frames": numbers(lambda value: is_whole(value, 1, MOST_BYTES), "whole numbers of at least 1"),
+    "label": numbers(lambda value: is_whole(value, -1, MOST_BYTES), "whole numbers of at least -1"),
+    "frame_rate": numbers(lambda value: is_number(value, 0, LARGEST), "numbers of at least 0"),
+    "crc": numbers(lambda value: is_whole(value, 0, 2**32 - 1), "numbers of four bytes"),
 }
 _source = {
     "path": text,
@@ -177,7 +80,7 @@ _shared = {
     "frame_rate": optional(number()),
     "fingerprint": _hash,
 }
-_null = _value("null", lambda value: value is None)
+_null = typed("null", lambda value: value is None)
 
 
 def _made_by(value, place):
@@ -195,7 +98,7 @@ def _splits(index):
 
 
 def _range(low, high, meaning):
-    return numbers(lambda value: _is_number(value, low, high), meaning)
+    return numbers(lambda value: is_number(value, low, high), meaning)
 
 
 _statistics = record(
@@ -214,7 +117,7 @@ CLIPS = record(
         "splits": _splits(_index),
         "height": optional(whole(1, MOST_PIXELS)),
         "width": optional(whole(1, MOST_PIXELS)),
-        "channels": optional(_value("1 or 3", lambda value: type(value) is int and value in (1, 3))),
+        "channels": optional(typed("1 or 3", lambda value: type(value) is int and value in (1, 3))),
         "statistics": _null,
     }
     | dict.fromkeys(("features", "dtype", "compression"), _null)
