@@ -36,6 +36,10 @@ class WorkerEndedError(Exception):
     """The worker's process came to its end, or was stopped; the message says how."""
 
 
+class TimeIsUpError(Exception):
+    """Ends a batch; hypothesis would go on drawing otherwise."""
+
+
 class Worker:
     """A process that runs parsers, started anew when one of them ends it."""
 
@@ -182,14 +186,18 @@ def fuzz_batch(worker, name, findings, seed):
         database=None,
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=hypothesis.Verbosity.quiet,
     )
     @hypothesis.given(strategy)
     def run(case):
-        if time.monotonic() < until:
-            changes, exact = case
-            findings.add(name, changes, exact, worker.run(name, changes, exact))
+        if time.monotonic() > until:
+            raise TimeIsUpError
+        changes, exact = case
+        findings.add(name, changes, exact, worker.run(name, changes, exact))
 
-    run()
+    with contextlib.suppress(TimeIsUpError):
+        run()
 
 
 def fuzz(names, minutes, seed, worker, findings):
