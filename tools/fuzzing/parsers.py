@@ -57,6 +57,7 @@ class Parser:
         files: Which of the files `mutations.damaged` changes.
         craft: From {file: bytes} of the sound files to a strategy of {file: bytes} of changed ones, or None.
         exact: Whether damaged files must be refused or give the sound result, since the format has checksums.
+        exact_craft: Whether that holds for crafted ones too.
     """
 
     make: Callable
@@ -64,6 +65,7 @@ class Parser:
     files: tuple
     craft: Callable | None = None
     exact: bool = False
+    exact_craft: bool = False
 
 
 def alter(file, *strategies):
@@ -238,8 +240,8 @@ PARSERS = {
     "metrics": Parser(
         samples.make_run, readers.read_run, ("metrics.jsonl",), alter("metrics.jsonl", mutations.restructured_lines)
     ),
-    "dataset-json": Parser(samples.make_percepts, readers.read_shards, (MANIFEST,), _craft_manifest, exact=True),
-    "dataset-json-clips": Parser(samples.make_clips, readers.read_shards, (MANIFEST,), _craft_manifest, exact=True),
+    "dataset-json": Parser(samples.make_percepts, readers.read_shards, (MANIFEST,), _craft_manifest, True, True),
+    "dataset-json-clips": Parser(samples.make_clips, readers.read_shards, (MANIFEST,), _craft_manifest, True, True),
     "framing": Parser(samples.make_percepts, readers.read_shards, (NAME,), _craft_framing, exact=True),
     "clip-records": Parser(samples.make_clips, readers.read_shards, (NAME,), _craft_records(), exact=True),
     "percept-records": Parser(samples.make_percepts, readers.read_shards, (NAME,), _craft_records(), exact=True),
