@@ -82,7 +82,7 @@ def read_run(folder):
 
 
 def read_shards(folder):
-    """All that reads shards: records, training batches, pictures; what `verify` names is refused, as its command does."""
+    """All that reads shards: records, training batches, pictures; what `verify` names is a refusal."""
     import numpy as np
 
     from videorep.config import DataConfig
