@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from shard_building import LABELS, LEFT_OUT, build, folder_bytes, make_outcome, make_sources
 
-from videorep.data import build_folder, building
+from videorep.data import build_folder
 from videorep.data import dataset as data_files
 from videorep.data.dataset import checksum
 from videorep.data.records import Clip, Outcome, Source, plan_shards
@@ -296,14 +296,14 @@ def test_a_full_disk_is_told_and_resuming_after_freeing_some_works(disk, whole, 
 
 @pytest.mark.parametrize("part", ["plan.json", "toy-test.tfrecord-00001-of-00003.json", "dataset.json"])
 def test_a_disk_that_fills_up_at_a_journal_or_dataset_json_leaves_what_resumes(tmp_path, whole, monkeypatch, part):
-    write = building.write_text_durably
+    write = build_folder.write_text_durably
 
     def fail(path, text):
         if path.name == part:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, text)
 
-    for module in (building, build_folder, data_files):
+    for module in (build_folder, data_files):
         monkeypatch.setattr(module, "write_text_durably", fail)
     with pytest.raises(OutputError, match=r"room .*full disk; free some and go on with --resume"):
         build(tmp_path / "out")
@@ -405,6 +405,23 @@ def test_a_garbled_plan_or_journal_is_told_or_made_again(tmp_path, whole, conten
     with pytest.raises(_BuildError):
         _build_until(tmp_path / "other", 7)
     (tmp_path / "other" / ".build" / "plan.json").write_text(content)
+    with pytest.raises(ShardError, match="start over with --overwrite"):
+        build(tmp_path / "other", resume=True)
+
+
+def test_a_digit_that_changed_in_a_plan_or_journal_reaches_no_dataset(tmp_path, whole):
+    with pytest.raises(_BuildError):
+        _build_until(tmp_path / "out", 7)
+    journal = tmp_path / "out" / ".build" / "toy-train.tfrecord-00000-of-00009.json"
+    content = journal.read_text()
+    crc = str(json.loads(content)["shard"]["index"]["crc"][0])
+    journal.write_text(content.replace(crc, str(int(crc) ^ 1)))
+    build(tmp_path / "out", resume=True)
+    assert folder_bytes(tmp_path / "out") == folder_bytes(whole)
+    with pytest.raises(_BuildError):
+        _build_until(tmp_path / "other", 7)
+    plan = tmp_path / "other" / ".build" / "plan.json"
+    plan.write_text(plan.read_text().replace('"jump"', '"jumq"'))
     with pytest.raises(ShardError, match="start over with --overwrite"):
         build(tmp_path / "other", resume=True)
 

@@ -46,14 +46,14 @@ def sound(tmp_path_factory):
     readers.close_pools()
 
 
-def judge(sound, name, changes, exact, folder):
+def judge(sound, name, case, folder):
     """The verdict on one case."""
     files, expected = sound(name)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(files, folder)
-    for file, content in changes.items():
+    for file, content in case.changes.items():
         (folder / file).write_bytes(content)
-    return worker.examine(name, folder, expected, exact)
+    return worker.examine(name, folder, expected, case.exact)
 
 
 def test_at_least_twenty_one_parsers_are_fuzzed():
@@ -82,16 +82,16 @@ def cases(sound, name, count, seed):
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_few_mutations_of_every_parser_end_well(sound, name, tmp_path):
-    for changes, exact in cases(sound, name, 6, seed=1):
-        verdict = judge(sound, name, changes, exact, tmp_path / "case")
+    for case in cases(sound, name, 6, seed=1):
+        verdict = judge(sound, name, case, tmp_path / "case")
         assert verdict.kind in ACCEPTED, verdict.detail
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SLOW))
 def test_mutations_of_shards_and_exports_end_well(sound, name, tmp_path):
-    for changes, exact in cases(sound, name, 25, seed=1):
-        verdict = judge(sound, name, changes, exact, tmp_path / "case")
+    for case in cases(sound, name, 25, seed=1):
+        verdict = judge(sound, name, case, tmp_path / "case")
         assert verdict.kind in ACCEPTED, verdict.detail
 
 
@@ -100,7 +100,7 @@ def test_what_was_found_once_stays_mended(sound, folder, tmp_path):
     case = json.loads((folder / "case.json").read_text())
     files = [path for path in (folder / "files").rglob("*") if path.is_file()]
     changes = {str(path.relative_to(folder / "files")): path.read_bytes() for path in files}
-    verdict = judge(sound, case["parser"], changes, case["exact"], tmp_path / "case")
+    verdict = judge(sound, case["parser"], fuzz.Case(changes, case["exact"]), tmp_path / "case")
     assert verdict.kind in ACCEPTED, verdict.detail
 
 

@@ -7,6 +7,7 @@ files and the line that repeats it.
 
 import collections
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -34,6 +35,18 @@ CASES_PER_WORKER = 3000
 
 class WorkerEndedError(Exception):
     """The worker's process came to its end, or was stopped; the message says how."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Case:
+    """Changes of a parser's sound files, {file: bytes}, and whether the result must be exact or a refusal."""
+
+    changes: dict
+    exact: bool
+
+
+class TimeIsUpError(Exception):
+    """Ends a batch; hypothesis would go on drawing otherwise."""
 
 
 class Worker:
@@ -100,16 +113,16 @@ class Worker:
         """The folder of a parser's sound files."""
         return Path(self.ask(patience=300, make=name, folder=str(self.scratch / "sound")))
 
-    def run(self, name, changes, exact):
-        """The `Verdict` of a parser on its sound files with these changes ({file: bytes})."""
-        case = self.scratch / "case"
-        shutil.rmtree(case, ignore_errors=True)
+    def run(self, name, case):
+        """The `Verdict` of a parser on a `Case`."""
+        folder = self.scratch / "case"
+        shutil.rmtree(folder, ignore_errors=True)
         sound = self.sound(name)
-        shutil.copytree(sound, case)
-        for file, content in changes.items():
-            (case / file).write_bytes(content)
+        shutil.copytree(sound, folder)
+        for file, content in case.changes.items():
+            (folder / file).write_bytes(content)
         try:
-            return Verdict(**self.ask(read=name, folder=str(case), sound=str(sound), exact=exact))
+            return Verdict(**self.ask(read=name, folder=str(folder), sound=str(sound), exact=case.exact))
         except TimeoutError:
             return Verdict("slow", f"gave no answer for {PATIENCE} s")
         except WorkerEndedError as end:
@@ -122,7 +135,7 @@ class Findings:
     def __init__(self, out):
         self.out, self.counts, self.kept = out, collections.defaultdict(collections.Counter), {}
 
-    def add(self, name, changes, exact, verdict):
+    def add(self, name, case, verdict):
         """Counts a case, and keeps it if it is a finding of a new kind."""
         self.counts[name][verdict.kind] += 1
         self.counts[name]["seconds"] += verdict.seconds
@@ -132,10 +145,12 @@ class Findings:
             return
         folder = self.out / f"{name}-{sum(key[0] == name for key in self.kept):02d}"
         self.kept[known] = folder
-        for file, content in changes.items():
+        for file, content in case.changes.items():
             (folder / "files" / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / "files" / file).write_bytes(content)
-        (folder / "case.json").write_text(json.dumps({"parser": name, "exact": exact, "found": verdict.detail}) + "\n")
+        (folder / "case.json").write_text(
+            json.dumps({"parser": name, "exact": case.exact, "found": verdict.detail}) + "\n"
+        )
         line = f"{name}: {verdict.kind}: {verdict.detail}; repeat: tools/fuzz --replay {folder}"
         with open(self.out / "findings.txt", "a") as file:
             file.write(line + "\n")
@@ -160,13 +175,13 @@ class Findings:
 
 
 def cases_of(name, sound):
-    """A strategy of (changes, whether the result must be exact)."""
+    """A strategy of a parser's cases."""
     parser = PARSERS[name]
     files = {str(path.relative_to(sound)): path.read_bytes() for path in sound.rglob("*") if path.is_file()}
     damages = [mutations.damaged(files[file]).map(lambda new, file=file: {file: new}) for file in parser.files]
-    cases = [st.tuples(damage, st.just(parser.exact)) for damage in damages]
+    cases = [st.builds(Case, damage, st.just(parser.exact)) for damage in damages]
     if parser.craft is not None:
-        cases.append(st.tuples(parser.craft(files), st.just(False)))
+        cases.append(st.builds(Case, parser.craft(files), st.just(parser.exact_craft)))
     return st.one_of(cases)
 
 
@@ -182,14 +197,17 @@ def fuzz_batch(worker, name, findings, seed):
         database=None,
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=hypothesis.Verbosity.quiet,
     )
     @hypothesis.given(strategy)
     def run(case):
-        if time.monotonic() < until:
-            changes, exact = case
-            findings.add(name, changes, exact, worker.run(name, changes, exact))
+        if time.monotonic() > until:
+            raise TimeIsUpError
+        findings.add(name, case, worker.run(name, case))
 
-    run()
+    with contextlib.suppress(TimeIsUpError):
+        run()
 
 
 def fuzz(names, minutes, seed, worker, findings):
@@ -204,7 +222,7 @@ def fuzz(names, minutes, seed, worker, findings):
 def systematic(worker, findings):
     """Runs fixed sets of damage: structures of dataset.json, flips of a run's and of shards' files."""
     plain = json.loads((worker.sound("dataset-json") / MANIFEST).read_bytes())
-    sets = [("dataset-json", "structures", False, ({MANIFEST: formats.sign(t)} for t in mutations.structures(plain)))]
+    sets = [("dataset-json", "structures", True, ({MANIFEST: formats.sign(t)} for t in mutations.structures(plain)))]
     for name, count in {
         "checkpoint-text": 158,
         "model-keras": 103,
@@ -216,7 +234,8 @@ def systematic(worker, findings):
         sets.append((name, "flips", True, ({file: new} for new in mutations.flips(content, count))))
     for name, kind, exact, cases in sets:
         for changes in cases:
-            findings.add(name, changes, exact, worker.run(name, changes, exact))
+            case = Case(changes, exact)
+            findings.add(name, case, worker.run(name, case))
         click.echo(f"{name}: {kind} done")
 
 
@@ -225,7 +244,7 @@ def replay(folder, worker):
     case = json.loads((folder / "case.json").read_text())
     files = [path for path in (folder / "files").rglob("*") if path.is_file()]
     changes = {str(path.relative_to(folder / "files")): path.read_bytes() for path in files}
-    return worker.run(case["parser"], changes, case["exact"])
+    return worker.run(case["parser"], Case(changes, case["exact"]))
 
 
 @click.command()

@@ -82,7 +82,7 @@ def read_run(folder):
 
 
 def read_shards(folder):
-    """All that reads shards: records, training batches, pictures; every problem that `verify` names comes first."""
+    """All that reads shards: records, training batches, pictures; what `verify` names is a refusal."""
     import numpy as np
 
     from videorep.config import DataConfig
@@ -92,6 +92,7 @@ def read_shards(folder):
     from videorep.data.shards import read_shards
     from videorep.data.summary import count_classes, summarize_dataset, write_contact_sheet
     from videorep.data.verify import verify_dataset
+    from videorep.errors import ShardError
 
     problems = verify_thoroughly(verify_dataset, folder)
     dataset = load_dataset(folder)
@@ -111,9 +112,9 @@ def read_shards(folder):
     for step in steps:
         with refusals_kept(refusals):
             seen += [(label, frames.tobytes()) for label, frames in step() if _finite(np, frames, problems, refusals)]
-    if refusals:
-        raise refusals[0]
-    return samples.digest([problems, seen])
+    if refusals or problems:
+        raise refusals[0] if refusals else ShardError(problems[0])
+    return samples.digest(seen)
 
 
 def _finite(np, frames, problems, refusals):

@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from videorep.data.dataset import MANIFEST, load_dataset, read_manifest
+from videorep.data.dataset import MANIFEST, checksum, load_dataset, read_manifest
 from videorep.data.shard_writer import output_errors
 from videorep.errors import ConfigError, OutputError, ShardError
 from videorep.locking import exclusive
@@ -120,7 +120,7 @@ def _begin(folder, began):
     """Writes down the plan, or leaves nothing behind."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text_durably(folder / PLAN_FILE, json.dumps(began) + "\n")
+        write_note(folder / PLAN_FILE, began)
     except BaseException:
         remove_folder(folder)
         raise
@@ -129,17 +129,30 @@ def _begin(folder, began):
 def _read_plan(out):
     """What `_describe_plan` made of the build that was begun in `out`."""
     path = out / BUILD_FOLDER / PLAN_FILE
-    plan = read_json(path)
-    try:
-        sound = plan["labels"] is not None and plan["fingerprint"] is not None and plan["made"]["versions"] is not None
-    except (TypeError, KeyError):
-        sound = False
-    if not sound:
+    plan = read_note(path)
+    if plan is None:
         raise ShardError(f"expected {path} as videorep wrote it, received another file; start over with --overwrite")
     return plan
 
 
-def read_json(path):
+def write_note(path, values):
+    """Writes down what a later run is to know of a build: a dict of plain values, with a checksum over them."""
+    write_text_durably(path, json.dumps(values | {"checksum": checksum(values)}) + "\n")
+
+
+def read_note(path):
+    """The dict that `write_note` wrote, or None where the file is not as it was written."""
+    values = _read_json(path)
+    if not isinstance(values, dict):
+        return None
+    stated = values.pop("checksum", None)
+    try:
+        return values if stated == checksum(values) else None
+    except RecursionError:
+        return None
+
+
+def _read_json(path):
     """The values of a JSON file, or None where it is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -169,7 +182,7 @@ def _list_shards(out, coming):
 
     Where dataset.json cannot be read, those that are called like the ones to come, but for their numbers.
     """
-    plan = read_json(out / BUILD_FOLDER / PLAN_FILE) if (out / BUILD_FOLDER / PLAN_FILE).exists() else None
+    plan = _read_json(out / BUILD_FOLDER / PLAN_FILE) if (out / BUILD_FOLDER / PLAN_FILE).exists() else None
     files = plan.get("shards", []) if isinstance(plan, dict) else []
     if (out / MANIFEST).exists():
         try:

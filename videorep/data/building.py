@@ -9,10 +9,9 @@ folder of this machine; a URL has no lock, so there nobody keeps two builds from
 import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import re
 
-from videorep.data.build_folder import BUILD_FOLDER, alone_in, open_folder, read_json, require_free
+from videorep.data.build_folder import BUILD_FOLDER, alone_in, open_folder, read_note, require_free, write_note
 from videorep.data.dataset import (
     KINDS,
     LEFT_OUT,
@@ -30,7 +29,7 @@ from videorep.data.shard_writer import TRAITS, ShardWriter, output_errors
 from videorep.data.statistics import FeatureStatistics
 from videorep.errors import ConfigError, DataError, OutputError, ShardError
 from videorep.progress import SilentProgress
-from videorep.storage import locate, remove_folder, workplace, write_text_durably
+from videorep.storage import locate, remove_folder, workplace
 
 PACKAGES = ("videorep", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
@@ -137,8 +136,8 @@ class _Build:
         path, shard = self._journal_path(task), self.out / self._file(task)
         if not path.exists():
             return None
-        journal = read_json(path)
-        if not isinstance(journal, dict) or journal.get("shard", {}).get("file") != self._file(task):
+        journal = read_note(path)
+        if journal is None or journal["shard"]["file"] != self._file(task):
             return None
         return journal if shard.exists() and shard.stat().st_size == journal["shard"]["bytes"] else None
 
@@ -182,7 +181,7 @@ class _Build:
         journal = {"shard": dataclasses.asdict(shard), "sources": reports, "traits": writer.traits}
         journal["statistics"] = None if statistics is None else statistics.to_plain()
         with output_errors(self.out):
-            write_text_durably(self._journal_path(task), json.dumps(journal) + "\n")
+            write_note(self._journal_path(task), journal)
 
     def finish(self):
         """Writes dataset.json from the journals and removes them."""
