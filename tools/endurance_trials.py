@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -29,17 +30,18 @@ def kill(workspace, job, generator):
     Returns:
         (what was done, sentences about what is wrong).
     """
-    out = workspace.prepare(job, workspace.folder / "trials" / job.name)
     reference = workspace.reference(job)
-    faults, done = [], []
-    for options in [(), job.resume][: 1 + (generator.random() < 0.25)]:
-        moment = draw_moment(reference, generator)
-        done.append(kill_once(workspace, job, out, options, *moment))
-        faults += done[-1][1]
-        if job.kind == "versions":
-            faults += find_broken_versions(out, reference.folder)
-    faults += finish(workspace, job, out, reference)
-    return "killed " + ", then ".join(words for words, _ in done), faults
+    for _ in range(TRIES):
+        out = workspace.prepare(job, workspace.folder / "trials" / job.name)
+        words, faults = kill_once(workspace, job, out, (), *draw_moment(reference, generator))
+        if words:
+            break
+    else:
+        return "not killed", [f"it ended before {TRIES} moments that should lie within its work"]
+    if generator.random() < 0.25:
+        again, more = kill_once(workspace, job, out, job.resume, *draw_moment(reference, generator))
+        words, faults = f"{words}, then {again or 'not before its end'}", faults + more
+    return f"killed {words}", faults + finish(workspace, job, out, reference)
 
 
 def draw_moment(reference, generator):
@@ -50,16 +52,19 @@ def draw_moment(reference, generator):
 
 
 def kill_once(workspace, job, out, options, change, delay):
-    """Starts a command and kills it; returns (when, sentences about what it left running)."""
-    process, reached, seen = workspace.start(job, out, *options), None, 0
+    """Starts a command and kills it; returns (when, "" if it ended first, and sentences about what is wrong)."""
+    process, reached = workspace.start(job, out, *options), None
     for seen in watch(process, out):
         if reached is None and seen >= change:
             reached = time.monotonic()
         if reached is not None and time.monotonic() - reached >= delay:
             process.kill()
-    left = end_stragglers(process.pid)
-    when = f"{delay:.2f} s after change {change}" if process.returncode < 0 else f"not before its end, change {seen}"
-    return when, [f"{left} of its processes went on"] if left else []
+    faults = [f"{left} of its processes went on"] if (left := end_stragglers(process.pid)) else []
+    if process.returncode not in (0, -signal.SIGKILL):
+        faults.append(f"exit status {process.returncode}: {last_line(workspace.said(job.name))}")
+    if job.kind == "versions":
+        faults += find_broken_versions(out, workspace.reference(job).folder)
+    return f"{delay:.2f} s after change {change}" if process.returncode else "", faults
 
 
 def finish(workspace, job, out, reference):
