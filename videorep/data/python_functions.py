@@ -13,7 +13,8 @@ from videorep.data.background import release_iterators_at_exit
 from videorep.errors import ShardError, VideorepError
 
 _raised = collections.deque(maxlen=64)
-DATA_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError)
+# TensorFlow's words quote the record; where its bytes are no Unicode, Python cannot even make the error.
+DATA_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, UnicodeDecodeError)
 
 
 def call_python(function, inputs, types):
@@ -88,5 +89,5 @@ class ReadableDataset(tf.data.Dataset):
         except DATA_ERRORS as error:
             if self._advice is None:
                 raise
-            reason = error.message.splitlines()[0]
+            reason = getattr(error, "message", "a record of texts that are not UTF-8").splitlines()[0]
             raise ShardError(f"expected readable records, received: {reason}; {self._advice}") from error
