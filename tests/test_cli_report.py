@@ -3,8 +3,11 @@
 import types
 
 import pytest
+from click.testing import CliRunner
 
+from videorep.cli.main import videorep_command
 from videorep.cli.report import format_value, print_dataset, print_facts, print_table
+from videorep.progress import PlainProgress
 
 
 @pytest.mark.parametrize(
@@ -66,3 +69,16 @@ def test_dataset_names_what_was_left_out_and_what_was_absent(capsys):
     assert lines[:3] == ["Made clips in shards", "  train:    2,400 records", "  labels:   2"]
     assert lines[3:6] == ["  absent:   7", "  left out: 12", "    0.avi: no frames"] and len(lines) == 16
     assert lines[-1] == "    and 2 more: videorep inspect shards"
+
+
+def test_names_of_strangers_command_no_terminal(capsys):
+    name = "\x1b]0;mine\x07\x9b31m\r.mp4"
+    print_facts({"labels": [name], "rows": [{"path": name}]})
+    with PlainProgress(every=0).task("Decoding", total=2) as advance:
+        advance(1, note=name)
+    result = CliRunner().invoke(videorep_command, ["inspect", name])
+    assert result.exit_code == 1
+    told = capsys.readouterr()
+    for text in (told.out, told.err, result.output):
+        assert "\\x1b]0;mine\\x07\\x9b31m\\x0d.mp4" in text
+        assert not set(text) & set("\x1b\x07\x9b\r")

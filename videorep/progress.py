@@ -13,6 +13,12 @@ import time
 WINDOW_SECONDS = 60.0
 MARK_SECONDS = 0.5
 LINE_SECONDS = 10.0
+COMMANDS_OF_TERMINALS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def visible(line):
+    """A line that may hold names out of strangers' files, with escapes for what would command the terminal."""
+    return line.translate(COMMANDS_OF_TERMINALS)
 
 
 class Pace:
@@ -142,7 +148,7 @@ class PlainProgress:
         return f"{title}: {pace.done:,}{of_total} {unit}"
 
     def _write(self, line):
-        self._stream.write(line + "\n")
+        self._stream.write(visible(line) + "\n")
         self._stream.flush()
 
 
@@ -175,7 +181,7 @@ class TerminalProgress:
 
         def advance(count=1, note=""):
             pace.advance(count)
-            self._bars.update(bar, completed=pace.done, pace=describe_pace(pace, unit) or unit, note=note)
+            self._bars.update(bar, completed=pace.done, pace=describe_pace(pace, unit) or unit, note=visible(note))
 
         if self._open_tasks == 0:
             self._bars.start()

@@ -6,7 +6,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import print_facts
+from videorep.cli.report import print_facts, say
 
 ONLY_IN_JSON = ("rows", "future_by_frame", "per_video", "warnings")
 
@@ -83,7 +83,7 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
         raise click.UsageError("Several RUNs are fused, which takes classifiers: evaluate pretrained runs one by one.")
     print_facts({name: value for name, value in result.items() if name not in ONLY_IN_JSON} | compare(result))
     for sentence in result["warnings"]:
-        click.echo(f"Warning: {sentence}", err=True)
+        say(f"Warning: {sentence}", err=True)
     if json_path:
         write_text_durably(json_path, json.dumps(result, indent=2) + "\n")
-        click.echo(f"Wrote {json_path}")
+        say(f"Wrote {json_path}")

@@ -16,6 +16,7 @@ from videorep.cli.errors import explain_operating_system_error, explain_unexpect
 from videorep.cli.lazy import LazyGroup
 from videorep.cli.quiet import silence_tensorflow
 from videorep.errors import VideorepError, VideorepWarning
+from videorep.progress import visible
 
 
 class Terminated(BaseException):
@@ -38,11 +39,11 @@ class VideorepGroup(LazyGroup):
             with _warnings_in_one_line():
                 return super().invoke(ctx)
         except VideorepError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise click.ClickException(explain_operating_system_error(error, ctx)) from error
+            raise click.ClickException(visible(explain_operating_system_error(error, ctx))) from error
         except (KeyboardInterrupt, Terminated) as stop:
             resume = ": give the same command again with --resume to go on" if is_resumable(ctx) else ""
             with contextlib.suppress(OSError):  # The terminal may be gone.
@@ -56,7 +57,7 @@ def _warnings_in_one_line():
 
     def show(message, category, *arguments, **options):
         if issubclass(category, VideorepWarning):
-            click.echo(f"Warning: {message}", err=True)
+            click.echo(visible(f"Warning: {message}"), err=True)
         else:
             others(message, category, *arguments, **options)
 

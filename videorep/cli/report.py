@@ -2,6 +2,13 @@
 
 import click
 
+from videorep.progress import visible
+
+
+def say(line, err=False):
+    """Prints a line, on standard error if `err`, whatever names it holds."""
+    click.echo(visible(line), err=err)
+
 
 def format_value(value):
     """A value as people read it: floats with five digits, lists with commas, a dash for None, "none" for no text."""
@@ -27,13 +34,13 @@ def print_facts(facts, indent=""):
     width = max((len(name) for name, value in facts.items() if not isinstance(value, dict)), default=0) + 1
     for name, value in facts.items():
         if isinstance(value, dict):
-            click.echo(f"{indent}{name}:")
+            say(f"{indent}{name}:")
             print_facts(value, indent + "  ")
         elif isinstance(value, list) and isinstance(value[0], dict):
-            click.echo(f"{indent}{name}:")
+            say(f"{indent}{name}:")
             print_table(value, indent + "  ")
         else:
-            click.echo(f"{indent}{name + ':':<{width}} {format_value(value)}")
+            say(f"{indent}{name + ':':<{width}} {format_value(value)}")
 
 
 def print_table(rows, indent=""):
@@ -48,7 +55,7 @@ def print_table(rows, indent=""):
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(line, widths, numeric, strict=True)
         ]
-        click.echo(indent + "  ".join(padded).rstrip())
+        say(indent + "  ".join(padded).rstrip())
 
 
 def print_dataset(out, dataset):
@@ -59,10 +66,10 @@ def print_dataset(out, dataset):
     left_out = [source for source in dataset.sources if source["status"] != "written"]
     unit = dataset.made.get("unit", "records")
     facts = {split: f"{sum(shard.records for shard in shards):,} {unit}" for split, shards in dataset.splits.items()}
-    click.echo(f"Made {dataset.kind} in {out}")
+    say(f"Made {dataset.kind} in {out}")
     facts |= {"labels": len(dataset.labels) or None, **dataset.made.get("found", {}), "left_out": len(left_out)}
     print_facts(facts, "  ")
     for source in left_out[:10]:
-        click.echo(f"    {source['path']}: {source['reason']}")
+        say(f"    {source['path']}: {source['reason']}")
     if len(left_out) > 10:
-        click.echo(f"    and {len(left_out) - 10} more: videorep inspect {out}")
+        say(f"    and {len(left_out) - 10} more: videorep inspect {out}")

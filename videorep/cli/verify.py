@@ -3,6 +3,7 @@
 import click
 
 from videorep.cli.quiet import load_tensorflow
+from videorep.cli.report import say
 from videorep.errors import VideorepError
 
 
@@ -38,10 +39,10 @@ def verify(path, sources, backbone, decode):
     choices = {"sources": sources, "backbone": backbone, "decode": decode}
     problems, unchecked = verify_chain(path, **choices, progress=make_progress())
     for sentence in (*problems, *(f"not checked: {each}" for each in unchecked)):
-        click.echo(sentence)
+        say(sentence)
     if problems:
         raise VideorepError(
             f"expected {path} and what it was made from as they were written, found {len(problems)} problem(s); "
             "restore what they name, or make it again"
         )
-    click.echo(f"{path} is sound")
+    say(f"{path} is sound")

@@ -6,6 +6,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
+from videorep.cli.report import print_facts, say
 
 KINDS = (".png", ".pdf", ".svg")
 ACTIVITY_FRAMES = 100
@@ -68,7 +69,7 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
         else:
             draw = {"strips": _draw_strips, "activity": _draw_activity, "horizon": _draw_horizon}[what]
             draw(out, run, source, split, horizon)
-    click.echo(f"Wrote {out}")
+    say(f"Wrote {out}")
 
 
 def _draw_strips(out, run, data, split, horizon):
@@ -121,7 +122,6 @@ def _draw_horizon(out, run, data, split, horizon):
 
 
 def _draw_few_label_curve(out, folder, data, split):
-    from videorep.cli.report import print_facts
     from videorep.evaluation.few_labels import measure_few_label_curve, tabulate
     from videorep.figures import draw_few_label_curve
     from videorep.progress import make_progress
@@ -131,7 +131,7 @@ def _draw_few_label_curve(out, folder, data, split):
     print_facts({"accuracies": tabulate(measured["results"]), "largest_class": measured["chance"]})
     for name, line in measured["results"].items():
         if len(line) == 1:
-            click.echo(
+            say(
                 f"Warning: '{name}' is one point, no curve: add runs of finetune with other --videos-per-class to "
                 f"{folder}",
                 err=True,
