@@ -39,7 +39,7 @@ class Sample:
     files: int
 
 
-def soak(workspace, minutes):
+def soak(workspace, minutes, jobs=SOAKS):
     """Trains side by side for a time, then ends all with SIGTERM; leaves soak.csv and soak.png in the workspace.
 
     (Not with Ctrl-C, which what is started in the background of a shell ignores.)
@@ -47,9 +47,9 @@ def soak(workspace, minutes):
     Returns:
         {name of the job: (row of figures, sentences about what is wrong)}.
     """
-    outs = {job: workspace.prepare(job, workspace.folder / job.name) for job in SOAKS}
+    outs = {job: workspace.prepare(job, workspace.folder / job.name) for job in jobs}
     processes = {job: workspace.start(job, out) for job, out in outs.items()}
-    samples = {job: [] for job in SOAKS}
+    samples = {job: [] for job in jobs}
     wait_for_reports(outs, processes)
     begun, every = time.monotonic(), max(SHORTEST, 60 * minutes / SAMPLES)
     while time.monotonic() - begun < 60 * minutes and all(process.poll() is None for process in processes.values()):
