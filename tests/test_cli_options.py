@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from videorep.cli.main import videorep_command
-from videorep.config import FinetuneConfig, PretrainConfig
+from videorep.config import FinetuneConfig, PretrainConfig, read_toml
+from videorep.errors import ConfigError
 
 
 def words(text):
@@ -366,3 +367,9 @@ def test_builders_and_their_commands_agree_on_defaults(handed_over, command, mod
     assert {name: named[name] for name in defaults if name != "progress"} == {
         name: value for name, value in defaults.items() if name != "progress"
     }
+
+
+def test_keys_of_many_parts_take_no_memory(tmp_path):
+    (tmp_path / "deep.toml").write_text(".".join(["a"] * 5000) + " = 1")
+    with pytest.raises(ConfigError, match="lines of at most 100 dots"):
+        read_toml(tmp_path / "deep.toml")

@@ -489,3 +489,15 @@ def test_an_edited_dataset_json_is_refused(tmp_path, edit):
     match = {"version": "newer videorep", "label": "edited", "hash": "edited"}.get(edit, "restore|rebuild")
     with pytest.raises(ShardError, match=match):
         load_dataset(tmp_path / "out")
+
+
+@pytest.mark.parametrize("choice", ["resume", "overwrite"])
+def test_a_build_folder_that_is_a_link_is_refused(tmp_path, choice):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "note.txt").write_text("of somebody else")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".build").symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="symbolic link"):
+        build(tmp_path / "out", **{choice: True})
+    assert [path.name for path in elsewhere.iterdir()] == ["note.txt"]

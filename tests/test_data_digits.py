@@ -235,3 +235,16 @@ def test_flipped_bytes_and_cuts_give_the_digits_or_a_data_error(tmp_path, images
         except DataError:
             refused += 1
     assert refused > 100
+
+
+def test_a_header_without_end_is_not_read_to_its_end(tmp_path):
+    path = tmp_path / "digits.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x_train.npy", b"\x93NUMPY\x02\x00" + (2**31 - 1).to_bytes(4, "little") + bytes(50 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="npz file of digits"):
+            load_digits(path, "train")
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()

@@ -165,3 +165,10 @@ def test_decoding_imports_no_tensorflow():
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("beginning", ["ffconcat version 1.0\nfile other.avi\n", "#EXTM3U\nother.avi\n"])
+def test_a_list_of_other_files_is_no_video(tmp_path, beginning):
+    (tmp_path / "list.mp4").write_text(beginning)
+    with pytest.raises(VideoError, match="a list of other files"):
+        VideoReader(str(tmp_path / "list.mp4"))

@@ -1,5 +1,6 @@
 """The chain from an export back to the sources: whole, broken at each link, and with links that are gone."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -182,7 +183,7 @@ def with_origins(folder, settings, hashes):
     dataset = load_dataset(folder)
     dataset.made["settings"] = settings
     for entry in dataset.sources:
-        entry["sha256"] = hashes.get(entry["path"])
+        entry["sha256"] = hashes.get(entry["path"], "")
     save_dataset(dataset)
 
 
@@ -225,3 +226,27 @@ def test_clip_shards_and_convnet_of_percepts_are_compared_where_named(chain):
     write_percepts(chain / "clips", seed=6)
     problems, _ = verify(chain / "percepts", sources=chain / "clips", backbone=chain / "net.keras")
     assert len(problems) == 1 and settings["clips"].popitem()[1] in problems[0]
+
+
+def test_a_dataset_json_that_was_rewritten_with_its_checksum_is_told_by_its_runs(chain):
+    dataset = load_dataset(chain / "percepts")
+    save_dataset(dataclasses.replace(dataset, statistics=None))
+    problems, _ = verify(chain / "first")
+    assert len(problems) == 1 and "dataset.json" in problems[0] and "made from another" in problems[0]
+    assert any("dataset.json" in problem for problem in verify(chain / "serving")[0])
+
+
+def test_an_export_that_tells_other_things_than_its_run_is_a_problem(chain):
+    path = chain / "serving" / "1" / "assets.extra" / "run.json"
+    facts = json.loads(path.read_text())
+    facts["provenance"]["data"]["name"] = "other"
+    path.write_text(json.dumps(facts))
+    (problem,) = verify(chain / "serving")[0]
+    assert "says other things of its data" in problem
+
+
+def test_a_link_in_an_export_is_a_problem(chain):
+    graph = chain / "serving" / "1" / "saved_model.pb"
+    graph.rename(chain / "graph")
+    graph.symlink_to(chain / "graph")
+    assert any("symbolic link" in problem for problem in verify(chain / "serving")[0])

@@ -221,3 +221,15 @@ def test_a_model_that_finds_no_space_leaves_nothing(tmp_path, model, monkeypatch
     with pytest.raises(OutputError, match=r"model.keras, received: No space left on device; free some .*--resume"):
         run.save_model(model)
     assert sorted(os.listdir(run.path)) == before
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "events"])
+@pytest.mark.parametrize("choice", ["resume", "overwrite"])
+def test_a_run_whose_folders_are_links_is_left_alone(tmp_path, name, choice):
+    run, elsewhere = create_run(tmp_path / "run", CONFIG), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "ckpt-7.index").write_text("of somebody else")
+    (run.path / name).symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="symbolic link"):
+        create_run(run.path, CONFIG, **{choice: True})
+    assert (elsewhere / "ckpt-7.index").exists()

@@ -154,11 +154,10 @@ def test_resuming_on_rebuilt_shards_is_refused_with_both_hashes(workplace):
     config = pretrain_config(workplace)
     pretrain(config, workplace / "run")
     begun = files(workplace / "run")
-    (old,) = load_run(workplace / "run").provenance["data"]["shards"].values()
+    old = load_run(workplace / "run").provenance["data"]["manifest_sha256"]
     shutil.rmtree(workplace / "percepts")
     write_percepts(workplace / "percepts", seed=1)
-    (shard,) = (workplace / "percepts").glob("*.tfrecord-*")
-    new = hashlib.sha256(shard.read_bytes()).hexdigest()
+    new = hashlib.sha256((workplace / "percepts" / "dataset.json").read_bytes()).hexdigest()
     for dry_run in (True, False):
         with pytest.raises(RunError, match=rf"(?s){old}.*{new}"):
             pretrain(config, workplace / "run", resume=True, dry_run=dry_run)

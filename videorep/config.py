@@ -17,7 +17,8 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FEEDINGS = ("teacher", "own")
 STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
-TOML_BYTES = 1 << 20
+TOML_BYTES = 1 << 16
+TOML_DOTS = 100  # in a line: a key of many parts takes memory and time that grow with their square
 
 
 def _require_whole(config, least, *names):
@@ -280,6 +281,8 @@ def read_toml(path):
         with open(path, "rb") as file:
             text = file.read(TOML_BYTES + 1)
         require(len(text) <= TOML_BYTES, f"{path}", f"a file of at most {TOML_BYTES:,} bytes", "a larger one")
+        deepest = max(line.count(b".") for line in text.split(b"\n"))
+        require(deepest <= TOML_DOTS, f"{path}", f"lines of at most {TOML_DOTS} dots", f"one of {deepest:,}")
         return tomllib.loads(text.decode())
     except OSError as error:
         raise ConfigError(

@@ -124,11 +124,14 @@ class _Chain:
             facts = read_export(version)
             self._compare_files(version, _table(facts.get("files")))
             self._check_model(facts.get("run"), facts.get("model_sha256"), str(version))
+            self._compare_provenance(facts, version)
 
     def _compare_files(self, version, files):
         if not files:
             self.unchecked.append(f"the files of {version}: their hashes were not written down")
             return
+        linked = sorted(each.relative_to(version).as_posix() for each in version.rglob("*") if each.is_symlink())
+        self.problems += [f"{version}: {name} is a symbolic link; export again" for name in linked]
         there = {each.relative_to(version).as_posix() for each in version.rglob("*") if each.is_file()}
         for name in sorted(there - files.keys() - {FACTS.as_posix()}):
             self.problems.append(f"{version}: {name} is not a file of this export; remove it")
@@ -137,6 +140,12 @@ class _Chain:
                 self.problems.append(f"{version}: {name} is missing; export again")
             else:
                 self._compare(version / name, digest, "export again")
+
+    def _compare_provenance(self, facts, version):
+        """What an export repeats of its run's provenance against the run's own."""
+        run = facts.get("run")
+        if isinstance(run, str) and is_run(run) and load_run(run).provenance != facts.get("provenance"):
+            self.problems.append(f"{version}: {FACTS} says other things of its data than {run} does; export again")
 
     def _check_model(self, run, digest, user):
         """A run's model against the hash that `user` wrote down of it; then the run itself."""
@@ -177,7 +186,9 @@ class _Chain:
             if not (locate(folder) / MANIFEST).exists():
                 self._miss(f"{folder}, the data of {run},")
                 return
-            self._compare_shards(folder, stated, run)
+            same = self._compare_shards(folder, stated, run)
+            if same and isinstance(data.get("manifest_sha256"), str):
+                self._compare(locate(folder) / MANIFEST, data["manifest_sha256"], f"{run} was made from another")
             self.check_shards(folder)
 
     def _compare_shards(self, folder, stated, run):
@@ -186,6 +197,7 @@ class _Chain:
             before, now = stated.get(name, "no such shard"), present.get(name, "no such shard")
             if before != now:
                 self.problems.append(f"{folder}: {name} is {now} in dataset.json, but {run} was made from {before}")
+        return stated == present
 
     def check_shards(self, path):
         """Every byte and record of shards against their dataset.json."""

@@ -182,6 +182,11 @@ def require_free(path, *, resume=False, overwrite=False):
             raise OutputError(
                 f"expected a folder to overwrite, received {path}, which is a symbolic link; name {path.resolve()}"
             )
+        if linked := [name for name in (CHECKPOINTS, EVENTS) if (path / name).is_symlink()]:
+            raise OutputError(
+                f"expected folders of its own in the run {path}, received {linked[0]} as a symbolic link, through "
+                "which files elsewhere would be written or removed; replace the link by what it names"
+            )
         return True
     # What was cut off while config.json was being written is no run yet.
     if path.exists() and (not path.is_dir() or {each.name for each in path.iterdir()} - {TEMPORARY + CONFIG}):

@@ -50,6 +50,11 @@ def require_free(out, resume, overwrite, dry_run=False):
             raise OutputError(
                 f"expected an empty or new folder, received {out}, which holds other files; choose another"
             )
+        if isinstance(out, Path) and (out / BUILD_FOLDER).is_symlink():
+            raise OutputError(
+                f"expected a folder {BUILD_FOLDER} of its own in {out}, received a symbolic link, through which files "
+                "elsewhere would be written or removed; remove the link"
+            )
         if begun and not dry_run and isinstance(out, Path):
             with exclusive(out):
                 pass

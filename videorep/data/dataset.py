@@ -151,10 +151,10 @@ class Dataset:
 
     @property
     def provenance(self):
-        """What a run records of the data it saw: the shards by name and hash, and what percepts came of."""
+        """What a run records of the data it saw: dataset.json and the shards by hash, and what percepts came of."""
         hashes = {shard.file: shard.sha256 for shards in self.splits.values() for shard in shards}
         known = {"path": str(self.folder), "name": self.name, "kind": self.kind, "backbone": self.backbone}
-        return known | {"shards": hashes}
+        return known | {"manifest_sha256": hash_file(self.folder / MANIFEST), "shards": hashes}
 
 
 def hash_file(path):

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import os
 import tempfile
 import tokenize
@@ -118,8 +119,8 @@ def _read_npz(path, split):
             member = archive.getinfo(f"{key}.npy")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError("a compression that NumPy does not write")
-            with archive.open(member) as file:
-                _require_digits(*_read_npy_header(file), path)
+            with archive.open(member) as file:  # of a longer header no more than this is read
+                _require_digits(*_read_npy_header(io.BytesIO(file.read(2 * MAX_NPY_HEADER))), path)
             with archive.open(member) as file:
                 return np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_NPY_HEADER)
     except GARBLED as error:

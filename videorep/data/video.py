@@ -14,6 +14,7 @@ RATES = (0.05, 1000.0)  # frames per second that a header can mean in earnest
 SEEK_FROM = 10.0  # seconds; an earlier start is reached faster and more safely by decoding
 INSTANT = 1e-3  # seconds; containers round timestamps to milliseconds
 CONTAINERS = {"avi", "matroska,webm", "mpeg", "mpegts", "mpegvideo", "flv", "live_flv", "asf", "ogg", "swscaler", "gif"}
+LISTS = (b"ffconcat", b"#EXTM3U")  # how those begin
 # The h264 decoder calls these errors, but streams that play without a flaw have them.
 HARMLESS = ("mmco: unref short failure", "number of reference frames", "co located POCs unavailable")
 
@@ -80,6 +81,16 @@ def _valid_name(path):
         os.close(descriptor)
 
 
+def _require_frames_of_its_own(path):
+    """Raises a VideoError for a list of other files, which FFmpeg would open in place of this one."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(max(map(len, LISTS))).startswith(LISTS):
+                raise VideoError(path, "unreadable: a list of other files, not a video")
+    except OSError as error:
+        raise VideoError(path, f"unreadable: {error.strerror}") from error
+
+
 class VideoReader:
     """The frames of one video in the order of time.
 
@@ -102,6 +113,7 @@ class VideoReader:
         self.header_frames = int(frames) if 0 < frames < 1e9 else 0
 
     def _open(self):
+        _require_frames_of_its_own(self.path)
         settings = [cv2.CAP_PROP_N_THREADS, 1]  # the cores are busy with other videos
         with _valid_name(self.path) as name:
             self._capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, settings)

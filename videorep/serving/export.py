@@ -104,7 +104,7 @@ def describe(run, served):
 
 def _write(served, facts, out, version, overwrite):
     for rest in out.glob(f"{UNFINISHED}*"):  # of exports that were killed: nobody else writes here now
-        shutil.rmtree(rest)
+        _remove(rest)
     target = out / str(version or _newest(out) + 1)
     _require_new(out, version, overwrite)
     temporary = out / f"{UNFINISHED}{target.name}"
@@ -117,7 +117,7 @@ def _write(served, facts, out, version, overwrite):
         _put_in_place(temporary, target)
         _sync(out)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # what was not finished, or the version that was replaced
+        _remove(temporary)  # what was not finished, or the version that was replaced
     return target
 
 
@@ -126,6 +126,14 @@ def _hash_files(folder):
     return {
         path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
+
+
+def _remove(path):
+    """Removes a folder, or the link in place of one."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _newest(out):
