@@ -221,22 +221,18 @@ def fuzz(names, minutes, seed, worker, findings):
 
 def systematic(worker, findings):
     """Runs fixed sets of damage: structures of dataset.json, flips of a run's and of shards' files."""
+    counts = {"checkpoint-text": 158, "model-keras": 103, "checkpoint-index": 60, "checkpoint-data": 60}
+    files = {name: PARSERS[name].files[-1] for name in counts}
+    sets = {
+        name: [{file: new} for new in mutations.flips((worker.sound(name) / file).read_bytes(), counts[name])]
+        for name, file in files.items()
+    }
     plain = json.loads((worker.sound("dataset-json") / MANIFEST).read_bytes())
-    sets = [("dataset-json", "structures", True, ({MANIFEST: formats.sign(t)} for t in mutations.structures(plain)))]
-    for name, count in {
-        "checkpoint-text": 158,
-        "model-keras": 103,
-        "checkpoint-index": 60,
-        "checkpoint-data": 60,
-    }.items():
-        file = PARSERS[name].files[-1]
-        content = (worker.sound(name) / file).read_bytes()
-        sets.append((name, "flips", True, ({file: new} for new in mutations.flips(content, count))))
-    for name, kind, exact, cases in sets:
-        for changes in cases:
-            case = Case(changes, exact)
+    sets["dataset-json"] = ({MANIFEST: formats.sign(tree)} for tree in mutations.structures(plain))
+    for name, changes in sets.items():
+        for case in (Case(each, exact=True) for each in changes):
             findings.add(name, case, worker.run(name, case))
-        click.echo(f"{name}: {kind} done")
+        click.echo(f"{name}: {dict(findings.counts[name])}")
 
 
 def replay(folder, worker):
@@ -268,10 +264,11 @@ def main(minutes, names, seed, out, fixed, again):
                 sys.exit(verdict.kind in FINDINGS)
             out.mkdir(parents=True, exist_ok=True)
             findings = Findings(out)
-            if fixed:
-                systematic(worker, findings)
-            else:
-                fuzz(names or sorted(PARSERS), minutes, seed, worker, findings)
+            with contextlib.suppress(KeyboardInterrupt):  # what was seen until then is told all the same
+                if fixed:
+                    systematic(worker, findings)
+                else:
+                    fuzz(names or sorted(PARSERS), minutes, seed, worker, findings)
         finally:
             worker.stop()
     lines = list(findings.table((time.monotonic() - began) / 60))
