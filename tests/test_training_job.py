@@ -13,7 +13,7 @@ from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelC
 from videorep.data import write_shards
 from videorep.errors import ConfigError, OutputError, RunError, ShardError, VideorepWarning
 from videorep.locking import exclusive
-from videorep.runs import load_run
+from videorep.runs import create_run, load_run
 from videorep.training import job as module
 from videorep.training import provenance
 from videorep.training.finetune import finetune
@@ -236,3 +236,11 @@ def test_repeats_are_foretold_once(made, tmp_path, monkeypatch):
     told = finetune(finetune_config(made, videos_per_class=2), tmp_path / "run", repeats=3, dry_run=True)
     assert len(foretold) == 1 and told["forecast_of_each"] == {"memory": "1 MiB"}
     assert len(told["repeats"]) == 3 and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("choices", [{}, {"resume": True}, {"overwrite": True}])
+def test_of_a_run_that_another_process_trains_that_is_what_is_told(made, tmp_path, choices):
+    out = tmp_path / "run"
+    create_run(out, pretrain_config(made))
+    with exclusive(out), pytest.raises(OutputError, match="another process is writing there"):
+        pretrain(pretrain_config(made), out, **choices)

@@ -72,7 +72,7 @@ def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=Fals
     choices = {"resume": resume, "overwrite": overwrite}
     require_local(out, OutputError)
     _require_apart(out, config)
-    require_free(out, **choices)
+    _require_unused(Path(out), choices)
     with _alone_in(Path(out), dry_run):
         job = prepare(config, hashed=not dry_run)
         training, plan = job.config.training, {"run": str(out)} | job.facts
@@ -108,7 +108,7 @@ def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
     require_local(out, OutputError)
     for name, config in configs.items():
         _require_apart(out, config)
-        require_free(Path(out) / name, **choices)
+        _require_unused(Path(out) / name, choices)
     with _alone_in(Path(out), dry_run):
         summaries = [
             run_job(prepare, each, Path(out) / name, dry_run=dry_run, progress=progress, foretell=not number, **choices)
@@ -116,6 +116,12 @@ def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
         ]
     summary = {"run": str(out), "repeats": summaries}
     return summary | ({"forecast_of_each": summaries[0].pop("forecast")} if dry_run else {})
+
+
+def _require_unused(folder, choices):
+    """As `require_free`; of a folder in which another process is writing, that is what is told."""
+    with exclusive(folder) if folder.is_dir() else contextlib.nullcontext():
+        require_free(folder, **choices)
 
 
 def _has_begun(run):
