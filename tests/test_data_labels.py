@@ -4,6 +4,7 @@ import collections
 import os
 import socket
 import subprocess
+import types
 from pathlib import Path
 
 import pytest
@@ -403,3 +404,14 @@ def test_a_split_of_thousands_of_digits_is_bad_usage(tmp_path):
     (tmp_path / "v_Bow_g01_c01.mp4").write_text("video")
     with pytest.raises(ConfigError, match="LISTS:NUMBER"):
         list_videos(tmp_path, labels="ucf101", split=f"{tmp_path}:{'1' * 5000}")
+
+
+@pytest.mark.parametrize("share, is_told", [(0.8, True), (0.25, False)])
+def test_a_split_far_from_what_was_asked_for_is_told(tmp_path, monkeypatch, recwarn, share, is_told):
+    names = ["v_Dive_g01_c01.avi", *(f"v_Dive_g02_c0{n}.avi" for n in (1, 2, 3))]
+    make(tmp_path, *(f"Dive/{name}" for name in names))
+    for number, path in enumerate(sorted((tmp_path / "Dive").iterdir())):
+        path.write_bytes(bytes([number]))  # so that none repeats another
+    monkeypatch.setattr("numpy.random.default_rng", lambda seed: types.SimpleNamespace(permutation=range))
+    list_videos(tmp_path, labels="folders", split=str(share))
+    assert [str(each.message)[:17] for each in recwarn] == ["25% of the videos"] * is_told

@@ -71,11 +71,8 @@ def read_frames(path, shape):
         there, frame = video.read()
         if not there:
             break
-        if frame.shape[:2] != (height, width):
-            sys.exit(
-                f"Error: expected frames of {height}x{width}, as the model was trained on, received {path} with "
-                f"{frame.shape[0]}x{frame.shape[1]}; scale the video as its training data were"
-            )
+        if frame.shape[:2] != (height, width):  # as `videorep build-shards clips --size` scales
+            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
         frames.append(cv2.cvtColor(frame, colours).ravel())
     if not frames:
         sys.exit(f"Error: expected a video, received {path}, of which no frame can be read")
@@ -87,7 +84,7 @@ def main():
         description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path, metavar="SERVING", help="what videorep export wrote, or a version of it")
-    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video whose frames have the model's size")
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video; scaled to the model's frames")
     arguments = parser.parse_args()
     folder = find_model(arguments.model)
     frames = read_frames(arguments.video, read_frame_shape(folder))

@@ -292,5 +292,7 @@ def read_toml(path):
         raise
     except RecursionError as error:
         raise ConfigError(f"expected TOML in {path}, received lists or tables too deep; mend the file") from error
-    except ValueError as error:  # of TOML, of UTF-8, of numbers with too many digits
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"expected TOML in {path}, received: {error}; mend the file") from error
+    except ValueError as error:
+        raise ConfigError(f"expected TOML in {path}, received a number of too many digits; mend the file") from error

@@ -8,16 +8,18 @@ import csv
 import dataclasses
 import os
 import re
+import warnings
 from pathlib import Path
 
 from videorep.data.leaks import content_keys, leave_out_duplicates, refuse_leaks, split_by_share
 from videorep.data.official_lists import read_official_list
 from videorep.data.video_files import find_videos, inspect_file, printable
-from videorep.errors import ConfigError, DataError
+from videorep.errors import ConfigError, DataError, VideorepWarning
 
 OFFICIAL = ("ucf101", "hmdb51")
 SPLIT_FOLDERS = {"train", "test", "val", "valid", "validation"}
 COLUMNS = {1: ("path",), 2: ("path", "label"), 3: ("path", "start", "end"), 4: ("path", "start", "end", "label")}
+FAR = 0.15  # of the share that was asked for, from which on it is told
 MAX_SECONDS = 1e7  # 116 days
 UCF_NAME = re.compile(r"v_(?P<label>[^_]+)_g\d+_c\d+$")
 
@@ -88,8 +90,22 @@ def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_
     found = leave_out_duplicates(found, keys)
     if share is not None:
         found = split_by_share(found, share, seed)
+        _tell_share(found, share)
     leaks = refuse_leaks(found, keys, allow_leaks)
     return Listing(tuple(found), _label_map(found, classes), facts | ({"leaks": leaks} if leaks else {}))
+
+
+def _tell_share(found, share):
+    """Warns where whole groups, or classes of few videos, leave a split that is far from what was asked for."""
+    splits = [video.split for video in found if not video.reason]
+    trained = splits.count("train") / max(1, len(splits))
+    if abs(trained - share) > FAR:
+        warnings.warn(
+            f"{trained:.0%} of the videos came into train where {share:.0%} was asked for, since a class is in both "
+            "splits where it can be, and a group (UCF's gNN) in one; give more videos, or a CSV for each split",
+            VideorepWarning,
+            stacklevel=2,
+        )
 
 
 def _parse_share(split, labels):
