@@ -188,6 +188,9 @@ def test_the_framing_of_sound_shards_holds(clips):
     require_framing(*dataset.paths("train"), *dataset.shards("train"))
 
 
+@pytest.mark.skipif(
+    tf.__version__ < "2.18", reason="TensorFlow 2.17 crashes where Python functions of a stream fail in several threads"
+)
 @pytest.mark.parametrize(
     ("image", "received"),
     [
