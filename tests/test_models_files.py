@@ -1,6 +1,8 @@
 """A run's model file that is damaged, hostile or another model's is told in one sentence."""
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import keras
@@ -115,3 +117,14 @@ def test_a_classifier_of_other_classes_is_told(tmp_path):
     other = ClassifierConfig(features=6, units=(5,), classes=("a", "c"))
     with pytest.raises(RunError, match="another one"):
         Run(tmp_path, FinetuneConfig(other)).model()
+
+
+def test_a_fresh_process_knows_every_layer_that_a_run_may_name():
+    """Here other tests have loaded them all."""
+    names = "EncoderDecoder", "Classifier", "LocalResponseNormalization", "PeepholeLSTM", "Decoder", "Standardisation"
+    code = (
+        "import keras, videorep.models.files; "
+        f"print([bool(keras.saving.get_registered_object('videorep>' + name)) for name in {names}])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == f"{[True] * len(names)}\n"

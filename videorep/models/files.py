@@ -6,6 +6,7 @@ import zlib
 
 import keras
 
+import videorep.models.temporal_stream  # noqa: F401 (registers the layer that a stream run names)
 from videorep.config import ClassifierConfig, ModelConfig, StreamModelConfig
 from videorep.errors import RunError
 from videorep.models.classifier import Classifier
