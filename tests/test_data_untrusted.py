@@ -1,6 +1,8 @@
 """Shards from anybody, and shards that change while they are read: a ShardError with file, record and frame."""
 
+import contextlib
 import dataclasses
+import gc
 import hashlib
 import itertools
 import json
@@ -149,6 +151,30 @@ def test_errors_of_python_functions_come_out_as_they_were_and_name_paths_that_ar
         list(ReadableDataset(numbers).batch(2))
 
 
+def test_python_functions_that_fail_in_many_threads_at_once_do_not_crash_the_process():
+    def fail(number):
+        if number % 2:
+            raise ShardError(f"expected an even number, received {number}" + 300 * "x")
+        return number
+
+    numbers = tf.data.Dataset.range(4000).map(lambda n: call_python(fail, [n], tf.int64), num_parallel_calls=16)
+    assert list(numbers.ignore_errors().as_numpy_iterator()) == list(range(0, 4000, 2))
+
+
+def test_a_stream_that_failed_is_let_go_of_with_its_threads():
+    def fail(number):
+        raise ShardError("expected a frame, received none")
+
+    def iterators():
+        return sum(isinstance(one, tf.data.Iterator) for one in gc.get_objects())
+
+    before = iterators()
+    endless = tf.data.Dataset.counter().map(lambda n: call_python(fail, [n], tf.int64), num_parallel_calls=2)
+    with contextlib.suppress(ShardError):
+        next(iter(ReadableDataset(endless)))
+    assert iterators() == before
+
+
 # ---- records that lie
 
 
@@ -188,9 +214,6 @@ def test_the_framing_of_sound_shards_holds(clips):
     require_framing(*dataset.paths("train"), *dataset.shards("train"))
 
 
-@pytest.mark.skipif(
-    tf.__version__ < "2.18", reason="TensorFlow 2.17 crashes where Python functions of a stream fail in several threads"
-)
 @pytest.mark.parametrize(
     ("image", "received"),
     [

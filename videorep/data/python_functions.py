@@ -1,61 +1,67 @@
-"""Python functions in tf.data streams, and their errors: TensorFlow makes another error of what one of them raises.
+"""Python functions in tf.data streams, and their errors: none is raised through TensorFlow.
 
-`call_python` remembers the VideorepErrors; whoever iterates over a `ReadableDataset`, or through `readable`, gets the
-error itself.
+TensorFlow 2.17 to 2.21 can crash the process where Python functions raise in several threads at once, and makes
+another error of what one of them raises. So `call_python` keeps a VideorepError and lets an operation of the graph fail
+in its place; whoever iterates over a `ReadableDataset`, or through `readable`, gets the error itself.
 """
 
-import collections
-import contextlib
+import itertools
+import re
 
+import numpy as np
 import tensorflow as tf
 
 from videorep.data.background import release_iterators_at_exit
 from videorep.errors import ShardError, VideorepError
 
-_raised = collections.deque(maxlen=64)
+_KEPT = 64  # more than fail at once, in as many threads as there are cores
+_MARK = re.compile(r"\(error \d+ of a Python function\)")
+_raised = {}  # the last errors, by their marks
+_numbers = itertools.count()
 # TensorFlow's words quote the record; where its bytes are no Unicode, Python cannot even make the error.
 DATA_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, UnicodeDecodeError)
 
 
 def call_python(function, inputs, types):
-    """`tf.numpy_function` of a function without a state of its own."""
+    """`tf.numpy_function` of a function without a state of its own, for use in a tf.data stream."""
     release_iterators_at_exit()
+    several = isinstance(types, (tuple, list))
+    types = [tf.as_dtype(of) for of in (types if several else [types])]
 
     def call(*arguments):
         try:
-            return function(*arguments)
+            outputs = function(*arguments)
         except VideorepError as error:
-            _raised.append(error.with_traceback(None))
-            raise RuntimeError(_printable(error)) from None
+            return *(np.zeros(0, of.as_numpy_dtype) for of in types), _keep(error)
+        return *(outputs if several else [outputs]), b""
 
-    return tf.numpy_function(call, inputs, types, stateful=False)
-
-
-def _printable(error):
-    """Its sentence as TensorFlow can carry it: names of files need not be Unicode."""
-    return str(error).encode("utf-8", "backslashreplace").decode()
+    *outputs, failure = tf.numpy_function(call, inputs, [*types, tf.string], stateful=False)
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(failure, b""), [failure])]):
+        outputs = [tf.identity(output) for output in outputs]
+    return outputs if several else outputs[0]
 
 
-@contextlib.contextmanager
-def original_errors():
-    """Raises the VideorepError that a Python function of a stream raised, in place of TensorFlow's."""
-    earlier = set(map(id, _raised))
-    try:
-        yield
-    except tf.errors.OpError as error:
-        for original in _raised:
-            if _printable(original) in error.message:
-                raise original from None
-        # Where several fail at once, TensorFlow may lose what they said.
-        if isinstance(error, tf.errors.UnknownError) and (recent := [e for e in _raised if id(e) not in earlier]):
-            raise recent[0] from None
-        raise
+def _keep(error):
+    """Keeps an error; its sentence and mark as TensorFlow carries them: names of files need not be Unicode."""
+    mark = f"(error {next(_numbers)} of a Python function)"
+    _raised[mark] = error.with_traceback(None)
+    for earlier in list(_raised)[:-_KEPT]:
+        _raised.pop(earlier, None)
+    return f"{error} {mark}".encode("utf-8", "backslashreplace")
 
 
 def readable(elements):
-    """Passes a stream's elements on, and its Python functions' errors as they were."""
-    with original_errors():
+    """Passes a stream's elements on, and raises the VideorepError that one of its Python functions raised."""
+    try:
         yield from elements
+        return
+    except tf.errors.InvalidArgumentError as error:
+        mark = _MARK.search(error.message)
+        failed = [_raised.pop(mark.group(), None)] if mark else [None]
+        if failed == [None]:
+            raise
+    # Let go of, and raised with no context: either would keep the stream and its threads alive.
+    raise failed.pop()
 
 
 class ReadableDataset(tf.data.Dataset):

@@ -23,7 +23,8 @@ def global_norm(gradients):
     Args:
         gradients: tf.Tensors of any shapes, float32, bfloat16 or float16.
     """
-    return tf.sqrt(tf.add_n([_sum_of_squares(gradient) for gradient in gradients]))
+    # Stacked, since TensorFlow's AddN adds in the order in which its inputs are ready, which is not always the same.
+    return tf.sqrt(tf.reduce_sum(tf.stack([_sum_of_squares(gradient) for gradient in gradients])))
 
 
 def _sum_of_squares(gradient):
