@@ -160,6 +160,7 @@ def vast_images(image):
     ]
 
 
+@functools.cache
 def _png(height, width, data=None):
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -20,6 +20,7 @@ from fuzzing.parsers import PARSERS
 
 SECONDS, MEBIBYTES = 10, 1024
 SPARE_BYTES = 6 << 30  # of address space, which threads and TensorFlow reserve without taking it
+CASES_PER_CLEARING = 100  # of what Keras remembers of models; it takes a third of a second
 REFUSED, SAME, OTHER = "refused", "same", "other"
 FINDINGS = ("error", "silent", "slow", "memory", "killed")
 
@@ -137,7 +138,7 @@ def _serve(replies):
     import keras
 
     prepare()
-    expected = {}
+    expected, cases = {}, 0
     for line in sys.stdin:
         request = json.loads(line)
         if "make" in request:
@@ -148,7 +149,9 @@ def _serve(replies):
                 expected[name] = read_sound(name, Path(request["sound"]))
             verdict = examine(name, Path(request["folder"]), expected[name], request["exact"])
             answer = dataclasses.asdict(verdict)
-            keras.backend.clear_session()
+            cases += 1
+            if cases % CASES_PER_CLEARING == 0:
+                keras.backend.clear_session()
         replies.write(json.dumps(answer) + "\n")
         replies.flush()
 
