@@ -166,7 +166,7 @@ def test_a_stream_that_failed_is_let_go_of_with_its_threads():
         raise ShardError("expected a frame, received none")
 
     def iterators():
-        return sum(isinstance(one, tf.data.Iterator) for one in gc.get_objects())
+        return sum(issubclass(type(one), tf.data.Iterator) for one in gc.get_objects())  # proxies may be dead
 
     before = iterators()
     endless = tf.data.Dataset.counter().map(lambda n: call_python(fail, [n], tf.int64), num_parallel_calls=2)
