@@ -22,7 +22,7 @@ CLASSES = ("falling", "passing", "rising")
 UCF_NAME = re.compile(r"v_([^_]+)_g\d+_c\d+")
 SETTINGS = {
     "often.toml": "[training]\nreport_every = 7\ncheckpoint_every = 10\n",
-    "stream.toml": "[training]\nbatch_size = 1\nlearning_rate = 1e-5\nreport_every = 1\ncheckpoint_every = 2\n",
+    "stream.toml": "[training]\nlearning_rate = 1e-5\nreport_every = 1\ncheckpoint_every = 2\n",
     "soak.toml": "[training]\nreport_every = 20\ncheckpoint_every = 50\nevaluate_every = 100\n",
 }
 
@@ -57,7 +57,7 @@ JOBS = {
         Job("pretrain", "run", f"pretrain {{percepts}} {TRAIN} --steps 200 --input-frames 8 --future-frames 6"),
         Job("pretrain-digits", "run", f"pretrain moving-mnist {TRAIN} --steps 60"),
         Job("finetune", "run", "finetune {percepts} --init {pretrain} --batch-size 32 --config often.toml --steps 200"),
-        Job("stream", "run", "train-stream {clips} --flow-stack 1 --config stream.toml --steps 5"),
+        Job("stream", "run", "train-stream {clips} --flow-stack 1 --batch-size 1 --steps 5 --config stream.toml"),
         Job("export", "versions", "export {finetune}"),
         Job("export-again", "versions", "export {finetune} --version 1 --overwrite", begins_with="export"),
     )

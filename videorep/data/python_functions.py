@@ -1,8 +1,8 @@
 """Python functions in tf.data streams, and their errors: none is raised through TensorFlow.
 
-TensorFlow 2.17 to 2.21 can crash the process where Python functions raise in several threads at once, and makes
-another error of what one of them raises. So `call_python` keeps a VideorepError and lets an operation of the graph fail
-in its place; whoever iterates over a `ReadableDataset`, or through `readable`, gets the error itself.
+TensorFlow makes another error of what one of them raises, whose traceback keeps the stream and its threads alive: they
+were seen to crash the process later, or at its end. So `call_python` keeps a VideorepError and lets an operation of the
+graph fail in its place; whoever iterates over a `ReadableDataset`, or through `readable`, gets the error itself.
 """
 
 import itertools
