@@ -7,6 +7,7 @@ import typing
 
 from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require, whole
 from videorep.errors import ConfigError
+from videorep.storage import read_file
 
 MODELS = ("autoencoder", "future_predictor", "composite")
 CLASSIFIERS = ("lstm", "single-frame")
@@ -278,9 +279,7 @@ def read_toml(path):
         ConfigError: the file is missing, is not TOML, or is larger than any file of settings.
     """
     try:
-        with open(path, "rb") as file:
-            text = file.read(TOML_BYTES + 1)
-        require(len(text) <= TOML_BYTES, f"{path}", f"a file of at most {TOML_BYTES:,} bytes", "a larger one")
+        text = read_file(path, TOML_BYTES)
         deepest = max(line.count(b".") for line in text.split(b"\n"))
         require(deepest <= TOML_DOTS, f"{path}", f"lines of at most {TOML_DOTS} dots", f"one of {deepest:,}")
         return tomllib.loads(text.decode())

@@ -10,7 +10,7 @@ from pathlib import Path
 from videorep.data.dataset import MANIFEST, hash_file, load_dataset
 from videorep.errors import RunError, VideorepError
 from videorep.runs import CONFIG, load_run
-from videorep.storage import is_url, locate
+from videorep.storage import is_url, locate, read_file
 
 SAVED_MODEL = "saved_model.pb"
 FACTS = Path("assets.extra") / "run.json"
@@ -39,7 +39,7 @@ def read_export(version):
         RunError: it says nothing, or nothing that can be read.
     """
     try:
-        facts = json.loads((version / FACTS).read_text(encoding="utf-8"))
+        facts = json.loads(read_file(version / FACTS))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"expected {FACTS} of an export in {version}, which cannot be read; export again") from error
     if not isinstance(facts, dict):

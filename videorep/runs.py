@@ -20,7 +20,7 @@ import numpy as np
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.reports import read_reports
-from videorep.storage import TEMPORARY, replacing, require_local, write_text_durably
+from videorep.storage import TEMPORARY, read_file, replacing, require_local, write_text_durably
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
 CHECKPOINTS, EVENTS = "checkpoints", "events"
@@ -150,7 +150,7 @@ def load_run(path):
 
 def _read_json(path, what):
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise RunError(f"expected {what} in {path}, which cannot be read; restore the file, or train again") from error
     if not isinstance(values, dict):

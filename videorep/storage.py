@@ -14,6 +14,7 @@ import functools
 import os
 import re
 import shutil
+import stat
 import tempfile
 import types
 import warnings
@@ -22,6 +23,7 @@ from pathlib import Path
 from videorep.errors import StorageError
 
 COPY_CHUNK = 1 << 20
+LARGEST_TEXT = 1 << 28  # bytes; a list of a million videos has half of that
 TEMPORARY = "unfinished-"  # before the name of a file that is being written
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
 
@@ -103,6 +105,26 @@ def _reaching(url):
         numbers = {tf.errors.NotFoundError: errno.ENOENT, tf.errors.PermissionDeniedError: errno.EACCES}
         reason = error.message.strip().split("\n")[0] or type(error).__name__
         raise OSError(numbers.get(type(error), errno.EIO), reason, url) from error
+
+
+def read_file(path, largest=LARGEST_TEXT):
+    """The bytes of a file of this machine that somebody else may have made.
+
+    Raises:
+        OSError: it is no regular file (a pipe would be waited for, a device has no end), is larger than `largest`
+            bytes, or cannot be read.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise OSError(errno.EFBIG, f"more than {largest:,} bytes", os.fspath(path))
+    return content
+
+
+def _open_at_once(path, flags):
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def locate(path):

@@ -6,6 +6,7 @@ Every file that is found ends up in the listing; one that is not to be decoded c
 import collections
 import csv
 import dataclasses
+import io
 import os
 import re
 import warnings
@@ -15,6 +16,7 @@ from videorep.data.leaks import content_keys, leave_out_duplicates, refuse_leaks
 from videorep.data.official_lists import read_official_list
 from videorep.data.video_files import find_videos, inspect_file, printable
 from videorep.errors import ConfigError, DataError, VideorepWarning
+from videorep.storage import read_file
 
 OFFICIAL = ("ucf101", "hmdb51")
 SPLIT_FOLDERS = {"train", "test", "val", "valid", "validation"}
@@ -137,7 +139,7 @@ def _label_map(videos, classes):
 def _read_classes(path):
     """The names in a text file, one per line."""
     try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        names = [line.strip() for line in read_file(path).decode("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"expected a text file of class names at {path}, received: {error}; check it") from error
     if len(set(names)) < len(names) or not names:
@@ -207,9 +209,8 @@ def _match_official(files, official):
 def _read_csv(path, root):
     """One `Video` per row; rows that say the same twice count once."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(row)]
+        reader = csv.reader(io.StringIO(read_file(path).decode("utf-8-sig"), newline=""))
+        rows = [(reader.line_num, row) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"expected a readable CSV at {path}, received: {error}; check --labels") from error
     if not rows:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from videorep.data.video_files import printable
 from videorep.errors import ConfigError, DataError
+from videorep.storage import read_file
 
 HMDB_SPLITS = {"0": "", "1": "train", "2": "test"}
 
@@ -51,7 +52,7 @@ def read_official_list(name, split):
 def _rows(path):
     """(line number, words) of each line that is not empty; any line ends."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_file(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"expected a readable list at {path}, received: {error}; check --split") from error
     return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
