@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import uuid
@@ -10,15 +11,16 @@ import numpy as np
 import pytest
 from shard_building import build, folder_bytes, make_outcome, make_sources
 
-from videorep.config import DataConfig
+from videorep.config import DataConfig, read_toml
 from videorep.data import read_shards, write_shards
+from videorep.data.labels import list_videos
 from videorep.data.pipeline import open_source
 from videorep.data.shards import load_dataset
 from videorep.data.summary import summarize_dataset, write_contact_sheet
 from videorep.data.verify import verify_dataset
-from videorep.errors import OutputError, ShardError, StorageError
-from videorep.runs import create_run
-from videorep.storage import RemotePath, fetch, locate
+from videorep.errors import OutputError, ShardError, StorageError, VideorepError
+from videorep.runs import create_run, load_run
+from videorep.storage import RemotePath, fetch, locate, read_file
 
 without_plugins = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_io") is not None, reason="tensorflow-io is installed, so URLs can be read"
@@ -55,6 +57,56 @@ def test_a_path_is_a_path_and_a_url_is_a_url(tmp_path):
     assert locate("ram://host/a/") == RemotePath("ram://host/a") == locate(locate("ram://host/a"))
     assert str(locate("ram:/host/a") / "b") == "ram://host/a/b"  # as pathlib leaves it
     assert locate("C:/videos").name == "videos"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "large", "link to a fifo"])
+def test_only_a_regular_file_of_a_bounded_size_is_read(tmp_path, kind):
+    path = make_unreadable(tmp_path, kind)
+    with pytest.raises(OSError, match=f"{path.name}|directory"):
+        read_file(path, 1 << 20)
+
+
+def test_a_file_as_large_as_is_allowed_is_read(tmp_path):
+    (tmp_path / "text").write_bytes(b"12345")
+    assert read_file(tmp_path / "text", 5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_file(tmp_path / "text", 4)
+
+
+READERS = {
+    "settings": read_toml,
+    "CSV": lambda path: list_videos(path.parent / "videos", labels=path),
+    "class names": lambda path: list_videos(path.parent / "videos", classes=path),
+    "settings of a run": lambda path: load_run(path.parent),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", ["fifo", "device", "large"])
+def test_what_is_no_file_of_text_is_one_sentence(tmp_path, reader, kind):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").touch()
+    path = make_unreadable(tmp_path, kind, "config.json")
+    with pytest.raises(VideorepError, match=r"(?s)expected .*config\.json"):
+        READERS[reader](path)
+
+
+def make_unreadable(folder, kind, name="strange.csv"):
+    """A path that must not be read to its end: a pipe that nobody writes to, a device, 30 GB of holes."""
+    path = folder / name
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link to a fifo":
+        os.mkfifo(folder / "pipe")
+        path.symlink_to(folder / "pipe")
+    else:
+        with open(path, "wb") as file:
+            file.truncate(30 << 30)
+    return path
 
 
 @without_plugins
