@@ -16,6 +16,7 @@ FILES = {
         "layers_decoder",
         "layers_standardisation",
         "models_encoder_decoder",
+        "models_fit",
     ],
     "torch": ["layers_peephole_lstm", "layers_decoder"],
 }

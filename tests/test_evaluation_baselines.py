@@ -6,7 +6,7 @@ import pytest
 from videorep.data import MovingMNIST
 from videorep.evaluation import cross_entropy_per_frame, squared_error_per_frame
 from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_mean_frame
-from videorep.evaluation.frames import to_unit_range
+from videorep.models.pixels import to_unit_range
 
 
 def test_the_last_frame_is_repeated():

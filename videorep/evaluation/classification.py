@@ -12,7 +12,8 @@ from videorep.data.pipeline import labelled_blocks
 from videorep.data.stacks import LabelledStacks
 from videorep.errors import RunError
 from videorep.evaluation.fitting import compare_backbones, require_finite
-from videorep.evaluation.frames import to_unit_range
+from videorep.models.averaging import average_steps
+from videorep.models.pixels import to_unit_range
 from videorep.progress import SilentProgress
 
 BATCH_BLOCKS = 64
@@ -96,11 +97,11 @@ def _classify_blocks(run, model, dataset, split, task):
     sums, counts = np.zeros((blocks.videos, len(config.classes))), np.zeros(blocks.videos)
     with task(total=blocks.blocks, unit="blocks") as advance:
         for batch in blocks.evaluation(BATCH_BLOCKS):
-            frames = to_unit_range(batch["frames"].numpy())
-            mask, video = batch["mask"].numpy(), batch["video"].numpy()
+            frames = to_unit_range(batch["frames"]).numpy()
+            video = batch["video"].numpy()
             require_finite(frames, dataset.folder, lambda number, video=video: blocks.video_paths[video[number]])
             per_step = classify(frames).numpy().astype(np.float64)
-            per_block = (per_step * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+            per_block = average_steps(per_step, batch["mask"]).numpy()
             np.add.at(sums, video, per_block)
             np.add.at(counts, video, 1)
             advance(len(video))

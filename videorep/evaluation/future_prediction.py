@@ -14,7 +14,7 @@ from videorep.evaluation import metrics
 from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_mean_frame
 from videorep.evaluation.caveats import predictor_caveats
 from videorep.evaluation.fitting import compare_backbones, require_finite
-from videorep.evaluation.frames import to_unit_range
+from videorep.models.pixels import to_unit_range
 from videorep.progress import SilentProgress
 
 BATCH_SEQUENCES = 50
@@ -111,7 +111,7 @@ def _open(run, data, split, horizon):
 
 def _read(batch, run, data, split):
     """The frames of a batch (B, T, D), in the units of the model."""
-    frames = to_unit_range(batch["frames"].numpy())
+    frames = to_unit_range(batch["frames"]).numpy()
     require_finite(frames, (data or run.config.data).path, lambda _: f"split {split!r}")
     return frames
 
@@ -138,7 +138,7 @@ def _training_mean(run):
         return None, str(error)
     sequences = min(MEAN_FRAME_SEQUENCES, getattr(source, "windows", MEAN_FRAME_SEQUENCES))
     batches = source.training(min(BATCH_SEQUENCES, sequences), run.config.training.seed)
-    mean = mean_frame((to_unit_range(batch["frames"].numpy()) for batch in batches), sequences)
+    mean = mean_frame((to_unit_range(batch["frames"]).numpy() for batch in batches), sequences)
     return (mean, None) if np.isfinite(mean).all() else (None, "the training data hold NaN or infinity")
 
 

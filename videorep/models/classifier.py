@@ -3,15 +3,18 @@
 import dataclasses
 
 import keras
+from keras import ops
 
 from videorep.config import ClassifierConfig, require
 from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_lstm import uniform_fan_in
+from videorep.models.averaging import average_steps
 from videorep.models.configuration import restore, training_config
+from videorep.models.objective import ObjectiveModel
 
 
 @keras.saving.register_keras_serializable(package="videorep")
-class Classifier(keras.Model):
+class Classifier(ObjectiveModel):
     """Class probabilities at every step of a block of frames.
 
     "lstm": stacked peephole LSTMs and a softmax on the top layer at every step, inverted dropout on what passes
@@ -27,6 +30,10 @@ class Classifier(keras.Model):
         inputs: {"frames": (B, T, D)}, any T.
     Returns:
         (B, T, K) float32 probabilities; K is the number of classes.
+    To fit:
+        x: {"frames": (B, T, D)}.
+        y: Numbers of the classes, (B,).
+        sample_weight: (B, T), where steps of weight 0 are padding, or None.
     Source: Srivastava et al. 2015, section 3.3.
     """
 
@@ -68,6 +75,24 @@ class Classifier(keras.Model):
         # Configuration
         self.config, self.seed, self.lstms, self.standardisation = config, seed, lstms, standardisation
         self.policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+
+    def block_losses(self, probabilities, label, mask):
+        """Cross entropy of the label at every step that counts, averaged over a block's steps.
+
+        Args:
+            probabilities: (B, T, K), what the model gave.
+            label: (B,) whole numbers.
+            mask: (B, T), as for `average_steps`.
+        Returns:
+            (B,) float32, nats.
+        """
+        wanted = ops.one_hot(label, len(self.config.classes), dtype="float32")
+        likelihood = ops.sum(probabilities * wanted[:, None], axis=-1)
+        return -average_steps(ops.log(ops.maximum(likelihood, 1e-7)), mask)
+
+    def example_losses(self, x, y, y_pred, weight, training):
+        require(weight is None or len(weight.shape) == 2, "sample_weight", "(B, T), a number per step", weight)
+        return self.block_losses(y_pred, y, ops.ones(ops.shape(y_pred)[:2]) if weight is None else weight)
 
     def get_config(self):
         return {

@@ -3,17 +3,21 @@
 import dataclasses
 
 import keras
+from keras import ops
 
 from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
 from videorep.layers.peephole_lstm import uniform_fan_in
 from videorep.models.configuration import restore, training_config
+from videorep.models.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
+from videorep.models.objective import ObjectiveModel
+from videorep.models.pixels import to_unit_range
 
 SEEDS_PER_STACK = 100
 
 
 @keras.saving.register_keras_serializable(package="videorep")
-class EncoderDecoder(keras.Model):
+class EncoderDecoder(ObjectiveModel):
     """Stacked peephole LSTMs that read frames, and decoders that start from copies of all their final states.
 
     Use `videorep.models.build_model`. As a functional graph the model runs free; `logits` is what training calls.
@@ -26,6 +30,10 @@ class EncoderDecoder(keras.Model):
         inputs: {"frames": (B, T, D)}, in [0, 1] for "bernoulli".
     Returns:
         {"reconstruction": (B, T, D), "future": (B, F, D)}, float32, those that the model has.
+    To fit:
+        x: {"frames": (B, T, D)}, which are what is reconstructed too.
+        y: The frames that follow, (B, F, D); None for an autoencoder. Conditional decoders are fed with them.
+        sample_weight: (B,) or None.
     Source: Srivastava et al. 2015, sections 2.2 to 2.5.
     """
 
@@ -119,6 +127,42 @@ class EncoderDecoder(keras.Model):
         if self.standardisation:
             frames = {branch: self.standardisation(each, undo=True) for branch, each in frames.items()}
         return frames
+
+    def frame_losses(self, inputs, future=None, teacher_forced=True):
+        """What training minimises is the sum of these, of equal weight (paper section 2.5).
+
+        Args:
+            inputs: Frames (B, T, D), in [0, 1] for "bernoulli", or uint8 pixels.
+            future: The frames that follow, (B, F, D); not needed by an autoencoder.
+            teacher_forced: Whether conditional decoders are fed with the true frame before, not with their own output.
+        Returns:
+            {"BRANCH_NAME_OF_THE_LOSS": (B,) float32}, per frame, averaged over a sequence's frames.
+        """
+        config = self.config
+        targets = {"reconstruction": inputs, "future": future}
+        teacher = {branch: to_unit_range(targets[branch]) for branch in config.conditional if teacher_forced}
+        frame_loss, name = FRAME_LOSSES[config.output], FRAME_LOSS_NAMES[config.output]
+        name = f"standardised_{name}" if config.standardise else name
+        losses = {}
+        for branch, hiddens in self.hiddens(to_unit_range(inputs), teacher).items():
+            decoder, target = self.decoders[branch], targets[branch]
+            target = self.standardise(to_unit_range(target)) if config.standardise else target
+            kernel = ops.cast(decoder.output_kernel, decoder.compute_dtype)
+            # The frames are put into the order of the hidden states: they wait for nothing, bytes if they are pixels.
+            of_frames = frame_loss(hiddens, kernel, decoder.output_bias, decoder.emission_order(target))
+            losses[f"{branch}_{name}"] = ops.mean(of_frames, axis=0)
+        return losses
+
+    def example_losses(self, x, y, y_pred, weight, training):
+        inputs, config = x["frames"], self.config
+        wanted = {"x": (inputs, config.input_frames)}
+        wanted |= {"y": (y, config.future_frames)} if "future" in config.branches else {}
+        for name, (frames, count) in wanted.items():
+            shape = None if frames is None else tuple(frames.shape[1:])
+            require(shape == (count, config.features), name, f"frames (B, {count}, {config.features})", shape)
+        require(weight is None or len(weight.shape) == 1, "sample_weight", "a number per sequence", weight)
+        losses = sum(self.frame_losses(inputs, y, teacher_forced=training).values())
+        return losses if weight is None else losses * ops.cast(weight, "float32")
 
     def with_horizon(self, future_frames):
         """The same model, same weights, that emits another number of future frames."""

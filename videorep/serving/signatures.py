@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from videorep.config import FinetuneConfig, StreamConfig
+from videorep.models.averaging import average_steps
 
 INPUT = {"pretrain": "frames", "finetune": "frames", "stream": "stacks"}  # names of the signatures' only argument
 
@@ -78,8 +79,8 @@ class ServedClassifier(Served):
         count = tf.shape(blocks)[1]
         blocks = tf.reshape(blocks, (batch * count, size, self.model.config.features))
         probabilities = self.model({"frames": blocks}, training=False)
-        mask = tf.cast(tf.range(size) < length, probabilities.dtype)[None, :, None]
-        per_block = tf.reduce_sum(probabilities * mask, axis=1) / tf.reduce_sum(mask)
+        mask = tf.repeat((tf.range(size) < length)[None], batch * count, axis=0)
+        per_block = average_steps(probabilities, mask)
         per_video = tf.reduce_mean(tf.reshape(per_block, (batch, count, len(classes))), axis=1)
         return name_classes(per_video, classes)
 

@@ -1,1 +1,1 @@
-"""Training: losses, the loop, and the two jobs that use it."""
+"""Training: the loop, and the jobs that use it."""

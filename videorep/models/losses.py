@@ -1,33 +1,15 @@
-"""Training losses, per frame, from the hidden states that frames are read off. Keras operations only."""
+"""Losses per frame, from the hidden states that frames are read off. Keras operations only."""
 
-import keras
 from keras import ops
 
 from videorep.layers.recurrence import times_transposed
-
-
-def to_model_input(frames):
-    """Pixels (uint8) as values in [0, 1], percepts as they are; float32."""
-    is_pixels = keras.backend.standardize_dtype(frames.dtype) == "uint8"
-    frames = ops.cast(frames, "float32")
-    return frames * (1 / 255) if is_pixels else frames
-
-
-def fused(function):
-    """Compiles an element-wise function of arrays into one pass over memory, where the backend is TensorFlow.
-
-    Inside a jitted JAX step that happens of itself; PyTorch runs it as it is.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return function
-    import tensorflow as tf
-
-    return tf.function(function, jit_compile=True)
+from videorep.models.pixels import to_unit_range
+from videorep.xla import fused
 
 
 @fused
 def _cross_entropy_and_gradient(products, bias, targets):
-    logits, targets = ops.cast(products, "float32") + bias, to_model_input(targets)
+    logits, targets = ops.cast(products, "float32") + bias, to_unit_range(targets)
     # softplus(l) - t l, with the one exponential that the logistic needs too; it neither overflows nor takes log 0.
     decay = ops.exp(-ops.abs(logits))
     softplus = ops.maximum(logits, 0.0) + ops.log(1.0 + decay)
@@ -37,7 +19,7 @@ def _cross_entropy_and_gradient(products, bias, targets):
 
 @fused
 def _half_squared_error_and_gradient(products, bias, targets):
-    difference = ops.cast(products, "float32") + bias - to_model_input(targets)
+    difference = ops.cast(products, "float32") + bias - to_unit_range(targets)
     return 0.5 * ops.sum(ops.square(difference), axis=-1), ops.cast(difference, products.dtype)
 
 

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from videorep.config import ClassifierConfig
 from videorep.models import build_classifier, build_model
-from videorep.training.losses import bernoulli_loss, gaussian_loss, to_model_input
+from videorep.models.losses import bernoulli_loss, gaussian_loss
+from videorep.models.pixels import to_unit_range
 from videorep.training.objectives import classifier_objective, encoder_decoder_objective
 
 
@@ -98,8 +99,8 @@ def test_bernoulli_loss_is_finite_at_extreme_logits():
 
 
 def test_pixels_are_scaled_and_percepts_are_not():
-    np.testing.assert_allclose(to_model_input(tf.constant([0, 51, 255], tf.uint8)), [0, 0.2, 1], rtol=1e-6)
-    np.testing.assert_allclose(to_model_input(tf.constant([3.0, -1.0], tf.float16)), [3, -1])
+    np.testing.assert_allclose(to_unit_range(tf.constant([0, 51, 255], tf.uint8)), [0, 0.2, 1], rtol=1e-6)
+    np.testing.assert_allclose(to_unit_range(tf.constant([3.0, -1.0], tf.float16)), [3, -1])
 
 
 @pytest.mark.parametrize("output", ["bernoulli", "gaussian"])

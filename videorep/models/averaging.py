@@ -1,0 +1,18 @@
+"""The one place that averages over the steps of a block."""
+
+from keras import ops
+
+
+def average_steps(values, mask):
+    """Means over the steps that count; 0 where none does.
+
+    Args:
+        values: (B, T, ...), a tensor or an array.
+        mask: (B, T): True, or a weight above 0, where a step is not padding.
+    Returns:
+        A tensor (B, ...), in the dtype of the values.
+    Source: Srivastava et al. 2015, section 3.3.
+    """
+    weights = ops.cast(mask, values.dtype)
+    weights = weights / ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1e-7)
+    return ops.einsum("bt...,bt->b...", values, weights)
