@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from videorep.data.records import Clip, Outcome, Percept, Source, plan_shards
-from videorep.data.shards import build_dataset
+from videorep.data.shards.build import build_dataset
+from videorep.data.shards.plan import Outcome, Source, plan_shards
+from videorep.data.shards.records import Clip, Percept
 
 LABELS = ["jump", "run", "wave"]
 LEFT_OUT = 5  # the source that yields nothing

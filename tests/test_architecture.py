@@ -2,7 +2,7 @@
 
 import ast
 import configparser
-import itertools
+import graphlib
 import re
 import sys
 from pathlib import Path
@@ -36,21 +36,56 @@ MAY_IMPORT = {
     "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "figures", "provenance"},
 }
 # The percept extractor reads its backbone from a run.
-EXCEPTIONS = {("data/backbones.py", "models"), ("data/backbones.py", "runs")}
+EXCEPTIONS = {("data/percepts/backbones.py", "models"), ("data/percepts/backbones.py", "runs")}
+# What each room of data/ may import of the others. What several need and none owns are leaves, files beside the rooms.
+DATA_LEAVES = {"threads", "choices", "video_names", "python_functions"}
+ROOMS = {
+    "threads": set(),
+    "choices": set(),
+    "video_names": set(),
+    "python_functions": {"threads"},
+    "shards": DATA_LEAVES,
+    "videos": {*DATA_LEAVES, "shards"},
+    "digits": {*DATA_LEAVES, "shards"},
+    "percepts": {*DATA_LEAVES, "shards"},
+    "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
+}
 KERAS_ONLY = ("layers", "models")
 LIGHT = ("errors", "bounds", "config", "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (
     "data/__init__.py",
-    "data/video.py",
-    "data/records.py",
-    "data/workers.py",
-    "data/clip_encoding.py",
-    "data/images.py",
-    "data/dataset_schema.py",
-    "data/json_types.py",
-    "data/verified.py",
+    "data/threads.py",
+    "data/choices.py",
+    "data/video_names.py",
+    "data/shards/__init__.py",
+    "data/shards/keys.py",
+    "data/shards/wire.py",
+    "data/shards/records.py",
+    "data/shards/plan.py",
+    "data/shards/encode.py",
+    "data/shards/images.py",
+    "data/shards/hashes.py",
+    "data/shards/dataset.py",
+    "data/shards/manifest.py",
+    "data/shards/manifest_schema.py",
+    "data/shards/not_shards.py",
+    "data/shards/json_types.py",
+    "data/shards/guards.py",
+    "data/shards/verified.py",
+    "data/videos/__init__.py",
+    "data/videos/find.py",
+    "data/videos/labels.py",
+    "data/videos/official_lists.py",
+    "data/videos/leaks.py",
+    "data/videos/pieces.py",
+    "data/videos/decode.py",
+    "data/videos/encode.py",
+    "data/videos/estimate.py",
+    "data/videos/workers.py",
+    "data/percepts/__init__.py",
+    "data/percepts/flow.py",
 )
 
 
@@ -59,8 +94,13 @@ def name_of(path):
 
 
 def part_of(path):
-    """The part of the package that a file belongs to: "data" of data/shards.py, "runs" of runs.py."""
+    """The part of the package that a file belongs to: "data" of data/shards/read.py, "runs" of runs.py."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def room_of(path):
+    """The room of data/ that a file is in, "shards" of data/shards/read.py; its own name where it lies beside them."""
+    return path.relative_to(PACKAGE / "data").parts[0].removesuffix(".py")
 
 
 def tree_of(path):
@@ -92,6 +132,12 @@ def parts_imported(path):
     return {name[1] for name in names if name[0] == "videorep" and len(name) > 1} - {"__version__"}
 
 
+def rooms_imported(path):
+    """The rooms of data/, and the files beside them, that a file imports."""
+    names = (module.split(".") for module in imported_modules(tree_of(path)))
+    return {name[2] for name in names if name[:2] == ["videorep", "data"] and len(name) > 2}
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_imports_flow_one_way(path):
     part = part_of(path)
@@ -102,9 +148,34 @@ def test_imports_flow_one_way(path):
     assert parts_imported(path) <= allowed
 
 
-def test_the_rules_have_no_circle():
-    for one, other in itertools.permutations(MAY_IMPORT, 2):
-        assert not (other in MAY_IMPORT[one] and one in MAY_IMPORT[other])
+DATA_FILES = [path for path in FILES if part_of(path) == "data"]
+
+
+@pytest.mark.parametrize("path", DATA_FILES, ids=name_of)
+def test_imports_between_the_rooms_of_data_flow_one_way(path):
+    room = room_of(path)
+    if room == "__init__":
+        assert rooms_imported(path) == set()
+        return
+    assert rooms_imported(path) <= ROOMS[room] | {room}
+
+
+@pytest.mark.parametrize("path", DATA_FILES, ids=name_of)
+def test_rooms_of_data_name_where_things_are(path):
+    """No room imports through the package's front door or another room's: names come from the module that has them."""
+    modules = set(imported_modules(tree_of(path)))
+    assert not {f"videorep.data.{name}" for name in ("MovingMNIST", "read_shards", "write_shards")} & modules
+    if path.name == "__init__.py" and path.parent != PACKAGE / "data":
+        assert modules == set(), "the door of a room imports nothing: whoever passes needs one module behind it"
+
+
+def test_every_room_of_data_has_a_rule():
+    assert {room_of(path) for path in DATA_FILES} == {"__init__", *ROOMS}
+
+
+@pytest.mark.parametrize("rules", [MAY_IMPORT, ROOMS], ids=["parts", "rooms"])
+def test_the_rules_have_no_circle(rules):
+    graphlib.TopologicalSorter(rules).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if part_of(path) in KERAS_ONLY], ids=name_of)
@@ -124,12 +195,15 @@ def test_what_help_needs_is_light(path):
 @pytest.mark.parametrize("name", WITHOUT_TENSORFLOW)
 def test_decode_workers_do_not_load_tensorflow(name):
     def reachable(path, seen):
-        for module in imported_modules(tree_of(path), at_import_only=True):
-            seen.add(module.split(".")[0])
-            target = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-            if module.startswith("videorep.") and target.exists() and target not in seen:
-                seen.add(target)
-                reachable(target, seen)
+        modules = [*imported_modules(tree_of(path), at_import_only=True), ".".join(path.relative_to(ROOT).parts[:-1])]
+        for module in modules:
+            parts = module.split(".")
+            seen.add(parts[0])
+            doors = [ROOT.joinpath(*parts[:length], "__init__.py") for length in range(1, len(parts) + 1)]
+            for target in [*doors, ROOT.joinpath(*parts).with_suffix(".py")]:
+                if parts[0] == "videorep" and target.exists() and target not in seen:
+                    seen.add(target)
+                    reachable(target, seen)
         return seen
 
     assert not reachable(PACKAGE / name, set()) & {"tensorflow", "keras"}

@@ -322,7 +322,7 @@ def test_missing_out_is_bad_usage():
 def test_builders_receive_every_option(handed_over):
     positional, named = handed_over(
         "build-shards clips videos --out shards",
-        "videorep.data.clips",
+        "videorep.data.videos.build",
         "build_clips",
         *words("--labels ucf101 --split lists:2 --fps 12.5 --size 120x160 --sample-seconds 10 --total-hours 3"),
         *words("--seed 4 --workers 2 --dry-run --timeout 9"),
@@ -353,9 +353,9 @@ def test_builders_receive_every_option(handed_over):
 @pytest.mark.parametrize(
     "command, module, function, only_in_python",
     [
-        ("clips videos", "videorep.data.clips", "build_clips", {"classes", "name"}),
-        ("percepts shards --backbone vgg16", "videorep.data.percepts", "build_percepts", set()),
-        ("moving-mnist --count 5", "videorep.data.moving_mnist_shards", "build_moving_mnist", {"splits"}),
+        ("clips videos", "videorep.data.videos.build", "build_clips", {"classes", "name"}),
+        ("percepts shards --backbone vgg16", "videorep.data.percepts.build", "build_percepts", set()),
+        ("moving-mnist --count 5", "videorep.data.digits.build", "build_moving_mnist", {"splits"}),
     ],
     ids=["clips", "percepts", "moving-mnist"],
 )

@@ -10,7 +10,7 @@ from PIL import Image
 from videorep.cli.main import videorep_command
 from videorep.config import DataConfig, ModelConfig, PretrainConfig
 from videorep.data import write_shards
-from videorep.data.records import Percept
+from videorep.data.shards.records import Percept
 from videorep.models import build_model
 from videorep.runs import create_run
 

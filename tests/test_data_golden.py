@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from videorep.config import DataConfig
 from videorep.data import read_shards
-from videorep.data.dataset import load_dataset
-from videorep.data.pipeline import open_source
-from videorep.data.verify import verify_dataset
+from videorep.data.batches.sources import open_source
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.verify import verify_dataset
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tfrecords" / "golden"
 SHARD = "golden-train.tfrecord-00000-of-00001"

@@ -20,16 +20,17 @@ import tensorflow as tf
 from videorep.cli.verify import verify as verify_command
 from videorep.config import DataConfig
 from videorep.data import read_shards, write_shards
-from videorep.data.dataset import checksum, load_dataset
-from videorep.data.images import decode_image, image_size
-from videorep.data.percepts import _require_finite, to_storage
-from videorep.data.pipeline import labelled_blocks, open_source
+from videorep.data.batches.sources import labelled_blocks, open_source
+from videorep.data.batches.stacks import LabelledStacks
+from videorep.data.percepts.build import _require_finite, to_storage
 from videorep.data.python_functions import ReadableDataset, call_python
-from videorep.data.record_reader import RecordReader, inflate
-from videorep.data.records import Clip, Percept
-from videorep.data.shards import require_framing
-from videorep.data.stacks import LabelledStacks
-from videorep.data.verify import require_sound, verify_dataset
+from videorep.data.shards.guards import require_framing
+from videorep.data.shards.hashes import checksum
+from videorep.data.shards.images import decode_image, image_size
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.record_reader import RecordReader, inflate
+from videorep.data.shards.records import Clip, Percept
+from videorep.data.shards.verify import require_sound, verify_dataset
 from videorep.errors import BackboneError, DataError, ShardError, VideorepError
 
 HEIGHT, WIDTH = 24, 32

@@ -5,7 +5,7 @@ import pytest
 
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, PretrainConfig
 from videorep.data import write_shards
-from videorep.data.records import Percept
+from videorep.data.shards.records import Percept
 from videorep.errors import RunError
 from videorep.evaluation import evaluate_action_recognition
 from videorep.evaluation.few_labels import measure_few_label_curve

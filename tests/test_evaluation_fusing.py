@@ -6,8 +6,8 @@ import pytest
 
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, StreamConfig, StreamModelConfig
 from videorep.data import write_shards
-from videorep.data.record_reader import RecordReader
-from videorep.data.stacks import LabelledStacks
+from videorep.data.batches.stacks import LabelledStacks
+from videorep.data.shards.record_reader import RecordReader
 from videorep.errors import DataError, RunError, ShardError
 from videorep.evaluation import evaluate_action_recognition
 from videorep.evaluation.arguments import tell_apart
@@ -103,7 +103,7 @@ def test_percepts_of_another_backbone_than_that_of_training_are_refused(fused, t
     result = evaluate_action_recognition([run])
     assert any("does not say which backbone their percepts" in sentence for sentence in result["warnings"])
     backbone = dict(known, backbone="renamed.keras")
-    monkeypatch.setattr("videorep.data.dataset.Dataset.backbone", property(lambda self: backbone))
+    monkeypatch.setattr("videorep.data.shards.dataset.Dataset.backbone", property(lambda self: backbone))
     assert not any("backbone" in sentence for sentence in evaluate_action_recognition([run])["warnings"])
     for change in ({"weights_sha256": "2" * 64}, {"layer": "fc7"}, {"stream": "flow", "flow_stack": 10}):
         backbone = known | change

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
-from videorep.data.moving_mnist import MovingMNIST
+from videorep.data.digits.moving_mnist import MovingMNIST
 from videorep.errors import RunError
 from videorep.evaluation import evaluate_future_prediction, predict_sequences
 from videorep.evaluation.baselines import copy_last_frame, mean_frame

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from videorep.cli.main import videorep_command
 from videorep.config import DataConfig, ModelConfig, PretrainConfig
 from videorep.data import write_shards
-from videorep.data.backbones import load_backbone
-from videorep.data.dataset import load_dataset, save_dataset
+from videorep.data.percepts.backbones import load_backbone
+from videorep.data.shards.manifest import load_dataset, save_dataset
 from videorep.models import build_model
 from videorep.provenance import verify
 from videorep.runs import create_run

@@ -13,12 +13,13 @@ from shard_building import build, folder_bytes, make_outcome, make_sources
 
 from videorep.config import DataConfig, read_toml
 from videorep.data import read_shards, write_shards
-from videorep.data.labels import list_videos
-from videorep.data.pipeline import open_source
-from videorep.data.shards import load_dataset
-from videorep.data.summary import summarize_dataset, write_contact_sheet
-from videorep.data.verify import verify_dataset
+from videorep.data.batches.sources import open_source
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.summary import summarize_dataset
+from videorep.data.shards.verify import verify_dataset
+from videorep.data.videos.labels import list_videos
 from videorep.errors import OutputError, ShardError, StorageError, VideorepError
+from videorep.figures.contact_sheet import write_contact_sheet
 from videorep.runs import create_run, load_run
 from videorep.storage import RemotePath, fetch, locate, read_file
 

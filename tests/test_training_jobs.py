@@ -10,7 +10,7 @@ import pytest
 
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data import read_shards, write_shards
-from videorep.data.records import Percept
+from videorep.data.shards.records import Percept
 from videorep.errors import ConfigError, RunError
 from videorep.evaluation import evaluate_future_prediction, predict_sequences
 from videorep.runs import load_run

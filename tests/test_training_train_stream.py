@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from videorep.config import DataConfig, StreamConfig, StreamModelConfig, TrainingConfig
-from videorep.data.percepts import build_percepts
-from videorep.data.shards import write_shards
+from videorep.data.percepts.build import build_percepts
+from videorep.data.shards.write import write_shards
 from videorep.errors import ConfigError, ShardError
 from videorep.training import train_stream as module
 

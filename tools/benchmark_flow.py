@@ -3,8 +3,8 @@
     python tools/benchmark_flow.py SHARDS --frames 500 --repeats 3 --json FILE
 
 Both alternate in one process and estimate the same fields: OpenCV's dense inverse search and variational refinement
-with the weights of `videorep.data.flow`. OpenCV alone gets grey frames that lie in memory, one pair after the other, on
-as many threads as it takes; the pipeline reads, decodes, crops, removes each field's mean and stacks besides.
+with the weights of `videorep.data.percepts.flow`. OpenCV alone gets grey frames that lie in memory, one pair after the
+other, on as many threads as it takes; the pipeline reads, decodes, crops, removes each field's mean and stacks besides.
 """
 
 import argparse
@@ -20,9 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 from benchmark_percepts import Stopwatch, copy_clips
 
-from videorep.data.flow import estimate_flow
-from videorep.data.frames import PAPER_CROP, read_batches
-from videorep.data.shards import read_shards
+from videorep.data.percepts.flow import estimate_flow
+from videorep.data.percepts.frames import PAPER_CROP, read_batches
+from videorep.data.shards.read import read_shards
 
 BATCH = 32
 

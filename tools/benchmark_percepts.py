@@ -20,12 +20,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from videorep.data.backbones import load_backbone
-from videorep.data.frames import read_batches
-from videorep.data.percepts import build_percepts
-from videorep.data.records import Clip
-from videorep.data.schema import parse_clip
-from videorep.data.shards import load_dataset, write_shards
+from videorep.data.percepts.backbones import load_backbone
+from videorep.data.percepts.build import build_percepts
+from videorep.data.percepts.frames import read_batches
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.parse import parse_clip
+from videorep.data.shards.records import Clip
+from videorep.data.shards.write import write_shards
 
 
 class Stopwatch:

@@ -59,7 +59,7 @@ def run_bare(paths, size, workers):
 
 def run_build(videos, out, size, workers):
     """The whole build; returns how many frames."""
-    from videorep.data.clips import build_clips
+    from videorep.data.videos.build import build_clips
 
     dataset = build_clips(videos, out, size=size, quality=QUALITY, workers=workers, overwrite=True)
     return sum(source["frames"] for source in dataset.sources if source["records"])
@@ -67,7 +67,7 @@ def run_build(videos, out, size, workers):
 
 def run_reading(out):
     """Reads the clips back, decoded; returns how many frames."""
-    from videorep.data.shards import read_shards
+    from videorep.data.shards.read import read_shards
 
     return sum(len(clip["frames"]) for clip in read_shards(out))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from videorep.data.digits import load_digits
+from videorep.data.digits.mnist import load_digits
 
 BIN = Path(sys.executable).parent
 TOOLS = Path(__file__).resolve().parent

@@ -7,7 +7,9 @@ import contextlib
 import json
 from pathlib import Path
 
-from videorep.data.dataset import MANIFEST, hash_file, load_dataset
+from videorep.data.shards.dataset import MANIFEST
+from videorep.data.shards.hashes import hash_file
+from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError, VideorepError
 from videorep.runs import CONFIG, load_run
 from videorep.storage import is_url, locate, read_file
@@ -201,7 +203,7 @@ class _Chain:
 
     def check_shards(self, path):
         """Every byte and record of shards against their dataset.json."""
-        from videorep.data.verify import verify_dataset
+        from videorep.data.shards.verify import verify_dataset
 
         if self._is_new(path):
             self.problems += verify_dataset(path, progress=self._progress, decode=self._decode)
@@ -233,7 +235,7 @@ class _Chain:
                 self._compare(folder / name, digest, "rebuild the shards")
 
     def _compare_backbone(self, settings, backbone):
-        from videorep.data.backbones import load_backbone
+        from videorep.data.percepts.backbones import load_backbone
 
         is_weights = Path(backbone).suffix == ".h5"
         name, weights = (settings.get("backbone"), backbone) if is_weights else (backbone, "imagenet")

@@ -11,7 +11,7 @@ import json
 import struct
 import zipfile
 
-from videorep.data.dataset import checksum
+from videorep.data.shards.hashes import checksum
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 BOMB_BYTES = 3 << 29  # more than the memory that a parser may take

@@ -47,7 +47,7 @@ def _click(command, arguments):
 
 
 def read_digits(folder):
-    from videorep.data.digits import load_digits
+    from videorep.data.digits.mnist import load_digits
 
     source = folder / "mnist.npz" if (folder / "mnist.npz").exists() else folder
     return [load_digits(source, split).tobytes() for split in ("train", "test")]
@@ -55,7 +55,7 @@ def read_digits(folder):
 
 def list_by(**options):
     def read(folder):
-        from videorep.data.labels import list_videos
+        from videorep.data.videos.labels import list_videos
 
         named = {key: str(folder / value) for key, value in options.items() if key != "labels"}
         labels = options["labels"] if "csv" not in options["labels"] else str(folder / options["labels"])
@@ -86,13 +86,14 @@ def read_shards(folder):
     import numpy as np
 
     from videorep.config import DataConfig
-    from videorep.data.dataset import load_dataset
-    from videorep.data.frames import read_batches
-    from videorep.data.pipeline import labelled_blocks, open_source
-    from videorep.data.shards import read_shards
-    from videorep.data.summary import count_classes, summarize_dataset, write_contact_sheet
-    from videorep.data.verify import verify_dataset
+    from videorep.data.batches.sources import labelled_blocks, open_source
+    from videorep.data.percepts.frames import read_batches
+    from videorep.data.shards.manifest import load_dataset
+    from videorep.data.shards.read import read_shards
+    from videorep.data.shards.summary import count_classes, summarize_dataset
+    from videorep.data.shards.verify import verify_dataset
     from videorep.errors import ShardError
+    from videorep.figures.contact_sheet import write_contact_sheet
 
     problems = verify_thoroughly(verify_dataset, folder)
     dataset = load_dataset(folder)
@@ -127,7 +128,7 @@ def read_backbone(name, layer=None, weights="imagenet"):
     def read(folder):
         import numpy as np
 
-        from videorep.data.backbones import load_backbone
+        from videorep.data.percepts.backbones import load_backbone
 
         file = str(folder / name) if name.endswith(".keras") else name
         backbone = load_backbone(file, layer, weights if weights == "imagenet" else str(folder / weights))
@@ -171,8 +172,8 @@ def restore(folder):
 
 def decode_video(folder):
     """Decodes both videos in workers, which may crash or be stopped by a signal, but not fail with an exception."""
-    from videorep.data.clip_encoding import Encoding, encode_in_worker
-    from videorep.data.workers import WorkerError, WorkerPool
+    from videorep.data.videos.encode import Encoding, encode_in_worker
+    from videorep.data.videos.workers import WorkerError, WorkerPool
 
     if not _pools:
         _pools.append(WorkerPool(1, 8))

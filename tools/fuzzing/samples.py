@@ -103,7 +103,7 @@ def _clips():
     import cv2
     import numpy as np
 
-    from videorep.data.records import Clip
+    from videorep.data.shards.records import Clip
 
     generator = np.random.default_rng(0)
     for number in range(3):
@@ -117,7 +117,7 @@ def _clips():
 def _percepts(compression=""):
     import numpy as np
 
-    from videorep.data.records import Percept
+    from videorep.data.shards.records import Percept
 
     generator = np.random.default_rng(0)
     for number in range(3):
@@ -127,7 +127,7 @@ def _percepts(compression=""):
 
 
 def _write(folder, records):
-    from videorep.data.shards import write_shards
+    from videorep.data.shards.write import write_shards
 
     write_shards(list(records), folder, labels=["run", "wave"])
 
@@ -173,8 +173,8 @@ def _png(height, width, data=None):
 
 
 def build(folder, stop_after=None, **options):
-    from videorep.data.records import Outcome, Source, plan_shards
-    from videorep.data.shards import build_dataset
+    from videorep.data.shards.build import build_dataset
+    from videorep.data.shards.plan import Outcome, Source, plan_shards
 
     percepts = list(_percepts())
     sources = [Source(percept.path, "train", percept.label_index) for percept in percepts]

@@ -69,7 +69,7 @@ def build_clips(videos, out, **choices):
       videorep build-shards clips sports --out shards --sample-seconds 10 --total-hours 300
     """
     load_tensorflow()
-    from videorep.data.clips import build_clips as build
+    from videorep.data.videos.build import build_clips as build
     from videorep.progress import make_progress
 
     print_dataset(out, build(videos, out, **choices, progress=make_progress()))

@@ -32,7 +32,7 @@ def build_moving_mnist(out, **choices):
       videorep build-shards moving-mnist --out digits --count 10000 --digits mnist/ --seed 1
     """
     load_tensorflow()
-    from videorep.data.moving_mnist_shards import build_moving_mnist as build
+    from videorep.data.digits.build import build_moving_mnist as build
     from videorep.progress import make_progress
 
     print_dataset(out, build(out, **choices, progress=make_progress()))

@@ -58,7 +58,7 @@ def build_percepts(shards, out, **choices):
       videorep build-shards percepts shards --out percepts --backbone runs/flow
     """
     load_tensorflow()
-    from videorep.data.percepts import build_percepts as build
+    from videorep.data.percepts.build import build_percepts as build
     from videorep.progress import make_progress
 
     print_dataset(out, build(shards, out, **choices, progress=make_progress()))

@@ -46,7 +46,7 @@ def inspect(path, out, split, flow, overwrite):
         out = options.claim_file(out, overwrite)
 
     load_tensorflow()
-    from videorep.data.summary import count_classes, summarize_dataset
+    from videorep.data.shards.summary import count_classes, summarize_dataset
 
     facts = summarize_dataset(path)
     print_facts(facts | {"classes": count_classes(path)})
@@ -56,9 +56,9 @@ def inspect(path, out, split, flow, overwrite):
 
 
 def _draw(path, out, split, what):
-    from videorep.data.samples import sample_flow, sample_percepts
-    from videorep.data.summary import write_contact_sheet
     from videorep.figures import draw_flow, draw_percepts
+    from videorep.figures.contact_sheet import write_contact_sheet
+    from videorep.figures.samples import sample_flow, sample_percepts
 
     if what == "flow":
         draw_flow(out, sample_flow(path, split))

@@ -1,14 +1,15 @@
-"""Video data: build shards, read them, generate Moving MNIST.
+"""Video data, in rooms: shards (the format and its life); videos, digits and percepts, which make them; batches.
 
-Names are imported when first used, so that workers that decode videos do not load TensorFlow.
+What several rooms need and none owns lies beside them. The names of this module, for users, are imported when first
+used, so that workers that decode videos do not load TensorFlow.
 """
 
 import importlib
 
 _HOMES = {
-    "MovingMNIST": "videorep.data.moving_mnist",
-    "read_shards": "videorep.data.shards",
-    "write_shards": "videorep.data.shards",
+    "MovingMNIST": "videorep.data.digits.moving_mnist",
+    "read_shards": "videorep.data.shards.read",
+    "write_shards": "videorep.data.shards.write",
 }
 __all__ = ["MovingMNIST", "read_shards", "write_shards"]
 

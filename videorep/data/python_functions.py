@@ -11,7 +11,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from videorep.data.background import release_iterators_at_exit
+from videorep.data.threads import release_iterators_at_exit
 from videorep.errors import ShardError, VideorepError
 
 _KEPT = 64  # more than fail at once, in as many threads as there are cores

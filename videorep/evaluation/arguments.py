@@ -1,8 +1,9 @@
 """Which of the things named on a command line are runs and which are data, told by what they hold."""
 
-from videorep.data.dataset import MANIFEST, load_dataset
-from videorep.data.pipeline import MOVING_MNIST
-from videorep.data.video_files import VIDEO_SUFFIXES
+from videorep.data.batches.sources import MOVING_MNIST
+from videorep.data.shards.dataset import MANIFEST
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.video_names import VIDEO_SUFFIXES
 from videorep.errors import DataError
 from videorep.runs import CONFIG
 from videorep.storage import RemotePath, locate

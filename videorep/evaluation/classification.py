@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import FinetuneConfig, StreamConfig
-from videorep.data.dataset import load_dataset
-from videorep.data.pipeline import labelled_blocks
-from videorep.data.stacks import LabelledStacks
+from videorep.data.batches.sources import labelled_blocks
+from videorep.data.batches.stacks import LabelledStacks
+from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError
 from videorep.evaluation.fitting import compare_backbones, require_finite
 from videorep.models.averaging import average_steps

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import PretrainConfig
-from videorep.data.dataset import load_dataset
-from videorep.data.pipeline import MOVING_MNIST, open_source
+from videorep.data.batches.sources import MOVING_MNIST, open_source
+from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError, VideorepError
 from videorep.evaluation import metrics
 from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_mean_frame

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from videorep.data.flow import colour_flow
+from videorep.data.percepts.flow import colour_flow
 from videorep.figures.canvas import Sheet, write_figure
 
 TILE_HEIGHT, WHEEL = 120, 90
@@ -16,7 +16,7 @@ def draw_flow(path, clips):
 
     Args:
         path: File to write: .png, .pdf or .svg.
-        clips: {title: (frames, fields)}, as `videorep.data.samples.sample_flow` gives them.
+        clips: {title: (frames, fields)}, as `videorep.figures.samples.sample_flow` gives them.
     Raises:
         OutputError: the file cannot be written.
     """

@@ -5,7 +5,7 @@ import math
 import matplotlib
 import numpy as np
 
-from videorep.data.windows import spread
+from videorep.data.choices import spread
 from videorep.figures.canvas import COLOURS, FAINT, LOOK, new_chart, write_figure
 
 COLUMNS = 2
@@ -26,7 +26,7 @@ def draw_percepts(path, arrays, means, labels, names):
 
     Args:
         path: File to write: .png, .pdf or .svg.
-        arrays, means, labels, names: As `videorep.data.samples.sample_percepts` gives them.
+        arrays, means, labels, names: As `videorep.figures.samples.sample_percepts` gives them.
     Raises:
         OutputError: the file cannot be written.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from videorep.data.dataset import hash_file
+from videorep.data.shards.hashes import hash_file
 from videorep.errors import OutputError
 from videorep.locking import exclusive
 from videorep.runs import MODEL, load_run

@@ -4,8 +4,8 @@ import dataclasses
 
 from videorep.bounds import LARGEST, require
 from videorep.config import PretrainConfig
-from videorep.data.pipeline import labelled_blocks
-from videorep.data.statistics import standardising_constants
+from videorep.data.batches.sources import labelled_blocks
+from videorep.data.shards.statistics import standardising_constants
 from videorep.errors import RunError
 from videorep.models import build_classifier
 from videorep.runs import load_run

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 
 from videorep.config import DIGITS
-from videorep.data.pipeline import MOVING_MNIST
+from videorep.data.batches.sources import MOVING_MNIST
 from videorep.errors import OutputError, VideorepWarning
 from videorep.locking import exclusive
 from videorep.runs import CHECKPOINTS, PROVENANCE, check_run, create_run, require_free

@@ -3,8 +3,8 @@
 import dataclasses
 
 from videorep.config import to_dict
-from videorep.data.pipeline import open_source
-from videorep.data.statistics import standardising_constants
+from videorep.data.batches.sources import open_source
+from videorep.data.shards.statistics import standardising_constants
 from videorep.models import build_model
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job

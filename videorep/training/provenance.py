@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import videorep
-from videorep.data.dataset import hash_file
+from videorep.data.shards.hashes import hash_file
 from videorep.errors import RunError
 from videorep.runs import require_same
 

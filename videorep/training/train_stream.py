@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from videorep.data.stacks import LabelledStacks
+from videorep.data.batches.stacks import LabelledStacks
 from videorep.models.temporal_stream import INPUT_SIZE, build_temporal_stream
 from videorep.training.job import Job, run_job
 

@@ -1,0 +1,1 @@
+"""From shards, or generated sequences, to batches of tensors."""

@@ -1,0 +1,234 @@
+"""How shards, or generated sequences, become training arrays (tf.data).
+
+The position (seed, step) decides a batch, so that a run resumed at step k sees what an uninterrupted one would have
+seen; `videorep.data.batches.streams` says how.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from videorep.config import require
+from videorep.data.batches.streams import choose_items, open_stream
+from videorep.data.choices import make_generator
+from videorep.data.python_functions import ReadableDataset, call_python
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.verify import require_sound
+from videorep.errors import ShardError
+
+MOVING_MNIST = "moving-mnist"
+VIDEO_STREAM = 3  # keeps the random numbers of video subsets apart from those of videorep.data.batches.streams
+
+
+def open_source(data, split, frames, hashed=True):
+    """Opens a source of unlabelled sequences.
+
+    Args:
+        data: `DataConfig`.
+        split: Name of the split; generated data has "train", "validation" and "test".
+        frames: Positive int T, frames of one sequence.
+        hashed: False leaves the comparison of hashes out, for a dry run.
+    Returns:
+        `ShardSource`, or `GeneratedSource` where `data.path` is "moving-mnist".
+    Raises:
+        ShardError: no such shards, damaged ones (see `require_sound`), or no record of T frames.
+        ConfigError: the frames do not fit the settings.
+    """
+    if data.path == MOVING_MNIST:
+        return GeneratedSource(data, split, frames)
+    return ShardSource(data, split, frames, hashed)
+
+
+class ShardSource:
+    """Sequences of T frames from one split of a folder of shards.
+
+    Attributes:
+        features: D, numbers per frame; for pixels height * width * channels of `frame_shape`.
+        dtype: Of the batches: "uint8" (pixels) or "float32" (percepts).
+        frame_shape: (H, W, C) of a frame or crop; None for percepts.
+        labels: Class names.
+        windows: How many sequences an epoch has.
+        provenance: What a run records of the data: shards by hash, split, shape of a frame,
+            sequences, records that were too short.
+    """
+
+    def __init__(self, data, split, frames, hashed=True):
+        dataset = load_dataset(data.path)
+        require_sound(dataset, split, hashed)
+        self._stream = open_stream(dataset, split, data, frames, data.stride)
+        self.features, self.dtype = self._stream.features, self._stream.dtype
+        self.frame_shape, self.labels = self._stream.frame_shape, dataset.labels
+        self.windows = len(self._stream.records)
+        counts = {"split": split, "windows": self.windows, "short_records": self._stream.short_records}
+        self.provenance = dataset.provenance | {"frame_shape": self.frame_shape and list(self.frame_shape)} | counts
+
+    def statistics(self):
+        """{"mean": (D,), "deviation": (D,)} of the features: of percepts as stored, of pixels in [0, 1] by channel."""
+        return self._stream.statistics()
+
+    def training(self, batch_size, seed, start_step=0):
+        """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`."""
+        return ReadableDataset(self._stream.training(batch_size, seed, start_step).map(_only_frames))
+
+    def evaluation(self, batch_size, limit=None, seed=0):
+        """Finite batches {"frames": (b, T, D)}: all sequences or a seeded choice of `limit`; the last may be short."""
+        items = choose_items(self.windows * self._stream.cells, limit, seed)
+        return ReadableDataset(self._stream.evaluation(items, batch_size).map(_only_frames))
+
+
+def _only_frames(batch):
+    return {"frames": batch["frames"]}
+
+
+class GeneratedSource:
+    """Moving MNIST made on the fly; attributes and methods as in `ShardSource`."""
+
+    dtype = "uint8"
+    labels = ()
+
+    def __init__(self, data, split, frames):
+        require(data.patch == 0, "patch", "0 with moving-mnist", data.patch)
+        require(not data.colour, "colour", "off with moving-mnist", data.colour)
+        self._data, self._split, self._frames = data, split, frames
+        example = self._generator(0)
+        self.frame_shape = (example.size, example.size, 1)
+        self.features = example.size**2
+        self.provenance = {key: value for key, value in example.provenance.items() if key != "seed"}
+        self.provenance["frame_shape"] = list(self.frame_shape)
+
+    def statistics(self):
+        """None: digits keep their [0, 1]."""
+
+    def _generator(self, seed):
+        from videorep.data.digits.moving_mnist import MovingMNIST
+
+        digits, num_digits = self._data.digits, self._data.num_digits
+        return MovingMNIST(digits, num_digits, self._frames, seed=seed, split=self._split)
+
+    def training(self, batch_size, seed, start_step=0):
+        """Endless full batches {"frames": (B, T, D) uint8}, beginning with that of step `start_step`."""
+        shape = (batch_size, self._frames, self.features)
+        batches = self._generator(seed).dataset(batch_size, start_step)
+        return batches.map(lambda frames: {"frames": tf.reshape(frames, shape)})
+
+    def evaluation(self, batch_size, limit, seed=0):
+        """Finite batches {"frames": (b, T, D) uint8} of the first `limit` sequences; the last may be short."""
+        generator = self._generator(seed)
+
+        def sequences(first):
+            frames = generator.sequences(int(first), min(batch_size, limit - int(first)))
+            return frames.reshape(len(frames), self._frames, self.features)
+
+        def draw(first):
+            frames = call_python(sequences, [first], tf.uint8)
+            return {"frames": tf.ensure_shape(frames, [None, self._frames, self.features])}
+
+        return tf.data.Dataset.range(0, limit, batch_size).map(draw).prefetch(2)
+
+
+def labelled_blocks(data, split, block_frames, stride, *, seed=0, videos_per_class=0, hashed=True):
+    """Opens the labelled blocks of T frames of one split, for classifiers.
+
+    Args:
+        data: `DataConfig`; its `stride` is not used.
+        split: Name of the split.
+        block_frames: T.
+        stride: Frames between the starts of neighbouring blocks of a video.
+        seed: Decides which videos belong to a subset.
+        videos_per_class: Size of a subset with the same number of videos of every class; 0 for all videos.
+        hashed: False leaves the comparison of hashes out, for a dry run.
+    Returns:
+        `LabelledBlocks`.
+    Raises:
+        ShardError: no such shards, damaged ones, records without a label, or a class with too few videos.
+    """
+    return LabelledBlocks(data, split, block_frames, stride, seed, videos_per_class, hashed)
+
+
+class LabelledBlocks:
+    """Blocks of T frames with the label of their video; a video shorter than T is one block, padded and masked.
+
+    A video is one source path: several records of one path (pieces of a long video) count as one.
+
+    Attributes:
+        features, dtype, frame_shape, labels, provenance, statistics(): As in `ShardSource`.
+        videos: How many videos there are.
+        video_labels: (videos,) int32, their labels, numbered like "video" in the batches.
+        video_paths: Their paths, in the same order.
+        blocks: How many blocks an epoch has.
+    """
+
+    def __init__(self, data, split, block_frames, stride, seed, videos_per_class, hashed=True):
+        require(data.path != MOVING_MNIST, "data", "a folder of labelled shards", data.path)
+        dataset = load_dataset(data.path)
+        require_sound(dataset, split, hashed)
+        index = dataset.index(split)
+        if (index["label"] < 0).any():
+            raise ShardError(
+                f"expected a label with every record of split {split!r} in {dataset.folder}, received "
+                f"{int((index['label'] < 0).sum())} of {len(index)} without; build the shards with --labels"
+            )
+        paths = np.array([dataset.sources[number]["path"] for number in index["source"]], object)
+        names, video = _number(paths)
+        labels = np.zeros(len(names), np.int32)
+        labels[video] = index["label"]
+        chosen = _subset(labels, dataset.labels, videos_per_class, seed)
+        renumbered = np.cumsum(chosen) - 1
+        stream = open_stream(dataset, split, data, block_frames, stride, pad=True, chosen=chosen[video])
+        self._stream, self._length = stream, block_frames
+        self._video = renumbered[video[stream.records]].astype(np.int32)
+        self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
+        self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
+        self.video_labels = labels[chosen]
+        self.video_paths = [name for name, one in zip(names, chosen, strict=True) if one]
+        counts = {"split": split, "videos": self.videos, "blocks": self.blocks, "videos_per_class": videos_per_class}
+        self.provenance = dataset.provenance | {"frame_shape": self.frame_shape and list(self.frame_shape)} | counts
+
+    def statistics(self):
+        return self._stream.statistics()
+
+    def training(self, batch_size, seed, start_step=0):
+        """Endless full batches {"frames": (B, T, D), "mask": (B, T) bool, "label": (B,) int32, "video": (B,) int32}.
+
+        One block per draw, every block once per epoch, in an order that (seed, epoch) decides.
+        """
+        return ReadableDataset(self._stream.training(batch_size, seed, start_step).map(self._label))
+
+    def evaluation(self, batch_size):
+        """Finite batches of the same dict: every block of every video, in order; the last may be short."""
+        middle = self._stream.cells // 2
+        items = np.arange(self.blocks) * self._stream.cells + middle
+        return ReadableDataset(self._stream.evaluation(items, batch_size).map(self._label))
+
+    def _label(self, batch):
+        window = batch["window"]
+        valid, video = tf.gather(self._stream.valid, window), tf.gather(self._video, window)
+        return {
+            "frames": batch["frames"],
+            "mask": tf.range(self._length, dtype=tf.int64)[None] < valid[:, None],
+            "label": tf.gather(self.video_labels, video),
+            "video": video,
+        }
+
+
+def _number(paths):
+    """The distinct paths in order of first appearance, and the number of each record's path among them."""
+    numbers = {}
+    video = np.array([numbers.setdefault(path, len(numbers)) for path in paths], np.int64)
+    return list(numbers), video
+
+
+def _subset(labels, names, videos_per_class, seed):
+    """Which videos belong to a seeded subset with equally many of every class: (videos,) bool."""
+    if not videos_per_class:
+        return np.ones(len(labels), bool)
+    chosen = np.zeros(len(labels), bool)
+    for label, name in enumerate(names):
+        members = np.flatnonzero(labels == label)
+        if len(members) < videos_per_class:
+            raise ShardError(
+                f"expected at least {videos_per_class} videos of class {name!r}, received {len(members)}; "
+                "lower --videos-per-class"
+            )
+        picks = make_generator(seed, VIDEO_STREAM, label).choice(len(members), videos_per_class, replace=False)
+        chosen[members[picks]] = True
+    return chosen

@@ -1,0 +1,46 @@
+"""Windows of frames cut from records: their list, and their shuffled endless order.
+
+dataset.json says where every record lies, so draw d of a stream is found by arithmetic: nothing is read to skip. A
+window of percepts is read alone, a window of a clip with its record (the images outside are not decoded).
+"""
+
+import functools
+
+import numpy as np
+
+from videorep.data.choices import make_generator
+
+
+def list_windows(frames, length, stride, pad=False):
+    """Every window of `length` frames that begins at a multiple of `stride`.
+
+    Args:
+        frames: (N,) frames of each record.
+        length, stride: Positive ints.
+        pad: Whether a record shorter than `length` has one window all the same.
+    Returns:
+        (record, start): two (W,) int64 arrays, in the order of the records.
+    """
+    counts = np.where(frames >= length, (frames - length) // stride + 1, int(pad))
+    record = np.repeat(np.arange(len(frames)), counts)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    return record, (np.arange(len(record)) - first) * stride
+
+
+class ShuffledOrder:
+    """The numbers 0..count-1 over and over, each time in a new order that (seed, epoch) decides."""
+
+    def __init__(self, count, seed):
+        self._count, self._seed = count, seed
+        self._order = functools.lru_cache(maxsize=2)(self._shuffle)
+
+    def _shuffle(self, epoch):
+        return make_generator(self._seed, epoch).permutation(self._count)
+
+    def draw(self, first, count=1):
+        """Draws `first` to `first + count - 1` of the stream: (count,) int64."""
+        epochs, places = np.divmod(np.arange(first, first + count), self._count)
+        drawn = np.empty(count, np.int64)
+        for epoch in range(epochs[0], epochs[-1] + 1):
+            drawn[epochs == epoch] = self._order(epoch)[places[epochs == epoch]]
+        return drawn

@@ -1,0 +1,13 @@
+"""Which of many: drawn at random as a seed decides, or spread evenly. NumPy alone."""
+
+import numpy as np
+
+
+def make_generator(*entropy):
+    """A NumPy generator that whole numbers of at least 0 decide."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
+
+
+def spread(count, most):
+    """At most `most` of the numbers 0..count-1, evenly spread, ends included."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -1,0 +1,264 @@
+"""Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
+
+import collections
+
+import numpy as np
+import tensorflow as tf
+
+from videorep.config import STREAMS
+from videorep.data.percepts.backbones import load_backbone, trained_on
+from videorep.data.percepts.flow import require_longer
+from videorep.data.percepts.frames import ADVICE, read_batches
+from videorep.data.python_functions import ReadableDataset
+from videorep.data.shards.build import build_dataset
+from videorep.data.shards.build_folder import require_apart, require_free
+from videorep.data.shards.images import DECODER
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.manifest_schema import WRITTEN
+from videorep.data.shards.parse import parse_clip
+from videorep.data.shards.plan import Outcome, Source
+from videorep.data.shards.records import COMPRESSIONS, DTYPES, Percept
+from videorep.data.shards.verify import require_sound
+from videorep.data.threads import without_tuning
+from videorep.errors import BackboneError, ConfigError, ShardError
+from videorep.storage import fetch
+
+
+def build_percepts(
+    shards,
+    out,
+    *,
+    backbone="vgg16",
+    layer=None,
+    weights="imagenet",
+    stream=None,
+    flow_stack=None,
+    dtype="float16",
+    compression="",
+    batch_size=32,
+    resume=False,
+    overwrite=False,
+    dry_run=False,
+    progress=None,
+):
+    """Runs a convnet over clip shards and writes one percept, a (T, D) array, per clip.
+
+    The percept shards mirror the clip shards: same splits, same number, same clips in the same order. Frames are
+    decoded while the network computes, and batched across the clips of a shard.
+
+    Args:
+        shards: Folder of clip shards, or its URL.
+        out: Folder to make, or its URL.
+        backbone, layer, weights: See `videorep.data.percepts.backbones.load_backbone`.
+        stream: "rgb", or "flow" for stacks of optical flow (`videorep.data.percepts.flow`). Default: what a run of
+            train-stream was trained on; else "rgb".
+        flow_stack: L, fields per stack; the network's input has 2L channels. Clips of T frames give T stacks. Default:
+            as the run; else 1.
+        dtype: "float16" or "float32", how values are stored.
+        compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
+        batch_size: Frames per call of the network.
+        resume, overwrite, progress: See `videorep.data.shards.build.build_dataset`.
+        dry_run: Write nothing.
+    Returns:
+        The new `Dataset`; with `dry_run` a dict that tells what would be made.
+    Raises:
+        ConfigError: a setting has no such value.
+        BackboneError: the convnet cannot be had, does not fit the stream, or its values do not fit `dtype`.
+        ShardError: `shards` is not a finished folder of clips.
+        OutputError: `out` cannot be written, holds something, or is not apart from `shards`.
+    """
+    trained_stream, trained_stack = trained_on(backbone)
+    stream = trained_stream if stream is None else stream
+    flow_stack = trained_stack if flow_stack is None else flow_stack
+    _require_settings(stream, flow_stack, dtype, compression, batch_size)
+    dataset = _open_clips(shards, out, hashed=not dry_run)
+    require_free(out, resume, overwrite, dry_run)
+    net = load_backbone(backbone, layer, weights)
+    stack = flow_stack if stream == "flow" else 0
+    _require_fit(net, backbone, stack)
+    inputs = _list_inputs(dataset)
+    require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
+    settings = net.description | {
+        "stream": stream,
+        "flow_stack": stack,
+        "crop": net.size,
+        "dtype": dtype,
+        "compression": compression,
+        "batch_size": batch_size,
+        "decoder": DECODER,
+        "clips": dataset.provenance["shards"],
+    }
+    if dry_run:
+        return _describe(inputs, net, settings, dataset)
+    plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
+    made = {"command": "build-shards percepts", "seed": None, "settings": settings}
+    made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
+    facts = {"labels": dataset.labels, "made": made}
+    run = _Extraction(net, inputs, dataset.labels, settings).run
+    choices = {"resume": resume, "overwrite": overwrite, "progress": progress}
+    return build_dataset(out, "percepts", "percepts", plan, run, facts, **choices)
+
+
+def _open_clips(shards, out, hashed):
+    """The clip shards, compared with what their build wrote."""
+    dataset = load_dataset(shards)
+    require_apart(out, dataset.folder)
+    if dataset.kind != "clips":
+        raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
+    for split in dataset.splits:
+        require_sound(dataset, split, hashed)
+    return dataset
+
+
+_Input = collections.namedtuple("_Input", "file frames sources records")
+_Input.__doc__ = "One clip shard: its path, the frames of each record, its sources, and the records of each source."
+
+
+def _list_inputs(dataset):
+    """`{split: [_Input per shard with records]}`: what must be read, known from dataset.json alone."""
+    members = collections.defaultdict(list)
+    for entry in dataset.sources:
+        if entry["status"] == WRITTEN:
+            members[entry["shard"]].append(entry)
+    inputs = {}
+    for split in dataset.splits:
+        for path, shard in zip(dataset.paths(split), dataset.shards(split), strict=True):
+            entries = members[shard.file]
+            sources = [_source(entry) for entry in entries]
+            if sources:
+                each = _Input(fetch(path), shard.index["frames"], sources, [entry["records"] for entry in entries])
+                inputs.setdefault(split, []).append(each)
+    return inputs
+
+
+def _source(entry):
+    return Source(**{key: entry[key] for key in ("path", "split", "label_index", "sha256", "start", "end")})
+
+
+class _Extraction:
+    """From pending shards to outcomes: the `process` of `build_dataset`."""
+
+    def __init__(self, net, inputs, labels, settings):
+        self._net, self._inputs, self._labels = net, inputs, labels
+        self._batch_size, self._stack = settings["batch_size"], settings["flow_stack"]
+        self._dtype, self._compression = settings["dtype"], settings["compression"]
+
+    def run(self, pending):
+        """One `Outcome` per source, in order; decoding runs ahead across shards."""
+        inputs = [self._inputs[task.split][task.index] for task in pending]
+        totals = [sum(each.frames) for each in inputs]
+        batches = read_batches([each.file for each in inputs], totals, self._batch_size, self._net.size, self._stack)
+        counts = [
+            n for each, total in zip(inputs, totals, strict=True) for n in (*each.frames, -total % self._batch_size)
+        ]
+        arrays = split_rows(self._blocks(batches), counts)
+        for each in inputs:
+            clips = self._clips(each.file)
+            for source, records in zip(each.sources, each.records, strict=True):
+                yield Outcome(source, [self._percept(next(clips), next(arrays)) for _ in range(records)])
+            next(arrays)  # what filled up the shard's last batch
+
+    def _blocks(self, batches):
+        """The stored form of each batch's percepts, (B, D)."""
+        for batch in batches:
+            try:
+                features = self._net.extract(batch).numpy()
+            except tf.errors.ResourceExhaustedError as error:
+                raise BackboneError(
+                    f"expected memory for {self._batch_size} frames at once, received too little; lower --batch-size"
+                ) from error
+            yield to_storage(features, self._dtype)
+
+    def _clips(self, file):
+        """What the percepts of a shard take over from its clips."""
+
+        def keep(record):
+            clip = parse_clip(record)
+            start = clip["timestamps"][0]
+            return {"start": start} | {key: clip[key] for key in ("path", "label_index", "frame_rate")}
+
+        records = tf.data.TFRecordDataset(str(file), buffer_size=1 << 20)
+        return ReadableDataset(without_tuning(records.map(keep)), ADVICE).as_numpy_iterator()
+
+    def _percept(self, clip, array):
+        label = None if clip["label_index"] < 0 else int(clip["label_index"])
+        path = clip["path"].decode("utf-8", "surrogateescape")
+        _require_finite(array, path)
+        return Percept(
+            array,
+            path=path,
+            label_index=label,
+            label_text=None if label is None else self._labels[label],
+            frame_rate=float(clip["frame_rate"]),
+            start=float(clip["start"]) / 1e6,
+            compression=self._compression,
+        )
+
+
+def split_rows(blocks, counts):
+    """Cuts a stream of (B, D) blocks into one array for each of `counts`, of that many rows."""
+    parts, held = [], 0
+    blocks = iter(blocks)
+    for count in counts:
+        while held < count:
+            parts.append(next(blocks))
+            held += len(parts[-1])
+        rows = np.concatenate(parts) if parts else np.zeros((0, 0))
+        parts, held = [rows[count:]], held - count
+        yield rows[:count].copy()
+
+
+def to_storage(features, dtype):
+    """Features as `dtype`; what it cannot hold becomes infinite."""
+    with np.errstate(over="ignore"):
+        return features.astype(dtype)
+
+
+def _require_finite(array, path):
+    """Raises BackboneError where a clip's percept holds NaN, or what its dtype cannot hold."""
+    if np.isfinite(array).all():
+        return
+    if np.isnan(array).any():
+        raise BackboneError(
+            f"expected percepts that are numbers, received NaN for {path}; use another --layer, or sound weights"
+        )
+    wider = "--dtype float32 or " if array.dtype == np.float16 else ""
+    raise BackboneError(
+        f"expected percepts that {array.dtype} can hold, received larger ones for {path}; use {wider}another --layer"
+    )
+
+
+def _require_settings(stream, flow_stack, dtype, compression, batch_size):
+    for name, value, choices in (
+        ("stream", stream, STREAMS),
+        ("dtype", dtype, DTYPES),
+        ("compression", compression, COMPRESSIONS),
+    ):
+        if value not in choices:
+            raise ConfigError(f"expected {name} to be one of {', '.join(map(repr, choices))}, received {value!r}")
+    for name, value in (("flow_stack", flow_stack), ("batch_size", batch_size)):
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"expected {name} to be a whole number of at least 1, received {value!r}")
+
+
+def _require_fit(net, name, stack):
+    channels = 2 * stack or 3
+    if net.channels != channels:
+        wanted = f"--stream flow with --flow-stack {stack}" if stack else "--stream rgb"
+        raise BackboneError(
+            f"expected a convnet with {channels} input channels for {wanted}, received {name} with {net.channels}; "
+            "choose a convnet that was trained on this stream; leave --stream and --flow-stack out where it is a run"
+        )
+
+
+def _describe(inputs, net, settings, dataset):
+    frames = sum(sum(each.frames) for members in inputs.values() for each in members)
+    return {
+        "clips": sum(sum(each.records) for members in inputs.values() for each in members),
+        "frames": frames,
+        "features": net.features,
+        "shards": {split: len(members) for split, members in inputs.items()},
+        "bytes_before_compression": frames * net.features * np.dtype(settings["dtype"]).itemsize,
+        "settings": {key: value for key, value in settings.items() if key != "clips"},
+        "source": str(dataset.folder),
+    }

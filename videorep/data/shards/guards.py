@@ -1,0 +1,50 @@
+"""What is checked before shards are read: that they are there, and that records lie where dataset.json says."""
+
+import itertools
+
+from videorep.data.shards.dataset import MANIFEST
+from videorep.data.shards.manifest_schema import FRAMING_BYTES
+from videorep.errors import ShardError
+
+
+def require_files(dataset, split):
+    """Checks that every shard of a split is there and has its size; hashes are `verify`'s business.
+
+    Raises:
+        ShardError: a shard is missing or of another size, or there is no such split.
+    """
+    for path, shard in zip(dataset.paths(split), dataset.shards(split), strict=True):
+        if not path.is_file():
+            raise ShardError(
+                f"expected {len(dataset.shards(split))} shards of split {split!r} in {dataset.folder}, "
+                f"received a folder without {shard.file}; restore it or rebuild with --overwrite"
+            )
+        if path.stat().st_size != shard.bytes:
+            raise ShardError(
+                f"expected {path} to have {shard.bytes:,} bytes, received {path.stat().st_size:,}; "
+                "videorep verify names the damage; restore the file or rebuild with --overwrite"
+            )
+
+
+def require_framing(path, shard):
+    """Checks that a shard's records lie where dataset.json says.
+
+    Call it before TensorFlow reads the file: it makes room for whatever length a record states.
+
+    Raises:
+        ShardError: a record is longer or shorter, or the file cannot be read.
+    """
+    bounds = itertools.pairwise([*shard.index["offset"], shard.bytes])
+    try:
+        with path.open("rb") as file:
+            for number, (offset, end) in enumerate(bounds):
+                file.seek(offset)
+                length = int.from_bytes(file.read(8), "little")
+                expected = end - offset - FRAMING_BYTES
+                if length != expected:
+                    raise ShardError(
+                        f"{path.name}: record {number}: expected {expected:,} bytes as {MANIFEST} says, "
+                        f"received a length of {length:,}; restore the file or rebuild with --overwrite"
+                    )
+    except OSError as error:
+        raise ShardError(f"expected a readable {path}, received: {error.strerror}; restore it") from error

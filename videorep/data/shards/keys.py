@@ -1,0 +1,21 @@
+"""The keys of records, for writer and reader alike. tfrecords/README.md says what lies under each."""
+
+DATA_PATH = "clip/data_path"
+LABEL_INDEX = "clip/label/index"
+LABEL_TEXT = "clip/label/text"
+LABEL_STRING = "clip/label/string"
+IMAGE_ENCODED = "image/encoded"
+IMAGE_TIMESTAMP = "image/timestamp"
+IMAGE_FORMAT = "image/format"
+IMAGE_HEIGHT = "image/height"
+IMAGE_WIDTH = "image/width"
+IMAGE_CHANNELS = "image/channels"
+IMAGE_FRAME_RATE = "image/frame_rate"
+PERCEPT_ARRAY = "percept/array"
+PERCEPT_SHAPE = "percept/shape"
+PERCEPT_DTYPE = "percept/dtype"
+PERCEPT_COMPRESSION = "percept/compression"
+PERCEPT_FRAME_RATE = "percept/frame_rate"
+PERCEPT_START = "percept/start"
+
+NO_LABEL = -1

@@ -1,0 +1,70 @@
+"""The plan of a build: which source goes into which shard, and what became of it. No TensorFlow."""
+
+import dataclasses
+import itertools
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One input of a build: a video, a piece of one, a clip, a range of generated sequences.
+
+    Args:
+        path: Its name in dataset.json; relative, so that the build does not depend on where the input lies.
+        split: The split that its records go to.
+        label_index: Its class, or None.
+        sha256: Hash of the input file where it is known before the build; an outcome's facts may give it later.
+        start, end: The piece in seconds; None for the whole.
+    """
+
+    path: str
+    split: str
+    label_index: int | None = None
+    sha256: str = ""
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """One shard that is still to be written: number `index` of `of` in `split`, from `sources` in this order."""
+
+    split: str
+    index: int
+    of: int
+    sources: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one source.
+
+    Args:
+        source: The `Source`.
+        records: Its `Clip`, `EncodedClip` or `Percept` objects; empty if it was left out.
+        reason: Why it was left out (with no records) or what was wrong with it (with some); else "".
+        facts: More to tell in dataset.json: plain JSON values, the same whenever the build is run.
+    """
+
+    source: Source
+    records: list
+    reason: str = ""
+    facts: dict = dataclasses.field(default_factory=dict)
+
+
+def plan_shards(sources, per_shard=None, shards=None):
+    """Deals sources out to the shards of their splits, in the given order, sizes as equal as can be.
+
+    Args:
+        sources: `Source`s.
+        per_shard: How many at most go into one shard; or
+        shards: how many shards every split gets.
+    Returns:
+        `{split: [[Source, ...] per shard]}`, the plan that `build_dataset` takes.
+    """
+    plan = {}
+    for split in dict.fromkeys(source.split for source in sources):
+        members = [source for source in sources if source.split == split]
+        count = -(-len(members) // per_shard) if shards is None else shards
+        bounds = [len(members) * index // count for index in range(count + 1)]
+        plan[split] = [members[a:b] for a, b in itertools.pairwise(bounds)]
+    return plan

@@ -1,0 +1,94 @@
+"""What was compared with its SHA-256 before: remembered in the process and in the user's cache folder. No TensorFlow.
+
+A file is known again by device, inode, size and times. One that changed within `FRESH` before it was read could change
+once more without its times telling, so that it is read again next time. The cache is a convenience: where it is
+missing, damaged or cannot be written, files are read.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from videorep.data.shards.hashes import hash_file
+
+FRESH = 2_000_000_000  # nanoseconds: no file system keeps times more coarsely than FAT, 2 s
+VERSION = 1
+
+_known = {}  # path -> [identity, time of change, SHA-256]
+
+
+def identify(status):
+    """What tells one file's content from another's: device, inode, size and time of modification."""
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
+
+
+def remembered(path):
+    """The SHA-256 that the file had when it was last read, or None where it must be read."""
+    path = os.path.abspath(path)
+    status = os.stat(path)
+    now = [identify(status), status.st_ctime_ns]
+    if path not in _known:
+        for file, entry in _load(os.path.dirname(path)).items():
+            _known.setdefault(file, entry)
+    *then, digest, settled = _known.get(path, [None, None, None, False])
+    return digest if settled and then == now else None
+
+
+def measure(path):
+    """SHA-256 of a file, read now, and remembered in this process."""
+    began = time.time_ns()
+    before = os.stat(path)
+    digest = hash_file(Path(path))
+    after = os.stat(path)
+    stable = identify(before) == identify(after) and before.st_ctime_ns == after.st_ctime_ns
+    settled = stable and max(after.st_mtime_ns, after.st_ctime_ns) < began - FRESH
+    _known[os.path.abspath(path)] = [identify(before), before.st_ctime_ns, digest, settled]
+    return digest
+
+
+def save(folder):
+    """Writes down what is known of a folder's files."""
+    folder = os.path.abspath(folder)
+    entries = {path: entry for path, entry in _known.items() if os.path.dirname(path) == folder and entry[-1]}
+    with contextlib.suppress(OSError, RuntimeError):
+        place = _cache_file(folder)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, temporary = tempfile.mkstemp(prefix=place.name, dir=place.parent)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump({"version": VERSION, "folder": folder, "files": _load(folder) | entries}, file)
+            os.replace(temporary, place)
+        except OSError:
+            os.unlink(temporary)
+            raise
+
+
+def _cache_file(folder):
+    """The cache of one folder; it is named by the folder's path, so that folders do not wait for one another."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    home = Path(home) if os.path.isabs(home) else Path.home() / ".cache"
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()
+    return home / "videorep" / "verified" / f"{name}.json"
+
+
+def _load(folder):
+    """What the cache says of a folder's files; nothing where it is missing or is not as it was written."""
+    try:
+        plain = json.loads(_cache_file(folder).read_bytes())
+        if plain["version"] != VERSION or plain["folder"] != folder:
+            return {}
+        return {path: entry for path, entry in plain["files"].items() if _is_entry(entry)}
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _is_entry(entry):
+    return (
+        isinstance(entry, list)
+        and list(map(type, entry)) == [list, int, str, bool]
+        and list(map(type, entry[0])) == [int] * 4
+    )

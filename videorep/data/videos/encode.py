@@ -1,0 +1,265 @@
+"""Turns one video, or a piece of it, into the JPEG images of a clip, or says why it cannot be used. No TensorFlow.
+
+How a damaged video is told from a complete one. FFmpeg conceals errors: it hands out plausible frames and goes on. So
+this module relies on two signs, and a video is damaged if it shows either:
+
+1. the decoder (not the container's reader, which also complains about harmless headers) wrote an error to standard
+   error while it decoded the frames that were asked for;
+2. a whole video gave fewer frames than its header promises, by more than 2 frames and 1 %, and also covers less time
+   (containers without a frame count, such as WebM, only promise a length).
+
+Measured: mmaction2's Megamind_bugy.avi decodes in full, 270 of 270 frames without an error, so it counts as complete;
+decord's corrupted.mp4 gives 28 of 50 frames and 4 errors; an MP4 cut before its index does not open; an AVI that is cut
+gives fewer frames than promised; of single flipped bits in H.264 and MPEG-4 about one in four makes the decoder
+complain, the others change pixels in ways that no decoder can tell from the camera's.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import os
+
+import cv2
+
+from videorep.data.shards.encode import encode_clip
+from videorep.data.shards.records import Clip
+from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, read_frames, resize_frame
+
+QUALITY = 95
+MIN_FRAMES = 2  # one frame shows no motion
+MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the length of a video a little
+MAX_CLIP_BYTES = 512 << 20  # a worker and its parent hold several copies; a serialized record ends at 2 GiB
+HASH_CHUNK = 1 << 18
+SPARE_FRAMES, SPARE_SHARE = 2, 0.01  # frames that a header may promise too many
+SAMPLED_FRAMES, SAMPLED_STRIDE = 6, 8  # of a video whose bytes are estimated, from its beginning
+RECORD_BYTES, FRAME_BYTES = 200, 25  # what a record holds beside its images, on the whole and per frame
+
+_hashes = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How frames become the images of a clip.
+
+    Args:
+        fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
+        size: (height, width) to resize to by area averaging, or the shorter side alone; None keeps the video's.
+        quality: Of the JPEG, 1 to 100.
+        keep_partial: Keep what a damaged video yields.
+    """
+
+    fps: float | None = None
+    size: tuple | int | None = None
+    quality: int = QUALITY
+    keep_partial: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedVideo:
+    """JPEG bytes per frame, microseconds from the start of the video, and what is damaged ("": nothing)."""
+
+    images: list
+    timestamps: list
+    height: int
+    width: int
+    frame_rate: float
+    damage: str = ""
+
+
+class _Frames:
+    """The frames of one clip, encoded as they come."""
+
+    def __init__(self, encoding):
+        self.encoding = encoding
+        self.images, self.seconds, self.shape = [], [], None
+        self.damage = []
+        self._last, self._bytes = None, 0
+
+    def add(self, seconds, image):
+        """Encodes one frame, or repeats the last one's bytes if it is the same; False if it does not fit the others."""
+        if image is not self._last:
+            self._last = image
+            frame = resize_frame(image, self.encoding.size)
+            self.shape = self.shape or frame.shape[:2]
+            if frame.shape[:2] != self.shape:
+                self.damage.append(f"the frame size changes after {len(self.images)} frames")
+                return False
+            quality = [cv2.IMWRITE_JPEG_QUALITY, self.encoding.quality]
+            self._image = cv2.imencode(".jpg", frame, quality)[1].tobytes()
+        self.images.append(self._image)
+        self.seconds.append(seconds)
+        self._bytes += len(self._image)
+        return True
+
+    def read(self, reader, start, end, log):
+        """Takes all frames of the piece [start, end); notes what goes wrong on the way."""
+        try:
+            for seconds, image in read_frames(reader, self.encoding.fps, start, end):
+                if start and not self.images:
+                    log.discard()  # a decoder that begins in the middle complains until it has its bearings
+                if not self.add(seconds, image):
+                    break
+                if self._bytes > MAX_CLIP_BYTES:
+                    limit = f"{MAX_CLIP_BYTES >> 20} MiB of JPEG"
+                    raise VideoError(reader.path, f"too long: over {limit}; cut it with --sample-seconds")
+        except cv2.error as error:
+            self.damage.append(f"OpenCV fails after {len(self.images)} frames: {error.err}")
+
+    def frame_rate(self, reader):
+        """The rate that was asked for, the header's if the timestamps agree with it, else what the timestamps say."""
+        if self.encoding.fps is not None:
+            return float(self.encoding.fps)
+        measured = (len(self.seconds) - 1) / (self.seconds[-1] - self.seconds[0])
+        agrees = reader.header_rate is not None and abs(measured / reader.header_rate - 1) < 0.02
+        return reader.header_rate if agrees else measured
+
+
+def encode_video(path, encoding, start=None, end=None, beat=None):
+    """Decodes a video, or the piece [start, end) of it, into JPEG images.
+
+    Args:
+        path: Any file that FFmpeg can decode.
+        encoding: An `Encoding`.
+        start, end: The piece in seconds; None for the beginning and the end of the video.
+        beat: Called with each frame, to show that the decoder is alive.
+    Returns:
+        `EncodedVideo`.
+    Raises:
+        VideoError: unreadable, no frames, too short, too long, or damaged.
+    """
+    frames = _Frames(encoding)
+    with DecoderLog() as log, contextlib.closing(_open(path, beat, log)) as reader:
+        frames.read(reader, start, end, log)
+        reader.close()
+        errors = log.decoder_errors()
+    if start is None and end is None and not frames.damage:
+        frames.damage += _missing_frames(reader)
+    if errors:
+        frames.damage.append(f"{len(errors)} decoder error{'s' * (len(errors) > 1)}, first {errors[0]!r}")
+    _require_usable(path, frames, reader, start, end)
+    timestamps = [round(seconds * 1e6) for seconds in frames.seconds]
+    return EncodedVideo(frames.images, timestamps, *frames.shape, frames.frame_rate(reader), "; ".join(frames.damage))
+
+
+def _open(path, beat, log):
+    try:
+        return VideoReader(path, beat)
+    except VideoError as error:
+        told = [message for _, message in log.messages()]
+        raise VideoError(path, f"unreadable: {told[-1]}" if told else error.reason) from error
+
+
+def _missing_frames(reader):
+    """What to say if a video that was read to its end gave less than its header promises, as a list."""
+    promised, rate = reader.header_frames, reader.header_rate
+    missing = promised - reader.grabbed
+    if reader.grabbed == 0 or missing <= max(SPARE_FRAMES, SPARE_SHARE * promised):
+        return []
+    if rate is not None:
+        length = promised / rate
+        if reader.seconds + 1 / rate >= length - max(SPARE_FRAMES / rate, SPARE_SHARE * length):
+            return []
+    return [f"{reader.grabbed} of {promised} frames decoded"]
+
+
+def _require_usable(path, frames, reader, start, end):
+    """Raises VideoError unless the frames make a clip."""
+    damage, count = "; ".join(frames.damage), len(frames.images)
+    if count == 0:
+        within = "" if start is None else f"none from {start:g} s on"
+        raise VideoError(path, ": ".join(filter(None, ["no frames", within, damage])))
+    if damage and not frames.encoding.keep_partial:
+        raise VideoError(path, f"damaged: {damage}")
+    if count < MIN_FRAMES:
+        raise VideoError(path, f"too short: {count} frame" + (f"; {damage}" if damage else ""))
+    if end is not None and not damage:
+        asked = end - (start or 0.0)
+        covered = (frames.seconds[-1] - frames.seconds[0]) + 1 / frames.frame_rate(reader)
+        if covered < MIN_COVERAGE * asked:
+            raise VideoError(path, f"too short: {covered:.1f} of {asked:g} s")
+
+
+def measure_length(path, beat=None):
+    """Seconds that a video's header promises, or that its frames cover where it promises nothing.
+
+    Raises:
+        VideoError: it is unreadable.
+    """
+    with DecoderLog() as log, contextlib.closing(_open(path, beat, log)) as reader:
+        return reader.length()
+
+
+def hash_video(path, beat=None):
+    """SHA-256 of a file, remembered: pieces of one video often come to the same worker."""
+    status = os.stat(path)
+    key = (path, status.st_size, status.st_mtime_ns)
+    if key not in _hashes:
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(HASH_CHUNK))
+        with open(path, "rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
+                if beat is not None:
+                    beat()
+        _hashes[key] = digest.hexdigest()
+    return _hashes[key]
+
+
+def encode_in_worker(path, encoding, start, end, named, beat):
+    """What a worker process makes of one video.
+
+    Args:
+        named: "path", "label_index" and "label_text" of the clip.
+    Returns:
+        (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong or ""), and the data.
+    """
+    cv2.setNumThreads(1)
+    digest = ""
+    try:
+        digest = hash_video(path, beat)
+        video = encode_video(path, encoding, start, end, beat)
+    except VideoError as error:
+        return (digest, None, error.reason), b""
+    except OSError as error:
+        return (digest, None, f"unreadable: {error.strerror}"), b""
+    shape = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}
+    data = encode_clip(Clip(video.images, video.timestamps, **shape, **named))
+    return (digest, {"frames": len(video.images)} | shape, video.damage), data
+
+
+def measure_in_worker(path, beat):
+    """What a worker process says of a video's length: (seconds, "") or (0.0, reason), and no payload."""
+    try:
+        return (measure_length(path, beat), ""), b""
+    except VideoError as error:
+        return (0.0, error.reason), b""
+
+
+def sample_bytes_in_worker(path, encodings, start, end, beat):
+    """What a worker process says of one video or piece: about how many bytes each encoding makes of it, and no payload.
+
+    Returns:
+        (list of bytes, one per encoding; empty where the video cannot be read), b"".
+    """
+    cv2.setNumThreads(1)
+    try:
+        with contextlib.closing(VideoReader(path, beat)) as reader:
+            rate, length = reader.header_rate, reader.length()
+        with contextlib.closing(VideoReader(path, beat)) as reader:
+            frames = read_frames(reader, None, start, end)
+            images = [
+                image for _, image in itertools.islice(frames, 0, SAMPLED_FRAMES * SAMPLED_STRIDE, SAMPLED_STRIDE)
+            ]
+    except (VideoError, cv2.error):
+        return [], b""
+    seconds = min(length, length if end is None else end) - (start or 0.0)
+    if not images or seconds <= 0:
+        return [], b""
+    return [_record_bytes(images, encoding, seconds * (encoding.fps or rate or 25.0)) for encoding in encodings], b""
+
+
+def _record_bytes(images, encoding, frames):
+    """Bytes of a record of so many frames like these."""
+    settings = [cv2.IMWRITE_JPEG_QUALITY, encoding.quality]
+    sizes = [len(cv2.imencode(".jpg", resize_frame(image, encoding.size), settings)[1]) for image in images]
+    return RECORD_BYTES + frames * (sum(sizes) / len(sizes) + FRAME_BYTES)

@@ -1,0 +1,125 @@
+"""Finds the videos below a folder, and whatever looks like one but cannot be read. No TensorFlow."""
+
+import collections
+import dataclasses
+import os
+import stat
+from pathlib import Path
+
+from videorep.data.video_names import VIDEO_SUFFIXES, looks_like_video
+from videorep.errors import DataError
+
+MAX_WAYS = 100  # to one folder: a few links that lead to each other give any number of paths
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a fifo"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoFile:
+    """One file. `name` is its path below the folder, in valid Unicode; `problem` says why it is not to be opened."""
+
+    path: str
+    name: str
+    size: int = 0
+    problem: str = ""
+
+    @property
+    def stem(self):
+        """The name without folders and suffix."""
+        return os.path.splitext(self.name.rsplit("/", 1)[-1])[0]
+
+    @property
+    def folders(self):
+        """The names of the folders above it, outermost first."""
+        return tuple(self.name.split("/")[:-1])
+
+
+def printable(path):
+    """A path as valid Unicode: bytes that are not UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def inspect_file(path, name):
+    """Looks at what lies at `path` without opening it, so that a fifo cannot block."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            link = os.path.islink(path)
+            return VideoFile(
+                path, name, problem="not a regular file: a dangling link" if link else "missing: no such file"
+            )
+        return VideoFile(path, name, problem=f"unreadable: {error.strerror}")
+    for is_kind, kind in KINDS:
+        if is_kind(status.st_mode):
+            return VideoFile(path, name, problem=f"not a regular file: {kind}")
+    return VideoFile(path, name, status.st_size, "" if status.st_size else "unreadable: an empty file")
+
+
+def find_videos(folder):
+    """All files below a folder, links followed, in the order of their names.
+
+    Hidden files are passed over. A file whose suffix is not that of a video has a problem, and so has an empty folder.
+
+    Returns:
+        List of `VideoFile`.
+    Raises:
+        DataError: no such folder, not one file that looks like a video, or too many links to one folder.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise DataError(f"expected a folder of videos at {root}, received nothing there; check the path")
+    if root.is_file():
+        return [inspect_file(str(root), printable(root.name))]
+    try:
+        files = list(_walk(str(root)))
+    except OSError as error:
+        raise DataError(f"expected a readable folder, received {error.filename}: {error.strerror}; check it") from error
+    if not any(looks_like_video(file.name) for file in files):
+        suffixes = ", ".join(sorted(VIDEO_SUFFIXES))
+        raise DataError(f"expected videos below {root} ({suffixes}), received {len(files)} other files; check the path")
+    return files
+
+
+def _walk(top):
+    """Yields what lies below a folder; a circle of links ends where it meets a folder on the way down again.
+
+    Without recursion: a folder may be as deep as its path is long.
+    """
+    seen = collections.Counter()
+    pending = [("", top, frozenset())]
+    while pending:
+        prefix, path, above = pending.pop()
+        if not os.path.isdir(path):
+            name = prefix.removesuffix("/")
+            yield inspect_file(path, name) if looks_like_video(name) else _other_file(path, name)
+            continue
+        status = os.stat(path)
+        place = (status.st_dev, status.st_ino)
+        if place in above:
+            continue
+        seen[place] += 1
+        if seen[place] > MAX_WAYS:
+            raise DataError(f"expected at most {MAX_WAYS} links to one folder, received more to {path}; remove some")
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        if prefix and not names:
+            name = prefix.removesuffix("/")
+            empty = VideoFile(path, name, problem="not a video: an empty folder")
+            yield inspect_file(path, name) if looks_like_video(name) else empty
+        below = above | {place}
+        pending += [(f"{prefix}{printable(name)}/", os.path.join(path, name), below) for name in reversed(names)]
+
+
+def _other_file(path, name):
+    return VideoFile(path, name, problem=f"not a video: {_suffix_words(name)}")
+
+
+def _suffix_words(name):
+    suffix = os.path.splitext(name)[1]
+    return f"suffix {suffix}" if suffix else "no suffix"
