@@ -373,3 +373,11 @@ def test_keys_of_many_parts_take_no_memory(tmp_path):
     (tmp_path / "deep.toml").write_text(".".join(["a"] * 5000) + " = 1")
     with pytest.raises(ConfigError, match="lines of at most 100 dots"):
         read_toml(tmp_path / "deep.toml")
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "config.json", "model.keras", "clips-train.tfrecord-00000-of-00002"])
+def test_no_result_takes_the_place_of_what_others_need(tmp_path, name):
+    (tmp_path / name).write_text("needed")
+    status, message = fails("evaluate", "run", "--json", tmp_path / name, "--overwrite")
+    assert status == 1 and message.startswith("Error: expected a name of its own for the result")
+    assert (tmp_path / name).read_text() == "needed"

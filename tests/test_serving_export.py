@@ -127,6 +127,27 @@ def test_versions_count_up_and_are_not_replaced_unasked(plain_run, tmp_path):
     assert sorted(path.name for path in (tmp_path / "serving").iterdir()) == ["1", "2"]
 
 
+@pytest.mark.parametrize("name", ["note.txt", "variables/mine", None])
+def test_only_an_export_is_replaced(plain_run, tmp_path, name):
+    """None: a folder that no export made."""
+    run, _ = plain_run
+    if name:
+        export(run.path, tmp_path / "serving", version=1)
+    note = tmp_path / "serving" / "1" / (name or "note")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text("keep")
+    with pytest.raises(OutputError, match=f"expected an export in .*{name or 'without a readable'}"):
+        export(run.path, tmp_path / "serving", version=1, overwrite=True)
+    assert note.read_text() == "keep"
+
+
+@pytest.mark.parametrize("inner", ["", "inner/serving"])
+def test_no_version_lies_in_the_run(plain_run, inner):
+    run, _ = plain_run
+    with pytest.raises(OutputError, match="expected --out outside the run"):
+        export(run.path, run.path / inner)
+
+
 def test_an_unfinished_run_is_not_exported(tmp_path):
     config = FinetuneConfig(ClassifierConfig(features=5, units=(4,), classes=CLASSES))
     run = create_run(tmp_path / "run", config)

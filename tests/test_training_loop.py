@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import signal
 
 import keras
@@ -257,10 +258,30 @@ def test_a_run_that_diverges_between_reports_keeps_its_checkpoint(tmp_path, spoi
     assert make_loop(tmp_path / "run", training).restore() == 2
 
 
+def test_training_stops_where_the_checkpoints_that_reports_tell_of_are_gone(tmp_path):
+    make_loop(tmp_path).fit(sequences(0))
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(RunError, match=r"expected checkpoints in .* though .*metrics.jsonl has reports up to step"):
+        make_loop(tmp_path).restore()
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
+    assert make_loop(tmp_path).restore() == 0
+
+
+def test_garbled_metrics_are_told(tmp_path):
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1, "loss": 2.0}\n\xff\n\xfe{}\n{"step": 2')
+    with pytest.warns(VideorepWarning, match=r"2 lines of .*metrics.jsonl are no reports"):
+        MetricsLog(tmp_path / "metrics.jsonl", 5)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": 2.0}\n'
+
+
 def test_a_resumed_run_keeps_what_is_sound_of_its_metrics(tmp_path):
     loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, steps=20))
     loop.run.metrics_path.write_bytes(b'{"step": 0, "loss": 9}\n\xff\xfe\n[1]\n{"loss": 2}\n{"step": 99}\n{"step"')
-    MetricsLog(loop.run.metrics_path, 7)
+    with pytest.warns(VideorepWarning, match="3 lines of"):
+        MetricsLog(loop.run.metrics_path, 7)
     assert loop.run.metrics_path.read_text() == '{"step": 0, "loss": 9}\n'
     assert sorted(path.name for path in loop.run.path.iterdir()) == ["config.json", "metrics.jsonl"]
 

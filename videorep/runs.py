@@ -24,6 +24,7 @@ from videorep.storage import TEMPORARY, read_file, replacing, require_local, wri
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
 CHECKPOINTS, EVENTS = "checkpoints", "events"
+NAMED = 3  # of the values that differ
 # What a run makes in its folder and in those within it; config.json goes last, by being replaced.
 OWN = {
     CHECKPOINTS: ("checkpoint", TEMPORARY + "checkpoint", "ckpt-*"),
@@ -258,7 +259,7 @@ def _output_errors(path):
 
 
 def require_same(path, what, before, now, remedy="give the same command again with --resume"):
-    """Raises a RunError where a run to be resumed was begun with other values; names the first that differs.
+    """Raises a RunError where a run to be resumed was begun with other values; names a few that differ, hashes first.
 
     Args:
         path: The run's folder.
@@ -268,11 +269,14 @@ def require_same(path, what, before, now, remedy="give the same command again wi
     """
     before, now = (_flat(json.loads(json.dumps(values))) for values in (before, now))
     different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    different.sort(key=lambda key: "sha256" not in key)
     if different:
-        key = different[0]
+        begun, received = (
+            ", ".join(f"{key} = {values.get(key)!r}" for key in different[:NAMED]) for values in (before, now)
+        )
         raise RunError(
-            f"expected the {what} with which {path} was begun ({key} = {before.get(key)!r}), received {key} = "
-            f"{now.get(key)!r}; {remedy}, or choose another --out"
+            f"expected the {what} with which {path} was begun ({begun}), received {received}; {remedy}, or choose "
+            "another --out"
         )
 
 

@@ -97,8 +97,10 @@ def _require_same_video(first, other, path, label, other_label):
     hashes = first.hashes.get(path), other.hashes.get(path)
     if label == other_label and (None in hashes or hashes[0] == hashes[1]):
         return
-    differ = f"labels {label!r} and {other_label!r}" if label != other_label else "other bytes"
+    same, differ = "be the same video", "other bytes"
+    if label != other_label:
+        same, differ = "have one label", f"{label!r} and {other_label!r}"
     raise RunError(
-        f"expected {path} to be the same video in {first.folder} and {other.folder}, received {differ}; "
-        "build both from the same videos"
+        f"expected {path} to {same} in {first.folder} and {other.folder}, received {differ}; build both from the same "
+        "videos and labels"
     )

@@ -15,7 +15,7 @@ from videorep.errors import OutputError
 from videorep.locking import exclusive
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
-from videorep.storage import require_local
+from videorep.storage import read_file, require_local
 
 FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
 UNFINISHED = "unfinished-"  # no number: no server loads it
@@ -48,6 +48,7 @@ def export(run_path, out, version=None, overwrite=False):
     require_local(out, OutputError)
     out = Path(out)
     _require_new(out, version, overwrite)
+    _require_apart(out, run)
     served = serve(run.model(), run.config)
     facts = describe(run, served)
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
@@ -150,6 +151,31 @@ def _require_new(out, version, overwrite):
             f"expected a new version, received {out / str(version)}, which exists; add --overwrite or choose another "
             "--version"
         )
+    if version is not None and (out / str(version)).exists():
+        _require_own(out / str(version))
+
+
+def _require_own(version):
+    """Raises an OutputError where a version to be replaced holds what no export put there."""
+    try:
+        made = set(json.loads(read_file(version / FACTS))["files"]) | {FACTS.as_posix()}
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        made = set()
+    there = [path.relative_to(version).as_posix() for path in sorted(version.rglob("*")) if not path.is_dir()]
+    others = [name for name in there if name not in made]
+    if others or not made:
+        what = f"{others[0]}, which no export put there" if made else f"a folder without a readable {FACTS}"
+        raise OutputError(
+            f"expected an export in {version}, to be replaced, received {what}; move it away, or choose another "
+            "--version"
+        )
+
+
+def _require_apart(out, run):
+    """Raises an OutputError where versions would lie in the run, or in the data that it was trained on."""
+    for what, path in (("the run", run.path), ("its data", Path(run.config.data.path))):
+        if Path(path).exists() and Path(path).resolve() in (out.resolve(), *out.resolve().parents):
+            raise OutputError(f"expected --out outside {what}, {path}, received {out}; choose another --out")
 
 
 def _put_in_place(temporary, target):

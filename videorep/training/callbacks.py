@@ -1,8 +1,11 @@
 """Keras callbacks that keep a run's figures: as lines of JSON and as TensorBoard events."""
 
+import warnings
+
 import keras
 import tensorflow as tf
 
+from videorep.errors import VideorepWarning
 from videorep.reports import STEP, read_reports, to_line
 from videorep.storage import write_text_durably
 from videorep.training.writing import written
@@ -18,7 +21,12 @@ class MetricsLog(keras.callbacks.Callback):
     def __init__(self, path, step):
         super().__init__()
         self.path = path
-        kept = "".join(to_line(report) for report in read_reports(path) if report[STEP] <= step)
+        reports = read_reports(path)
+        kept = "".join(to_line(report) for report in reports if report[STEP] <= step)
+        garbled = path.read_bytes().count(b"\n") - len(reports) if path.is_file() else 0
+        if garbled:
+            sentence = f"{garbled} lines of {path} are no reports and are dropped; the figures of their steps are lost"
+            warnings.warn(sentence, VideorepWarning, stacklevel=2)
         with written("metrics", path):
             if not path.is_file() or path.read_bytes() != kept.encode():
                 write_text_durably(path, kept)

@@ -14,9 +14,9 @@ import keras
 import tensorflow as tf
 
 from videorep.data.python_functions import readable
-from videorep.errors import ConfigError, VideorepWarning
+from videorep.errors import ConfigError, RunError, VideorepWarning
 from videorep.progress import SilentProgress
-from videorep.reports import describe_rise, read_reports
+from videorep.reports import STEP, describe_rise, read_reports
 from videorep.training.callbacks import EventLog, MetricsLog
 from videorep.training.checkpoints import Checkpoints, Position
 from videorep.training.gradients import before_cast, global_norm
@@ -74,9 +74,15 @@ class TrainingLoop:
         Returns:
             The step it was taken after; 0: there is none.
         Raises:
-            RunError: no checkpoint can be read, or one is of other settings.
+            RunError: no checkpoint can be read, one is of other settings, or all are gone.
         """
         self.position = self.checkpoints.restore()
+        reported = max((report[STEP] for report in read_reports(self.run.metrics_path)), default=0)
+        if not self.position.step and reported > self.config.checkpoint_every:
+            raise RunError(
+                f"expected checkpoints in {self.run.checkpoints}, received none though {self.run.metrics_path} has "
+                f"reports up to step {reported:.0f}; restore the folder, or train again with --overwrite"
+            )
         return self.position.step
 
     def fit(self, batches, progress=None):
