@@ -6,7 +6,7 @@ import keras
 
 from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
-from videorep.layers.peephole_lstm import uniform_fan_in
+from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.models.configuration import restore, training_config
 
 SEEDS_PER_STACK = 100
