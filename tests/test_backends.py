@@ -14,6 +14,8 @@ FILES = {
         "layers_peephole_lstm",
         "layers_recurrence",
         "layers_decoder",
+        "layers_keras_options",
+        "layers_keras_machinery",
         "layers_standardisation",
         "models_encoder_decoder",
         "models_fit",

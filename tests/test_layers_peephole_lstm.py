@@ -269,7 +269,8 @@ class KerasLayerTest(testing.TestCase):
 @pytest.mark.parametrize("return_sequences", [False, True])
 def test_return_options(return_sequences, return_state):
     case, mask = Case(), mask_of("leading and inner")
-    layer = with_weights(PeepholeLSTM(UNITS, return_sequences, return_state), case.weights)
+    layer = PeepholeLSTM(UNITS, return_sequences=return_sequences, return_state=return_state)
+    with_weights(layer, case.weights)
     hiddens, hidden, cell = lstm_oracle.sequence(case.weights, case.inputs, case.state, mask)
     outputs = call(layer, case.inputs, case.state, mask) if return_state else [call_alone(layer, case, mask)]
     expected = hiddens if return_sequences else hidden
@@ -303,7 +304,8 @@ def test_saved_model_of_both_layers_loads_as_it_was(tmp_path):
 def test_mask_reaches_the_layer_above(return_state):
     """Padded frames, masked by Keras' Masking, change nothing two layers up."""
     inputs = Case().inputs.astype("float32")
-    lower, upper = PeepholeLSTM(UNITS, True, return_state), keras.layers.RNN(PeepholeLSTMCell(UNITS))
+    lower = PeepholeLSTM(UNITS, return_sequences=True, return_state=return_state)
+    upper = keras.layers.RNN(PeepholeLSTMCell(UNITS))
 
     def top(frames):
         outputs = lower(keras.layers.Masking()(frames))

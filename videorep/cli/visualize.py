@@ -96,7 +96,7 @@ def _draw_features(out, run, data, split, what):
     frame_shape = predict_sequences(run, data, split=split, count=1)["frame_shape"]
     model = run.model()
     if what == "features":
-        groups = split_gates(model.encoder[0].kernel)
+        groups = split_gates(model.encoder[0].cell.kernel)
     else:
         groups = {branch: decoder.output_kernel.numpy().T for branch, decoder in model.decoders.items()}
     draw_features(out, groups, frame_shape)

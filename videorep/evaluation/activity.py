@@ -55,7 +55,7 @@ def _encoder_activity(model, inputs):
     """(T, units) of the only sequence of `inputs` (1, T, D)."""
     sequence = ops.swapaxes(model.standardise(ops.convert_to_tensor(inputs)), 0, 1)
     for lstm in model.encoder:
-        sequence, _ = lstm.run(lstm.zero_state(1), sequence)
+        sequence, _ = lstm.run(lstm.get_initial_state(1), sequence)
     return ops.convert_to_numpy(sequence)[:, 0]
 
 

@@ -4,8 +4,9 @@ import keras
 from keras import ops
 
 from videorep.config import OUTPUTS, require, whole
-from videorep.layers.peephole_lstm import PeepholeLSTM, uniform_fan_in
-from videorep.layers.recurrence import UNROLL_LIMIT, gate_sums, peephole_step
+from videorep.layers.peephole_cell import uniform_fan_in
+from videorep.layers.peephole_lstm import PeepholeLSTM
+from videorep.layers.recurrence import UNROLL_LIMIT
 
 KINDS_OF_OUTPUT = tuple(kind for kind in OUTPUTS if kind != "auto")
 
@@ -109,12 +110,9 @@ class Decoder(keras.layers.Layer):
 
         def transition(states, _):
             inputs, new_states = self.emitted(self.read_out(states[-1][0])), []
-            for lstm, (hidden, cell) in zip(self.lstms, states, strict=True):
-                kernel = ops.cast(lstm.recurrent_kernel, self.compute_dtype)
-                sums = gate_sums(hidden, kernel, lstm.bias, lstm.project(inputs))
-                hidden, cell, _ = peephole_step(sums, cell, ops.cast(lstm.peephole_kernel, "float32"))
-                new_states.append((hidden, cell))
-                inputs = hidden
+            for lstm, state in zip(self.lstms, states, strict=True):
+                new_states.append(lstm.cell.step(inputs, state))
+                inputs = new_states[-1][0]
             return new_states, new_states
 
         states = [tuple(ops.cast(each, "float32") for each in state) for state in states]

@@ -1,154 +1,120 @@
-"""Peephole LSTM: a cell with Keras' contract, and the fast layer over whole sequences."""
+"""Peephole LSTM over whole sequences: a recurrent layer as Keras' are, with a fast path of its own."""
 
 import keras
 from keras import ops
 
-from videorep.config import require, whole
-from videorep.layers.recurrence import gate_sums, peephole_sequence, peephole_step
-
-
-def uniform_fan_in(seed=None):
-    """U(-1/sqrt(fan_in), +1/sqrt(fan_in)), the paper's initial weights."""
-    return keras.initializers.VarianceScaling(scale=1 / 3, mode="fan_in", distribution="uniform", seed=seed)
-
-
-class _PeepholeWeights(keras.layers.Layer):
-    """The weights that cell and sequence layer share, and their configuration."""
-
-    def __init__(
-        self,
-        units,
-        *,
-        use_inputs=True,
-        kernel_initializer=None,
-        recurrent_initializer=None,
-        bias_initializer="zeros",
-        peephole_initializer="zeros",
-        **kwargs,
-    ):
-        # No autocasting of inputs or weights: matrix products are cast by hand, all else stays in float32.
-        super().__init__(autocast=False, **kwargs)
-        self.units = whole("units", units)
-        self.use_inputs = use_inputs
-        self.kernel_initializer = keras.initializers.get(kernel_initializer or uniform_fan_in())
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer or uniform_fan_in())
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.peephole_initializer = keras.initializers.get(peephole_initializer)
-        self.state_size = [self.units, self.units]
-        self.output_size = self.units
-        self.kernel = None
-
-    def build(self, input_shape=None):
-        def weight(name, shape, initializer):
-            return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
-
-        gates = 4 * self.units
-        if self.use_inputs:
-            self.kernel = weight("kernel", (input_shape[-1], gates), self.kernel_initializer)
-        self.recurrent_kernel = weight("recurrent_kernel", (self.units, gates), self.recurrent_initializer)
-        self.bias = weight("bias", (gates,), self.bias_initializer)
-        self.peephole_kernel = weight("peephole_kernel", (3, self.units), self.peephole_initializer)
-
-    def project(self, inputs):
-        """W_x x for any leading axes, in the compute dtype."""
-        return ops.matmul(ops.cast(inputs, self.compute_dtype), ops.cast(self.kernel, self.compute_dtype))
-
-    def zero_state(self, batch_size):
-        """[h, c], each (batch_size, units) float32 zeros."""
-        return [ops.zeros((batch_size, self.units), dtype="float32") for _ in range(2)]
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "use_inputs": self.use_inputs,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "peephole_initializer": keras.initializers.serialize(self.peephole_initializer),
-        }
+from videorep.config import require
+from videorep.layers.peephole_cell import PeepholeLSTMCell
+from videorep.layers.recurrence import UNROLL_LIMIT, peephole_sequence, step_by_step
 
 
 @keras.saving.register_keras_serializable(package="videorep")
-class PeepholeLSTMCell(_PeepholeWeights):
-    """One step of a peephole LSTM, for `keras.layers.RNN` and for step-by-step use.
-
-    Unlike `keras.layers.LSTMCell`, the gates see the cell state through diagonal peepholes (the output gate sees
-    the new one), and all biases start at 0, the forget gate's too. For whole sequences use `PeepholeLSTM`, which
-    has the same weights and is faster.
-
-    Args:
-        units: Positive whole number, size of the hidden and of the cell state.
-        use_inputs: False for a cell without input: no `kernel`; `call` then takes None.
-        kernel_initializer, recurrent_initializer: Default U(+-1/sqrt(fan_in)).
-        bias_initializer, peephole_initializer: Default zeros.
-    Call arguments:
-        inputs: (B, D), or None.
-        states: [h, c], each (B, units).
-    Returns:
-        h (B, units) in the compute dtype and [h, c] in the dtypes in which the states came.
-    Raises:
-        ConfigError: `units` is no whole number, or < 1.
-    Source: Srivastava et al. 2015, section 2.1.
-    """
-
-    def call(self, inputs, states, training=False):
-        hidden, cell = states
-        projected = self.project(inputs) if self.use_inputs else None
-        recurrent_kernel = ops.cast(self.recurrent_kernel, self.compute_dtype)
-        sums = gate_sums(hidden, recurrent_kernel, self.bias, projected)
-        new_hidden, new_cell, _ = peephole_step(
-            sums, ops.cast(cell, "float32"), ops.cast(self.peephole_kernel, "float32")
-        )
-        states = [ops.cast(new_hidden, hidden.dtype), ops.cast(new_cell, cell.dtype)]
-        return ops.cast(new_hidden, self.compute_dtype), states
-
-    def get_initial_state(self, batch_size=None):
-        return self.zero_state(batch_size)
-
-
-@keras.saving.register_keras_serializable(package="videorep")
-class PeepholeLSTM(_PeepholeWeights):
+class PeepholeLSTM(keras.layers.RNN):
     """A peephole LSTM over whole sequences.
 
-    Computes what `keras.layers.RNN(PeepholeLSTMCell(units))` does, faster: the input product of all steps is one
-    matrix product, and so is each weight's gradient. Unlike `keras.layers.LSTM` it has peepholes and its initial
-    and final states are float32 under mixed precision too.
+    Takes every option of `keras.layers.LSTM`, and computes the same where the peepholes are zero. It differs in its
+    defaults, which are the paper's (all biases start at 0, weights are U(+-1/sqrt(fan_in))), and in that its states
+    are float32 under mixed precision too.
+
+    Up to 32 steps, or with `unroll` any number, the fast path runs: unrolled, with a gradient of its own that makes
+    each weight's gradient one product over all steps. Other activations than tanh and sigmoid, `recurrent_dropout` in
+    training, and more (or unknown) steps rule it out: then the step of `PeepholeLSTMCell` runs in a plain loop, after
+    one product for the inputs of all steps.
 
     Args:
         units: Positive whole number, size of the hidden and of the cell state.
         return_sequences: Whether to return h of every step or of the last.
         return_state: Whether to return the final h and c too.
-        kernel_initializer, recurrent_initializer, bias_initializer, peephole_initializer: As for `PeepholeLSTMCell`.
+        go_backwards: Whether to read the sequence from its end; outputs stand in the order in which they are made.
+        stateful: Whether a batch starts from the states at which the one before ended, until `reset_state`.
+        unroll: Whether to unroll the loop for any number of steps.
+        zero_output_for_mask: Whether the outputs of steps whose mask is False are 0; `keras.layers.Bidirectional`
+            sets it.
+        activity_regularizer: Of what is returned.
+        options: All else that `PeepholeLSTMCell` takes: activations, bias, initializers, regularizers, constraints,
+            dropout, seed.
     Call arguments:
-        inputs: (B, T, D).
+        sequences: (B, T, D).
         initial_state: [h, c], each (B, units); zeros by default.
-        mask: (B, T) bool; a step whose mask is False leaves state and output as they were.
+        mask: (B, T) bool; a step whose mask is False leaves state and output as they were. Before the first step that
+            counts the output is the initial h (Keras' own loop emits zeros there on TensorFlow, h on JAX).
+        training: Whether to drop.
     Returns:
         (B, T, units) or (B, units) in the compute dtype; with `return_state` also h and c, (B, units) float32.
     Raises:
-        ConfigError: `units` is no whole number, or < 1.
+        ConfigError: as `PeepholeLSTMCell`; `unroll` of an unknown number of steps; another batch size than that of
+            the states.
     Source: Srivastava et al. 2015, section 2.1.
     """
 
-    def __init__(self, units, return_sequences=False, return_state=False, **kwargs):
-        super().__init__(units, **kwargs)
-        self.return_sequences = return_sequences
-        self.return_state = return_state
-        self.supports_masking = True
+    def __init__(
+        self,
+        units,
+        *,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        zero_output_for_mask=False,
+        activity_regularizer=None,
+        name=None,
+        dtype=None,
+        trainable=True,
+        **options,
+    ):
+        super().__init__(
+            PeepholeLSTMCell(units, name="cell", dtype=dtype, trainable=trainable, **options),
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            activity_regularizer=activity_regularizer,
+            name=name,
+            dtype=dtype,
+            trainable=trainable,
+            autocast=False,
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
 
-    def call(self, inputs, initial_state=None, mask=None):
+    @property
+    def units(self):
+        return self.cell.units
+
+    @property
+    def use_inputs(self):
+        return self.cell.use_inputs
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
         # `Decoder` makes layers without inputs and calls `run`, which is told how many steps they make.
         require(self.use_inputs, "use_inputs", "True in a layer that is called; use PeepholeLSTMCell", False)
-        state = self.zero_state(ops.shape(inputs)[0]) if initial_state is None else initial_state
+        self._require_length(sequences.shape[1])
+        state = self._first_state(sequences) if initial_state is None else initial_state
         mask = None if mask is None else ops.swapaxes(ops.cast(mask, "bool"), 0, 1)
-        hiddens, cell = self.run(state, ops.swapaxes(ops.cast(inputs, self.compute_dtype), 0, 1), mask)
-        hidden = hiddens[-1]
-        output = ops.swapaxes(hiddens, 0, 1) if self.return_sequences else hidden
-        output = ops.cast(output, self.compute_dtype)
+        sequences = ops.swapaxes(ops.cast(sequences, self.compute_dtype), 0, 1)
+        if self.go_backwards:
+            sequences, mask = ops.flip(sequences, axis=0), None if mask is None else ops.flip(mask, axis=0)
+        hiddens, cell = self.run(state, sequences, mask, training=training)
+        hidden = last = hiddens[-1]
+        if self.stateful:
+            for variable, final in zip(self.states, (hidden, cell), strict=True):
+                variable.assign(final)
+        if self.zero_output_for_mask and mask is not None:
+            hiddens = ops.where(mask[..., None], hiddens, 0.0)
+            last = hiddens[-1]
+        output = ops.cast(ops.swapaxes(hiddens, 0, 1) if self.return_sequences else last, self.compute_dtype)
         return (output, hidden, cell) if self.return_state else output
 
-    def run(self, state, inputs=None, mask=None, steps=None):
+    def _first_state(self, sequences):
+        if not self.stateful:
+            return self.get_initial_state(ops.shape(sequences)[0])
+        expected, received = self.states[0].shape[0], sequences.shape[0]
+        require(received in (None, expected), "the batch of a stateful layer", f"of {expected} sequences", received)
+        return self.states
+
+    def run(self, state, inputs=None, mask=None, steps=None, training=False):
         """All steps, time-major: h_1..h_T (T, B, units) and c_T (B, units), float32.
 
         Args:
@@ -156,33 +122,46 @@ class PeepholeLSTM(_PeepholeWeights):
             inputs: (T, B, D), or None for a layer without inputs, which runs `steps` steps.
             mask: (T, B) bool or None.
         """
-        hidden, cell = (ops.cast(each, "float32") for each in state)
-        return peephole_sequence(
-            hidden,
-            cell,
-            ops.cast(self.recurrent_kernel, self.compute_dtype),
-            ops.cast(self.bias, "float32"),
-            ops.cast(self.peephole_kernel, "float32"),
-            self.project(inputs) if self.use_inputs else None,
-            mask,
-            steps,
+        state = [ops.cast(each, "float32") for each in state]
+        drops = training and self.cell.drops
+        if drops:
+            self.cell.get_dropout_mask(inputs[0])  # Drawn here: one for all steps, and a loop has no side effects.
+            self.cell.get_recurrent_dropout_mask(state[0])
+        projected = self.cell.project(inputs, training) if self.use_inputs else None
+        steps = projected.shape[0] if self.use_inputs else steps
+        if self._takes_fast_path(steps, training):
+            result = peephole_sequence(state, self.cell.recurrent_weights(), projected, mask, steps)
+        else:
+            result = step_by_step(self.cell.transition(training), state, projected, mask, steps, self.unroll)
+        if drops:
+            self.cell.reset_dropout_mask()
+            self.cell.reset_recurrent_dropout_mask()
+        return result
+
+    def _takes_fast_path(self, steps, training):
+        usual = (keras.activations.tanh, keras.activations.sigmoid)
+        return (
+            (self.cell.activation, self.cell.recurrent_activation) == usual
+            and not (training and self.cell.recurrent_dropout)
+            and (self.unroll or (steps is not None and steps <= UNROLL_LIMIT))
         )
 
-    def compute_mask(self, inputs, mask=None):
-        output_mask = mask if self.return_sequences else None
-        return (output_mask, None, None) if self.return_state else output_mask
+    def _require_length(self, steps):
+        require(steps or not self.unroll, "unroll", "False where the number of steps is unknown", self.unroll)
 
-    def compute_output_spec(self, inputs, initial_state=None, mask=None):
-        batch, steps, _ = inputs.shape
-        shape = (batch, steps, self.units) if self.return_sequences else (batch, self.units)
-        output = keras.KerasTensor(shape, dtype=self.compute_dtype)
-        if not self.return_state:
-            return output
-        return output, *(keras.KerasTensor((batch, self.units), dtype="float32") for _ in range(2))
+    def compute_output_spec(self, sequences, initial_state=None, mask=None, training=False):
+        self._require_length(sequences.shape[1])
+        shapes = self.compute_output_shape(sequences.shape)
+        output, *states = shapes if self.return_state else (shapes,)
+        output = keras.KerasTensor(output, dtype=self.compute_dtype)
+        return (output, *(keras.KerasTensor(s, dtype="float32") for s in states)) if self.return_state else output
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-        }
+        own = super().get_config()
+        del own["cell"]
+        regularizer = keras.regularizers.serialize(self.activity_regularizer)
+        return {**self.cell.get_config(), **own, "activity_regularizer": regularizer}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)

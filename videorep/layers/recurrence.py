@@ -24,23 +24,24 @@ from keras import ops
 UNROLL_LIMIT = 32
 
 
-def peephole_step(gate_sums, cell, peephole):
+def peephole_step(gate_sums, cell, peephole, activation=ops.tanh, recurrent_activation=ops.sigmoid):
     """One step of the equations above.
 
     Args:
         gate_sums: (B, 4U) float32, W_x x_t + W_h h_{t-1} + b for the gates i, f, c, o.
         cell: (B, U) float32, c_{t-1}.
         peephole: (3, U) float32, w_ci, w_cf, w_co.
+        activation, recurrent_activation: In the place of tanh and of the sigmoid.
     Returns:
         h_t (B, U), c_t (B, U) and what the gradient needs: (i, f, candidate, o, tanh(c_t)).
     """
     i, f, candidate, o = ops.split(gate_sums, 4, axis=-1)
-    i = ops.sigmoid(i + peephole[0] * cell)
-    f = ops.sigmoid(f + peephole[1] * cell)
-    candidate = ops.tanh(candidate)
+    i = recurrent_activation(i + peephole[0] * cell)
+    f = recurrent_activation(f + peephole[1] * cell)
+    candidate = activation(candidate)
     cell = f * cell + i * candidate
-    o = ops.sigmoid(o + peephole[2] * cell)
-    squashed = ops.tanh(cell)
+    o = recurrent_activation(o + peephole[2] * cell)
+    squashed = activation(cell)
     return o * squashed, cell, (i, f, candidate, o, squashed)
 
 
@@ -70,30 +71,40 @@ def peephole_step_derivatives(previous_cell, gates, peephole):
     return ops.concatenate([d_i, d_f, d_candidate, d_o], axis=-1), by_cell, carried
 
 
-def gate_sums(hidden, recurrent_kernel, bias, projected=None):
+def gate_sums(hidden, recurrent_kernel, bias, projected=None, dropout_mask=None):
     """W_h h_{t-1} + b (+ the projected input W_x x_t), summed in float32."""
-    sums = ops.cast(ops.matmul(ops.cast(hidden, recurrent_kernel.dtype), recurrent_kernel), "float32") + bias
+    rows = ops.cast(hidden, recurrent_kernel.dtype)
+    sums = ops.cast(product(rows, recurrent_kernel, dropout_mask), "float32") + bias
     return sums if projected is None else sums + ops.cast(projected, "float32")
 
 
-def peephole_sequence(hidden, cell, recurrent_kernel, bias, peephole, projected=None, mask=None, steps=None):
-    """All steps of one layer.
+def product(rows, kernel, dropout_mask=None):
+    """rows @ kernel, of rows (..., N) and a kernel (N, 4U).
 
     Args:
-        hidden, cell: (B, U) float32, the initial state.
-        recurrent_kernel: (U, 4U), in the dtype of the matrix products.
-        bias: (4U,) float32.
-        peephole: (3, U) float32.
+        dropout_mask: What the rows are multiplied by, (..., N), or a list of four such, one per gate.
+    """
+    if dropout_mask is None:
+        return ops.matmul(rows, kernel)
+    masks = dropout_mask if isinstance(dropout_mask, list) else [dropout_mask]
+    parts = zip(masks, ops.split(kernel, len(masks), axis=-1), strict=True)
+    return ops.concatenate([ops.matmul(rows * ops.cast(mask, rows.dtype), part) for mask, part in parts], axis=-1)
+
+
+def peephole_sequence(state, weights, projected=None, mask=None, steps=None):
+    """All steps of one layer, unrolled, with the hand-written gradient: the fast path.
+
+    Args:
+        state: [h, c], (B, U) float32, the initial state.
+        weights: recurrent_kernel (U, 4U), in the dtype of the matrix products; bias (4U,) float32; peephole (3, U)
+            float32.
         projected: (T, B, 4U), W_x x_t for every step, or None for a layer without input.
         mask: (T, B) bool or None; where False, state and output stay what they were.
-        steps: T, needed where `projected` is None.
+        steps: T.
     Returns:
         h_1..h_T (T, B, U) float32 and c_T (B, U) float32.
     """
-    steps = projected.shape[0] if projected is not None else steps
-    if steps is None or steps > UNROLL_LIMIT:
-        return _looped(hidden, cell, recurrent_kernel, bias, peephole, projected, mask, steps)
-    arguments = [hidden, cell, recurrent_kernel, bias, peephole]
+    arguments = [*state, *weights]
     if projected is not None:
         arguments.append(projected)
     if keras.backend.backend() not in ("tensorflow", "jax"):
@@ -184,20 +195,34 @@ def times_transposed(rows, kernel):
     return ops.matmul(rows, ops.transpose(kernel))
 
 
-def _looped(hidden, cell, recurrent_kernel, bias, peephole, projected, mask, steps):
-    """The same in one loop of the backend's, differentiated by the backend."""
-    inputs = projected
+def step_by_step(step, state, inputs=None, mask=None, steps=None, unroll=False):
+    """The same by any step, in one loop of the backend's or unrolled, differentiated by the backend.
+
+    Args:
+        step: Function of (inputs of one step or None, [h, c]) that gives the new (h, c).
+        state, mask, steps: As for `peephole_sequence`; `steps` may be unknown where there are inputs.
+        inputs: (T, B, N) or None.
+    """
+    scanned = inputs
     if mask is not None:
         # The mask travels as one more column: with several inputs Keras' scan fails on TensorFlow if T is unknown.
         column = ops.expand_dims(ops.cast(mask, "float32"), -1)
-        inputs = column if projected is None else ops.concatenate([ops.cast(projected, "float32"), column], axis=-1)
+        scanned = column if inputs is None else ops.concatenate([ops.cast(inputs, "float32"), column], axis=-1)
 
-    def step(state, inputs):
-        step_projected = None if projected is None else inputs[:, : bias.shape[0]]
-        new = peephole_step(gate_sums(state[0], recurrent_kernel, bias, step_projected), state[1], peephole)[:2]
-        if mask is not None:
-            new = tuple(_hold(inputs[:, -1] > 0, after, before) for after, before in zip(new, state, strict=True))
+    def masked_step(state, scanned):
+        if mask is None:
+            new = step(scanned, state)
+        else:
+            new = step(None if inputs is None else scanned[:, :-1], state)
+            new = tuple(_hold(scanned[:, -1] > 0, after, before) for after, before in zip(new, state, strict=True))
         return new, new
 
-    (_, cell), (hiddens, _) = ops.scan(step, (hidden, cell), inputs, length=steps)
-    return hiddens, cell
+    state = tuple(state)
+    if not unroll:
+        (_, cell), (hiddens, _) = ops.scan(masked_step, state, scanned, length=steps)
+        return hiddens, cell
+    hiddens = []
+    for t in range(steps):
+        state, _ = masked_step(state, None if scanned is None else scanned[t])
+        hiddens.append(state[0])
+    return ops.stack(hiddens), state[1]

@@ -7,7 +7,7 @@ from keras import ops
 
 from videorep.config import ClassifierConfig, require
 from videorep.layers import PeepholeLSTM, Standardisation
-from videorep.layers.peephole_lstm import uniform_fan_in
+from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.models.averaging import average_steps
 from videorep.models.configuration import restore, training_config
 from videorep.models.objective import ObjectiveModel

@@ -7,7 +7,7 @@ from keras import ops
 
 from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
-from videorep.layers.peephole_lstm import uniform_fan_in
+from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.models.configuration import restore, training_config
 from videorep.models.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
 from videorep.models.objective import ObjectiveModel
