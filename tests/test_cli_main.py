@@ -204,7 +204,7 @@ def end(lines, number=signal.SIGTERM):
 SWALLOWING = {
     "garbage collector": [
         "import gc",
-        "gc.callbacks.append(lambda *_: (gc.callbacks.clear(), print('ready', flush=True), time.sleep(1)))",
+        "gc.callbacks.append(lambda *_: (gc.callbacks.clear(), print('ready', flush=True), time.sleep(30)))",
         "gc.collect()",
     ],
     "finaliser": [
