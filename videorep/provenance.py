@@ -12,7 +12,7 @@ from videorep.data.shards.hashes import hash_file
 from videorep.data.shards.manifest import load_dataset, read_manifest
 from videorep.errors import RunError, VideorepError
 from videorep.runs import CONFIG, PROVENANCE, load_run
-from videorep.storage import is_url, locate, read_file
+from videorep.storage import is_no_regular_file, is_url, locate, read_file
 
 SAVED_MODEL = "saved_model.pb"
 FACTS = Path("assets.extra") / "run.json"
@@ -138,6 +138,9 @@ class _Chain:
             return
         linked = sorted(each.relative_to(version).as_posix() for each in version.rglob("*") if each.is_symlink())
         self.problems += [f"{version}: {name} is a symbolic link; export again" for name in linked]
+        for each in sorted(version.rglob("*")):
+            if is_no_regular_file(each) and not each.is_dir():
+                self.problems.append(f"{each}: no regular file; export again")
         there = {each.relative_to(version).as_posix() for each in version.rglob("*") if each.is_file()}
         for name in sorted(there - files.keys() - {FACTS.as_posix()}):
             self.problems.append(f"{version}: {name} is not a file of this export; remove it")
@@ -160,13 +163,11 @@ class _Chain:
         """A run's model against the hash that `user` wrote down of it; then the run itself."""
         if not isinstance(run, str) or not isinstance(digest, str):
             self.unchecked.append(f"the run behind {user}: its model's hash was not written down")
-        elif not is_run(run):
-            self._miss(f"the run {run} behind {user}")
-        else:
+        elif self._is_there(Path(run) / CONFIG, f"the run {run} behind {user}"):
             model = load_run(run).model_path
             if model.is_file():
                 self._compare(model, digest, f"{user} came of another model")
-            else:
+            elif not model.exists():
                 self._miss(f"{model} behind {user}")
             self.check_run(run)
 
@@ -179,7 +180,7 @@ class _Chain:
         with self._told():
             run = load_run(path)
             self.problems += find_flaws(run)
-            if not run.finished:
+            if not run.model_path.exists():
                 self.unchecked.append(f"the model of {path}: the run is not finished")
             origins, self._origins = self._origins, (None, None)
             self._check_data(_table(run.provenance.get("data")), path, *origins)
@@ -250,9 +251,7 @@ class _Chain:
         for name, digest in hashes.items():
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 self.unchecked.append(f"{name}: it does not lie in {folder}")
-            elif not (folder / name).is_file():
-                self._miss(folder / name)
-            else:
+            elif self._is_there(folder / name, folder / name):
                 self._compare(folder / name, digest, "rebuild the shards")
 
     def _compare_backbone(self, settings, backbone):
@@ -279,6 +278,16 @@ class _Chain:
         except (VideorepError, OSError) as error:
             if str(error) not in self.problems:
                 self.problems.append(str(error))
+
+    def _is_there(self, path, what):
+        """Whether a file is there; says so where it is gone, or where something else is in its place."""
+        if path.is_file():
+            return True
+        if path.exists():
+            self.problems.append(f"{path}: no regular file; restore it")
+        else:
+            self._miss(what)
+        return False
 
     def _miss(self, what):
         self.unchecked.append(f"{what} is not there any more")
