@@ -100,6 +100,20 @@ def test_a_damaged_member_is_refused(tmp_path, sound, members):
     refuse(rewrite(sound, tmp_path / "model.keras", **MEMBERS[members]))
 
 
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_what_unpacks_to_more_than_the_file_has_is_refused(tmp_path, sound, monkeypatch, member):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(sound) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) + (b" " * (16 << 20) if name == member else b""))
+    for loader in (keras.saving, keras.Model):
+        unpacking = {keras.saving: "load_model", keras.Model: "load_weights"}[loader]
+        monkeypatch.setattr(loader, unpacking, lambda *_, **__: pytest.fail("it was unpacked"))
+    assert "packed" in refuse(path)
+    with pytest.raises(BackboneError, match="packed"):
+        load_backbone("mobilenet", weights=path)
+
+
 def test_flipped_bytes_load_or_are_refused(tmp_path, sound):
     data, generator = sound.read_bytes(), random.Random(0)
     for _ in range(40):

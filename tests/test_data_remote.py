@@ -128,8 +128,8 @@ def test_percepts_go_from_s3_to_s3(variables, shards, objects, tmp_path):
     percepts = f"s3://{BUCKET}/percepts"
     run(variables, "build-shards", "percepts", shards, "--out", percepts, "--backbone", tmp_path / "flat.keras")
     assert run(variables, "verify", percepts).splitlines() == [
-        f"not checked: what {percepts} was made from: name its folder with --sources",
-        f"not checked: the convnet of {percepts}: name its file with --backbone",
+        f"not checked: what {percepts} was made from: name it with videorep verify {percepts} --sources FOLDER",
+        f"not checked: the convnet of {percepts}: name it with videorep verify {percepts} --backbone FILE",
         f"{percepts} is sound",
     ]
     run(variables, "pretrain", percepts, "--out", tmp_path / "run", *TINY, *FRAMES)

@@ -39,12 +39,12 @@ def run(tmp_path, whole):
     return Run(tmp_path, PretrainConfig(MODEL))
 
 
-def rewrite(path, name, change):
+def rewrite(path, name, change, compression=zipfile.ZIP_STORED):
     """Changes one member of a .keras file."""
     with zipfile.ZipFile(path) as archive:
         members = {each: archive.read(each) for each in archive.namelist()}
-    members[name] = change(members[name])
-    with zipfile.ZipFile(path, "w") as archive:
+    members[name] = change(members.get(name, b""))
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for each, content in members.items():
             archive.writestr(each, content)
 
@@ -89,6 +89,45 @@ def test_damaged_files_are_told(run, whole):
 def test_other_settings_in_the_file_are_told(run, change):
     rewrite(run.model_path, "config.json", change)
     with pytest.raises(RunError, match=r"model\.keras"):
+        run.model()
+
+
+PADDING = 16 << 20
+BOMBS = {
+    "settings packed": ("config.json", lambda text: text + b" " * PADDING, zipfile.ZIP_DEFLATED),
+    "settings stored": ("config.json", lambda text: text + b" " * PADDING, zipfile.ZIP_STORED),
+    "metadata stored": ("metadata.json", lambda text: text + b" " * PADDING, zipfile.ZIP_STORED),
+    "weights packed": ("model.weights.h5", lambda data: data + bytes(PADDING), zipfile.ZIP_BZIP2),
+    "an asset packed": ("assets/words.txt", lambda _: bytes(PADDING), zipfile.ZIP_LZMA),
+    "weights of NumPy": ("model.weights.npz", lambda _: b"PK", zipfile.ZIP_STORED),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_unpacks_to_more_than_the_file_has_is_not_unpacked(run, monkeypatch, bomb):
+    rewrite(run.model_path, *BOMBS[bomb])
+    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("it was unpacked"))
+    with pytest.raises(RunError, match=r"^expected a Keras model in .*model\.keras, received [^\n]*; restore the file"):
+        run.model()
+
+
+@pytest.mark.parametrize("sizes", [(1 << 30, 1 << 30), (10, 1 << 30), (1 << 30, 10), (0, 0)], ids=str)
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_members_that_lie_about_their_size_are_told(run, sizes, method):
+    """What the directory says of the weights, packed and unpacked, is not what is there."""
+    with zipfile.ZipFile(run.model_path, "a") as archive:
+        member = archive.getinfo("model.weights.h5")
+        member.compress_size, member.file_size, member.compress_type = *sizes, method
+        archive._didModify = True  # the directory is written anew
+    with pytest.raises(RunError, match=r"^expected a Keras model in .*model\.keras, [^\n]*; restore the file"):
+        run.model()
+
+
+def test_members_that_share_their_bytes_are_told(run):
+    with zipfile.ZipFile(run.model_path, "a") as archive:
+        archive.filelist += [archive.getinfo("model.weights.h5")] * 2
+        archive._didModify = True
+    with pytest.raises(RunError, match="received members of"):
         run.model()
 
 

@@ -1,96 +1,36 @@
 """The chain from an export back to the sources: whole, broken at each link, and with links that are gone."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from click.testing import CliRunner
+from chain_building import FEATURES, call, change, copy_chain, make_chain, sha256, with_origins, write_percepts
 
-from videorep.cli.main import videorep_command
-from videorep.config import DataConfig, ModelConfig, PretrainConfig
-from videorep.data import write_shards
-from videorep.data.percepts.backbones import load_backbone
 from videorep.data.shards.manifest import load_dataset, save_dataset
 from videorep.models import build_model
 from videorep.provenance import verify
-from videorep.runs import create_run
-
-FEATURES = 3
-
-
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def write_percepts(folder, seed=0):
-    frames = np.random.default_rng(seed).random((4, 6, FEATURES), np.float32)
-    write_shards([{"frames": each, "path": f"v{n}.mp4"} for n, each in enumerate(frames)], folder, overwrite=True)
-
-
-def make_run(path, data, init=None):
-    """A finished run as training leaves one, without training."""
-    config = PretrainConfig(ModelConfig("composite", FEATURES, (2,), 2, 2, output="gaussian"), DataConfig(str(data)))
-    run = create_run(path, config)
-    model = build_model("composite", FEATURES, (2,), 2, 2, output="gaussian", seed=0)
-    run.save_model(model)
-    tf.train.Checkpoint(variables=[v.value for v in model.variables]).write(str(run.checkpoints / "ckpt-7"))
-    provenance = {"versions": {"videorep": "1"}, "data": load_dataset(data).provenance}
-    if init:
-        sources = {"path": str(init.path), "model_sha256": sha256(init.model_path), "provenance": init.provenance}
-        provenance["init"] = sources
-    run.write_provenance(provenance)
-    return run
-
-
-def make_export(folder, run):
-    """The files of an export, as far as the chain goes through them."""
-    (folder / "assets.extra").mkdir(parents=True)
-    (folder / "saved_model.pb").write_bytes(b"graph")
-    facts = {"run": str(run.path), "kind": "pretrain", "model_sha256": sha256(run.model_path), "input": {"kind": "x"}}
-    facts |= {"provenance": run.provenance, "files": {"saved_model.pb": sha256(folder / "saved_model.pb")}}
-    (folder / "assets.extra" / "run.json").write_text(json.dumps(facts))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Folders "percepts", "first" (a run), "second" (a run that starts from it) and "serving/1"."""
-    folder = tmp_path_factory.mktemp("made") / "chain"
-    write_percepts(folder / "percepts")
-    first = make_run(folder / "first", folder / "percepts")
-    make_export(folder / "serving" / "1", make_run(folder / "second", folder / "percepts", first))
-    return folder
+    return make_chain(tmp_path_factory.mktemp("made") / "chain")
 
 
 @pytest.fixture
 def chain(made, tmp_path):
-    """A copy of these that a test may change, and whose files name one another."""
-    folder = shutil.copytree(made, tmp_path / "chain")
-    for name in ("first/provenance.json", "second/provenance.json", "serving/1/assets.extra/run.json"):
-        text = (folder / name).read_text()
-        (folder / name).write_text(text.replace(str(made), str(folder)))
-    return folder
-
-
-def call(*arguments):
-    return CliRunner().invoke(videorep_command, [str(each) for each in arguments])
+    return copy_chain(made, tmp_path / "chain")
 
 
 def test_a_whole_chain_is_sound_from_every_link(chain):
-    for name in ("serving", "serving/1", "second", "first"):
-        assert verify(chain / name) == ([], [])
+    named = {"sources": chain / "clips", "backbone": chain / "net.keras"}
+    end = f"what {chain / 'clips'} was made from: no hash of a video or shard is in it"
+    for name in ("serving", "serving/1", "second", "first", "percepts"):
+        assert verify(chain / name, **named) == ([], [end])
     result = call("verify", chain / "serving")
     assert result.exit_code == 0 and result.output.endswith("is sound\n")
-
-
-def change(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def test_another_model_of_the_run_is_named_with_both_hashes(chain):
@@ -178,22 +118,14 @@ def test_inspect_names_the_run_its_shards_and_its_initial_weights_by_hash(chain)
         assert str(chain / "second") in text and sha256(chain / "second" / "model.keras") in text
 
 
-def with_origins(folder, settings, hashes):
-    """Gives shards the sources' hashes and the settings that a build writes down."""
-    dataset = load_dataset(folder)
-    dataset.made["settings"] = settings
-    for entry in dataset.sources:
-        entry["sha256"] = hashes.get(entry["path"], "")
-    save_dataset(dataset)
-
-
 def test_videos_are_compared_where_their_folder_is_named(chain):
     (chain / "videos").mkdir()
     for number in range(3):
         (chain / "videos" / f"v{number}.mp4").write_bytes(bytes([number]))
     hashes = {path.name: sha256(path) for path in (chain / "videos").iterdir()} | {"v3.mp4": "0" * 64}
     with_origins(chain / "percepts", {}, hashes)
-    assert verify(chain / "percepts")[1] == [f"what {chain / 'percepts'} was made from: name its folder with --sources"]
+    how = f"name it with videorep verify {chain / 'percepts'} --sources FOLDER"
+    assert verify(chain / "percepts")[1] == [f"what {chain / 'percepts'} was made from: {how}"]
     problems, unchecked = verify(chain / "percepts", sources=chain / "videos")
     assert problems == [] and unchecked == [f"{chain / 'videos' / 'v3.mp4'} is not there any more"]
     change(chain / "videos" / "v1.mp4")
@@ -209,23 +141,6 @@ def test_sources_outside_the_named_folder_are_not_read(chain):
     save_dataset(dataset)
     problems, unchecked = verify(chain / "percepts", sources=chain / "percepts")
     assert not [problem for problem in problems if "SHA-256" in problem] and len(unchecked) == 4
-
-
-def test_clip_shards_and_convnet_of_percepts_are_compared_where_named(chain):
-    images = keras.Input((8, 8, 3))
-    for name in ("net", "other"):
-        keras.Model(images, keras.layers.Conv2D(2, 3, name="conv")(images)).save(chain / f"{name}.keras")
-    write_percepts(chain / "clips", seed=5)
-    settings = load_backbone(chain / "net.keras").description | {
-        "clips": load_dataset(chain / "clips").provenance["shards"]
-    }
-    with_origins(chain / "percepts", settings, {})
-    assert verify(chain / "percepts", sources=chain / "clips", backbone=chain / "net.keras") == ([], [])
-    problems, _ = verify(chain / "percepts", sources=chain / "first", backbone=chain / "other.keras")
-    assert len(problems) == 1 and settings["weights_sha256"] in problems[0]
-    write_percepts(chain / "clips", seed=6)
-    problems, _ = verify(chain / "percepts", sources=chain / "clips", backbone=chain / "net.keras")
-    assert len(problems) == 1 and settings["clips"].popitem()[1] in problems[0]
 
 
 def test_a_dataset_json_that_was_rewritten_with_its_checksum_is_told_by_its_runs(chain):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.hashes import hash_file
-from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.manifest import load_dataset, read_manifest
 from videorep.errors import RunError, VideorepError
-from videorep.runs import CONFIG, load_run
-from videorep.storage import is_url, locate, read_file
+from videorep.runs import CONFIG, PROVENANCE, load_run
+from videorep.storage import is_no_regular_file, is_url, locate, read_file
 
 SAVED_MODEL = "saved_model.pb"
 FACTS = Path("assets.extra") / "run.json"
@@ -92,8 +92,9 @@ def verify(path, *, sources=None, backbone=None, decode=False, progress=None):
 
     Args:
         path: Folder of an export (a version, or all versions), of a run, or of shards, which may lie at a URL.
-        sources: Of shards: folder of the videos, or of the clip shards that percepts came from, to be compared too.
-        backbone: Of percepts: the `.keras` file, run, or weights file (.h5) of the convnet, to be compared too.
+        sources: Of shards, or of those that the run was trained on: folder of the videos, or of the clip shards that
+            percepts came from, to be compared too.
+        backbone: Of percepts likewise: the `.keras` file, run, or weights file (.h5) of the convnet.
         decode: Whether to decode every image and decompress every percept.
         progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
@@ -101,23 +102,26 @@ def verify(path, *, sources=None, backbone=None, decode=False, progress=None):
     Raises:
         VideorepError: `path` is none of these.
     """
-    chain = _Chain(decode, progress)
+    chain = _Chain(decode, progress, sources, backbone)
     if versions := find_versions(path):
-        for version in versions:
+        for version in reversed(versions):
             chain.check_export(version)
     elif is_run(path):
         chain.check_run(path)
     else:
-        chain.check_shards(path)
-        chain.check_origins(load_dataset(path), sources, backbone)
+        chain.check_shards(path, sources, backbone)
     return chain.problems, chain.unchecked
 
 
 class _Chain:
-    """Collects sentences while it goes from one link to the next; each folder is looked at once."""
+    """Collects sentences while it goes from one link to the next; each folder is looked at once.
 
-    def __init__(self, decode, progress):
+    What the caller names as origins are those of the first data, which are the newest run's own.
+    """
+
+    def __init__(self, decode, progress, sources, backbone):
         self.problems, self.unchecked = [], []
+        self._origins = sources, backbone
         self._decode, self._progress, self._seen = decode, progress, set()
 
     def check_export(self, version):
@@ -134,6 +138,9 @@ class _Chain:
             return
         linked = sorted(each.relative_to(version).as_posix() for each in version.rglob("*") if each.is_symlink())
         self.problems += [f"{version}: {name} is a symbolic link; export again" for name in linked]
+        for each in sorted(version.rglob("*")):
+            if is_no_regular_file(each) and not each.is_dir():
+                self.problems.append(f"{each}: no regular file; export again")
         there = {each.relative_to(version).as_posix() for each in version.rglob("*") if each.is_file()}
         for name in sorted(there - files.keys() - {FACTS.as_posix()}):
             self.problems.append(f"{version}: {name} is not a file of this export; remove it")
@@ -146,21 +153,22 @@ class _Chain:
     def _compare_provenance(self, facts, version):
         """What an export repeats of its run's provenance against the run's own."""
         run = facts.get("run")
-        if isinstance(run, str) and is_run(run) and load_run(run).provenance != facts.get("provenance"):
+        if self._has_changed(run, facts.get("provenance")):
             self.problems.append(f"{version}: {FACTS} says other things of its data than {run} does; export again")
+
+    def _has_changed(self, run, provenance):
+        return isinstance(run, str) and is_run(run) and load_run(run).provenance != provenance
 
     def _check_model(self, run, digest, user):
         """A run's model against the hash that `user` wrote down of it; then the run itself."""
         if not isinstance(run, str) or not isinstance(digest, str):
             self.unchecked.append(f"the run behind {user}: its model's hash was not written down")
-        elif not is_run(run):
-            self._miss(f"the run {run} behind {user}")
-        else:
+        elif self._is_there(Path(run) / CONFIG, f"the run {run} behind {user}"):
             model = load_run(run).model_path
-            if not model.is_file():
-                self._miss(f"{model} behind {user}")
-            else:
+            if model.is_file():
                 self._compare(model, digest, f"{user} came of another model")
+            elif not model.exists():
+                self._miss(f"{model} behind {user}")
             self.check_run(run)
 
     def check_run(self, path):
@@ -172,13 +180,19 @@ class _Chain:
         with self._told():
             run = load_run(path)
             self.problems += find_flaws(run)
-            if not run.finished:
+            if not run.model_path.exists():
                 self.unchecked.append(f"the model of {path}: the run is not finished")
-            self._check_data(_table(run.provenance.get("data")), path)
+            origins, self._origins = self._origins, (None, None)
+            self._check_data(_table(run.provenance.get("data")), path, *origins)
             if init := _table(run.provenance.get("init")):
                 self._check_model(init.get("path"), init.get("model_sha256"), str(path))
+                if self._has_changed(init.get("path"), init.get("provenance")):
+                    self.problems.append(
+                        f"{path}: its {PROVENANCE} says other things of {init['path']}, from which it started, than "
+                        "that run's own does; restore the one that was changed"
+                    )
 
-    def _check_data(self, data, run):
+    def _check_data(self, data, run, sources=None, backbone=None):
         """The shards that a run names, by name and hash, against those that are there."""
         folder, stated = data.get("path"), _table(data.get("shards"))
         if not isinstance(folder, str) or not stated:
@@ -191,7 +205,7 @@ class _Chain:
             same = self._compare_shards(folder, stated, run)
             if same and isinstance(data.get("manifest_sha256"), str):
                 self._compare(locate(folder) / MANIFEST, data["manifest_sha256"], f"{run} was made from another")
-            self.check_shards(folder)
+            self.check_shards(folder, sources, backbone)
 
     def _compare_shards(self, folder, stated, run):
         present = load_dataset(folder).provenance["shards"]
@@ -201,37 +215,43 @@ class _Chain:
                 self.problems.append(f"{folder}: {name} is {now} in dataset.json, but {run} was made from {before}")
         return stated == present
 
-    def check_shards(self, path):
-        """Every byte and record of shards against their dataset.json."""
+    def check_shards(self, path, sources=None, backbone=None):
+        """Every byte and record of shards against their dataset.json; then what they were made from."""
         from videorep.data.shards.verify import verify_dataset
 
-        if self._is_new(path):
-            self.problems += verify_dataset(path, progress=self._progress, decode=self._decode)
-
-    def check_origins(self, dataset, sources, backbone):
-        """What shards were made from: videos, clip shards, the weights of a convnet."""
-        settings = _table(dataset.made.get("settings"))
-        if sources is None:
-            self.unchecked.append(f"what {dataset.folder} was made from: name its folder with --sources")
-        elif isinstance(settings.get("clips"), dict):
-            self._check_data({"path": str(sources), "shards": settings["clips"]}, str(dataset.folder))
-        else:
-            self._compare_sources(dataset, Path(sources))
-        if "weights_sha256" not in settings:
+        if not self._is_new(path):
             return
-        if backbone is None:
-            self.unchecked.append(f"the convnet of {dataset.folder}: name its file with --backbone")
-        else:
-            self._compare_backbone(settings, backbone)
+        self.problems += verify_dataset(path, progress=self._progress, decode=self._decode)
+        dataset, intact = read_manifest(path)
+        settings, known = _table(dataset.made.get("settings")), f"name it with videorep verify {path}"
+        if not intact:
+            self.unchecked.append(f"what {path} was made from: its {MANIFEST} was edited")
+            return
+        with self._told():
+            self._check_sources(dataset, settings.get("clips"), sources, known)
+        if "weights_sha256" in settings and backbone is None:
+            self.unchecked.append(f"the convnet of {path}: {known} --backbone FILE")
+        elif "weights_sha256" in settings:
+            with self._told():
+                self._compare_backbone(settings, backbone)
 
-    def _compare_sources(self, dataset, folder):
+    def _check_sources(self, dataset, clips, sources, known):
+        """The clip shards, or the videos, that shards were made from."""
         hashes = {entry["path"]: entry["sha256"] for entry in dataset.sources if entry["sha256"]}
+        if not clips and not hashes:
+            self.unchecked.append(f"what {dataset.folder} was made from: no hash of a video or shard is in it")
+        elif sources is None:
+            self.unchecked.append(f"what {dataset.folder} was made from: {known} --sources FOLDER")
+        elif isinstance(clips, dict):
+            self._check_data({"path": str(sources), "shards": clips}, str(dataset.folder))
+        else:
+            self._compare_sources(hashes, Path(sources))
+
+    def _compare_sources(self, hashes, folder):
         for name, digest in hashes.items():
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 self.unchecked.append(f"{name}: it does not lie in {folder}")
-            elif not (folder / name).is_file():
-                self._miss(folder / name)
-            else:
+            elif self._is_there(folder / name, folder / name):
                 self._compare(folder / name, digest, "rebuild the shards")
 
     def _compare_backbone(self, settings, backbone):
@@ -256,7 +276,18 @@ class _Chain:
         try:
             yield
         except (VideorepError, OSError) as error:
-            self.problems.append(str(error))
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
+
+    def _is_there(self, path, what):
+        """Whether a file is there; says so where it is gone, or where something else is in its place."""
+        if path.is_file():
+            return True
+        if path.exists():
+            self.problems.append(f"{path}: no regular file; restore it")
+        else:
+            self._miss(what)
+        return False
 
     def _miss(self, what):
         self.unchecked.append(f"{what} is not there any more")

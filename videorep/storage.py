@@ -127,6 +127,11 @@ def _open_at_once(path, flags):
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def is_no_regular_file(path):
+    """Whether something is there that is no file: a folder, a pipe that would be waited for, a device without end."""
+    return path.exists() and not path.is_file()
+
+
 def locate(path):
     """What a folder's or file's name stands for: a `Path`, or a `RemotePath` if it is a URL.
 

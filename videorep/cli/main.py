@@ -5,7 +5,6 @@ Exit status: 0 done, 1 an error with a remedy, 2 bad usage, 130 interrupted, 143
 
 import contextlib
 import os
-import signal
 import sys
 import warnings
 
@@ -15,20 +14,9 @@ import videorep
 from videorep.cli.errors import explain_operating_system_error, explain_unexpected_error, is_resumable
 from videorep.cli.lazy import LazyGroup
 from videorep.cli.quiet import silence_tensorflow
+from videorep.cli.termination import Terminated, ending_on_signals
 from videorep.errors import VideorepError, VideorepWarning
 from videorep.progress import visible
-
-
-class Terminated(BaseException):
-    """The process was asked to end (SIGTERM, SIGHUP); raised so that workers are stopped on the way out.
-
-    Args:
-        signal_number: The signal that asked.
-    """
-
-    def __init__(self, signal_number=signal.SIGTERM):
-        super().__init__(signal_number)
-        self.exit_status = 128 + signal_number
 
 
 class VideorepGroup(LazyGroup):
@@ -105,14 +93,8 @@ def main():
     if os.environ.get("VIDEOREP_TRACEBACK"):
         sys.exit(videorep_command.main(prog_name="videorep", standalone_mode=False))
     sys.excepthook = explain_unexpected_error
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # Under nohup it is ignored.
-        signal.signal(signal.SIGHUP, _terminate)
-    videorep_command.main(prog_name="videorep")
-
-
-def _terminate(signal_number, frame):
-    raise Terminated(signal_number)
+    with ending_on_signals():
+        videorep_command.main(prog_name="videorep")
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ from videorep.errors import VideorepError
 @click.command(short_help="Check shards, a run or an export, and what it was made from.")
 @click.argument("path", metavar="DATA|RUN|EXPORT")
 @click.option(
-    "--sources", metavar="FOLDER", help="Of shards: the videos, or the clip shards, that they were made from."
+    "--sources", metavar="FOLDER", help="The videos, or the clip shards, that the shards, or the run's, were made from."
 )
-@click.option("--backbone", metavar="FILE|RUN", help="Of percepts: the convnet (.keras or run), or its weights (.h5).")
+@click.option("--backbone", metavar="FILE|RUN", help="The convnet of percepts (.keras or run), or its weights (.h5).")
 @click.option("--decode", is_flag=True, help="Decode every image and decompress every percept as well.")
 def verify(path, sources, backbone, decode):
     """Compare an export, a run or shards with the hashes that were written down when it was made.
 
     Of shards every record is read and held to dataset.json: counts, checksums, schema, labels. Of a run the model and
     the checkpoints are read, then the shards and the run that it was made from; of an export its files, then its run.
-    What is not there any more is named and does not count.
+    Shards do not say where the videos, the clip shards or the convnet lie that they were made from: --sources and
+    --backbone do. What was not named, or is not there any more, is listed as not checked and does not count.
 
     Exit status 0 when all is well, 1 when anything is not.
 
@@ -29,7 +30,7 @@ def verify(path, sources, backbone, decode):
       videorep verify shards --decode
       videorep verify shards --sources VIDEOS
       videorep verify percepts --sources shards --backbone vgg16.keras
-      videorep verify runs/classifier
+      videorep verify runs/classifier --sources shards --backbone vgg16.keras
       videorep verify serving
     """
     load_tensorflow()

@@ -1,5 +1,6 @@
 """Models read from .keras files that may be damaged or another model's."""
 
+import os
 import struct
 import zipfile
 import zlib
@@ -12,6 +13,9 @@ from videorep.errors import RunError
 from videorep.models.classifier import Classifier
 from videorep.models.encoder_decoder import EncoderDecoder
 
+LARGEST_SETTINGS = 1 << 23  # bytes of a member of JSON; NASNetLarge's, of a thousand layers, has an eighth of that
+SETTINGS, WEIGHTS = ("config.json", "metadata.json"), "model.weights.h5"
+ASSETS = "assets/"  # what Keras stores of vocabularies
 # What reading a damaged file raises: zip, JSON, HDF5 and Keras check little of what they are given.
 UNREADABLE = (
     ArithmeticError,
@@ -32,6 +36,43 @@ UNREADABLE = (
 )
 
 
+class UnboundedError(ValueError):
+    """A .keras file may take more memory than it has bytes; the message says what was received."""
+
+
+def load_keras(path):
+    """The model in a .keras file. Keras' safe mode holds: no code within the file runs.
+
+    Raises:
+        UnboundedError: a member is packed, or larger than it can be; nothing was unpacked.
+        Some of UNREADABLE: the file is damaged.
+    """
+    require_bounded(path)
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def require_bounded(path):
+    """Raises an UnboundedError where unpacking a .keras file could give more bytes than it has.
+
+    Keras stores what it saves as it is, so a packed member is nobody's model. Who reads a stored member gets no more
+    than the file has, whatever its directory says of it; members that share their bytes show in the sum.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        archive.fp.seek(0, os.SEEK_END)
+        size = archive.fp.tell()
+    for member in members:
+        name = member.filename
+        if name not in (*SETTINGS, WEIGHTS) and not name.startswith(ASSETS):
+            raise UnboundedError(f"a member {name!r} that Keras does not write")
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise UnboundedError(f"{name!r} packed, which Keras does not do")
+        if name in SETTINGS and member.file_size > LARGEST_SETTINGS:
+            raise UnboundedError(f"{name!r} of {member.file_size:,} bytes, more than {LARGEST_SETTINGS:,}")
+    if (total := sum(member.file_size for member in members)) > size:
+        raise UnboundedError(f"members of {total:,} bytes in a file of {size:,}")
+
+
 def read_model(path, config):
     """The model of a run, as it was trained. Keras' safe mode holds: no code within the file runs.
 
@@ -42,11 +83,12 @@ def read_model(path, config):
         RunError: the file is damaged, or holds another model.
     """
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = load_keras(path)
         fits = _fits(model, config)
     except UNREADABLE as error:
+        flaw = f"received {error}" if isinstance(error, UnboundedError) else "which cannot be read"
         raise RunError(
-            f"expected a Keras model in {path}, which cannot be read; restore the file, or train again with --overwrite"
+            f"expected a Keras model in {path}, {flaw}; restore the file, or train again with --overwrite"
         ) from error
     if not fits:
         raise RunError(

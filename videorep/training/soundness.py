@@ -5,6 +5,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from videorep.errors import RunError
+from videorep.runs import CONFIG, METRICS, MODEL, PROVENANCE
+from videorep.storage import is_no_regular_file
 
 UNREADABLE = (tf.errors.OpError, OSError, ValueError, LookupError, RuntimeError, TypeError, DecodeError)
 
@@ -15,7 +17,14 @@ def find_flaws(run):
     Args:
         run: `videorep.runs.Run`.
     """
-    return [*_find_in_model(run), *_find_in_checkpoints(run)]
+    return [*_find_what_is_no_file(run), *_find_in_model(run), *_find_in_checkpoints(run)]
+
+
+def _find_what_is_no_file(run):
+    own = [run.path / name for name in (CONFIG, PROVENANCE, METRICS, MODEL)]
+    for path in [*own, *sorted(run.checkpoints.glob("ckpt-*"))]:
+        if is_no_regular_file(path):
+            yield f"{path}: no regular file; restore it, or remove it and train again"
 
 
 def _find_in_model(run):
@@ -32,6 +41,8 @@ def _find_in_model(run):
 
 def _find_in_checkpoints(run):
     for index in sorted(run.checkpoints.glob("ckpt-*.index")):
+        if any(map(is_no_regular_file, run.checkpoints.glob(f"{index.stem}.*"))):
+            continue
         try:
             reader = tf.train.load_checkpoint(str(index.with_suffix("")))
             values = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map()]

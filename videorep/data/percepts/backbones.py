@@ -16,7 +16,7 @@ from keras import ops
 
 from videorep.data.percepts.frames import PAPER_CROP
 from videorep.errors import BackboneError
-from videorep.models.files import UNREADABLE
+from videorep.models.files import UNREADABLE, UnboundedError, load_keras, require_bounded
 from videorep.runs import CONFIG, MODEL, load_run
 
 PAPER_LAYER = "fc1"  # Keras' name of VGG's fc6
@@ -129,15 +129,15 @@ def _load_file(path, weights):
             f"expected no --weights beside {file}, which brings its own, received {weights}; leave it out"
         )
     try:
-        # Safe mode: no code within the file runs. Keras warns of what the file's layers lack or leave.
-        with warnings.catch_warnings(action="ignore"):
-            model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        with warnings.catch_warnings(action="ignore"):  # Keras' words for what the file's layers lack or leave
+            model = load_keras(file)
         shapes = [tuple(tensor.shape) for tensor in model.inputs]
     except (*UNREADABLE, tf.errors.OpError) as error:
+        loaded = f"a file that Keras cannot load ({type(error).__name__})"
+        flaw = error if isinstance(error, UnboundedError) else loaded
         raise BackboneError(
-            f"expected a Keras model in {file}, received a file that Keras cannot load "
-            f"({type(error).__name__}); check --backbone, or save the model anew with model.save(...), without Lambda "
-            "layers and layers of one's own"
+            f"expected a Keras model in {file}, received {flaw}; check --backbone, or save the model anew with "
+            "model.save(...), without Lambda layers and layers of one's own"
         ) from error
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:
         raise BackboneError(
@@ -202,6 +202,8 @@ def _load_weights(models, wanted, weights, remedy):
 
 def _fill(model, weights):
     """Loads what the file has; the names of the weights that it lacks."""
+    if Path(weights).suffix == ".keras":
+        require_bounded(weights)
     floating = [weight for weight in model.weights if "float" in str(weight.dtype)]
     for weight in floating:
         weight.assign(np.full(weight.shape, np.nan))  # so that what the file lacks shows

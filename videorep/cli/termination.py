@@ -1,0 +1,64 @@
+"""SIGTERM and SIGHUP end a command as an exception that its cleanups see, even where somebody swallows it.
+
+A signal's handler runs wherever Python happens to be. What it raises within a callback of the garbage collector, within
+`__del__`, or under a library's bare `except:` goes no further, and the command would go on. So it is looked after: as
+long as nobody is on the way out, the signal is sent again.
+"""
+
+import contextlib
+import signal
+import sys
+
+PATIENCE = 1.0  # seconds until it is looked whether the exception goes its way
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM, SIGHUP); raised so that workers are stopped on the way out.
+
+    Args:
+        signal_number: The signal that asked.
+    """
+
+    def __init__(self, signal_number=signal.SIGTERM):
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+        self.exit_status = 128 + signal_number
+
+
+@contextlib.contextmanager
+def ending_on_signals():
+    """Has SIGTERM raise `Terminated` in the block, and SIGHUP, unless it is ignored as under nohup.
+
+    Who takes a signal over for a while, as training does (`videorep.training.interruption`), gets it where it was
+    swallowed before, and is left alone from then on.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _terminate)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _terminate(signal_number, _):
+    def look_after(*_):
+        if _is_on_the_way_out():
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        else:
+            signal.raise_signal(signal_number)
+
+    signal.signal(signal.SIGALRM, look_after)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    raise Terminated(signal_number)
+
+
+def _is_on_the_way_out():
+    """Whether what runs now is a cleanup, or another answer, to a `Terminated`; cleanups may handle errors in turn."""
+    error, seen = sys.exception(), set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, Terminated):
+            return True
+        seen.add(id(error))
+        error = error.__context__
+    return False
