@@ -128,7 +128,7 @@ def _draw_few_label_curve(out, folder, data, split):
 
     measured = measure_few_label_curve(folder, data, split=split, progress=make_progress())
     draw_few_label_curve(out, **measured)
-    print_facts({"accuracies": tabulate(measured["results"]), "largest_class": measured["chance"]})
+    print_facts({"accuracies": tabulate(measured["results"]), "largest_class": measured["largest_class"]})
     for name, line in measured["results"].items():
         if len(line) == 1:
             say(
