@@ -30,7 +30,7 @@ def draw_curves(path, histories):
         run: [line for line in lines if {"sequences", "seconds"} <= line.keys()] for run, lines in histories.items()
     }
     figures = list_figures(histories)
-    require(len(figures) > 0, "metrics", "at least one report of a run", "none")
+    require(len(figures) > 0, "metrics", "at least one report of a run", "none", "train further")
     chart, axes = new_chart(2 * PANEL_WIDTH, len(figures) * PANEL_HEIGHT, len(figures), 2, sharex="col", sharey="row")
     chart.get_layout_engine().set(w_pad=0.12)  # the last number of one axis and the first of the other keep apart
     seconds, unit = _time_unit(histories)
