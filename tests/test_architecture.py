@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "bounds": {"errors"},
     "config": {"errors", "bounds", "storage"},
     "progress": set(),
-    "reports": set(),
+    "reports": {"errors", "storage"},
     "storage": {"errors"},
     "locking": {"errors"},
     "xla": set(),

@@ -111,14 +111,14 @@ def test_operating_system_error_names_path_and_remedy(invoke_failing, number, re
     assert result.stderr.count("\n") == 1
 
 
-def pretrain_raising(monkeypatch, error, out):
+def pretrain_raising(monkeypatch, error, out, *options):
     """Runs `videorep pretrain` with a worker that raises `error`."""
 
     def fail(*_, **__):
         raise error
 
     monkeypatch.setitem(sys.modules, "videorep.training.pretrain", types.SimpleNamespace(pretrain=fail))
-    return CliRunner().invoke(videorep_command, ["pretrain", "moving-mnist", "--out", out])
+    return CliRunner().invoke(videorep_command, ["pretrain", "moving-mnist", "--out", out, *options])
 
 
 def test_operating_system_error_without_a_path_names_the_output(monkeypatch):
@@ -131,6 +131,12 @@ def test_interrupted_command_tells_how_to_resume(monkeypatch):
     result = pretrain_raising(monkeypatch, KeyboardInterrupt(), "runs/x")
     assert result.exit_code == 130
     assert result.stderr == "\nInterrupted: give the same command again with --resume to go on.\n"
+
+
+@pytest.mark.parametrize("options", [["--dry-run"], ["--dry-run", "--resume"]])
+def test_an_interrupted_dry_run_began_nothing_to_go_on_with(monkeypatch, options):
+    result = pretrain_raising(monkeypatch, KeyboardInterrupt(), "runs/x", *options)
+    assert (result.exit_code, result.stderr) == (130, "\nInterrupted.\n")
 
 
 def test_interrupted_command_without_resume(invoke_failing):

@@ -217,7 +217,7 @@ def test_a_file_of_another_kind_of_run_is_refused(config_file, command, kind):
 
 def test_what_needs_a_pretrained_encoder_and_what_cannot_have_one():
     status, message = fails("finetune", "shards", "--out", "runs/x", "--freeze-encoder")
-    assert status == 2 and "freeze_encoder" in message and "init" in message
+    assert status == 2 and "--freeze-encoder" in message and "init" in message
     status, message = fails("finetune", "shards", "--out", "runs/x", "--init", "runs/y", "--model", "single-frame")
     assert status == 2 and "single-frame, which has no encoder" in message
 
@@ -304,8 +304,17 @@ def test_value_out_of_range_is_one_sentence():
     status, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--learning-rate", "-1")
     assert status == 2
     assert message.endswith(
-        "Error: expected learning_rate to be greater than 0 and at most 3.4e+38, received -1.0; correct it\n"
+        "Error: expected --learning-rate to be greater than 0 and at most 3.4e+38, received -1.0; correct it\n"
     )
+
+
+def test_a_value_that_cannot_be_is_told_of_the_option_that_sets_it(tmp_path):
+    status, message = fails("finetune", "shards", "--out", "runs/x", "--init", "runs/y", "--model", "single-frame")
+    assert status == 2 and "Error: expected --init to be empty with single-frame" in message
+    path = tmp_path / "settings.toml"
+    path.write_text("[training]\nmomentum = 2\nlearning_rate = 1")
+    _, message = fails("pretrain", "moving-mnist", "--out", "runs/x", "--config", path)
+    assert "expected momentum to be in [0, 1)" in message, "what comes of a file keeps the name that it has there"
 
 
 @pytest.mark.parametrize("option", ["--units 5", "--layers 2", "--standardise"])

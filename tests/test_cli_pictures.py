@@ -1,6 +1,7 @@
 """`predict` and `visualize` from a run's folder to a file."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from videorep.config import DataConfig, ModelConfig, PretrainConfig
 from videorep.data import write_shards
 from videorep.data.shards.records import Percept
 from videorep.models import build_model
-from videorep.runs import create_run
+from videorep.runs import create_run, load_run
 
 T, F = 3, 2
 
@@ -105,10 +106,30 @@ def test_curves_of_several_runs(run, percept_run, tmp_path, monkeypatch):
     assert "only curves" in message
 
 
-def test_percepts_have_activity_but_no_pictures(percept_run, tmp_path):
+def test_curves_without_a_report_name_the_file_and_what_to_do(run, tmp_path):
+    other = load_run(make_run(tmp_path / "other", 4096, DataConfig(), "bernoulli", steps=0))
+    command = ("visualize", run, "curves", "--beside", other.path, "--out", tmp_path / "curves.png")
+    message = fails(1, *command)
+    assert f"report in {other.metrics_path}, received none; train again with --overwrite" in message
+    other.model_path.unlink()
+    assert "received none; train further with --resume" in fails(1, *command)
+    other.metrics_path.unlink()
+    os.mkfifo(other.metrics_path)
+    assert f"in {other.metrics_path}, received: no regular file" in fails(1, *command)
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_percepts_have_activity_but_no_pictures(percept_run, run, tmp_path, monkeypatch):
     succeeds("visualize", percept_run, "activity", "--horizon", 4, "--out", tmp_path / "activity.png")
-    for what in ("strips", "features"):
-        assert "percepts" in fails(1, "visualize", percept_run, what, "--out", tmp_path / f"{what}.png")
+    monkeypatch.delattr("videorep.cli.visualize.load_tensorflow")  # it is told before anything heavy is loaded
+    shards = percept_run.replace("/run", "/shards")
+    for what in ("strips", "features", "output-features"):
+        for words in ((percept_run, what), (run, what, shards)):
+            message = fails(1, "visualize", *words, "--out", tmp_path / f"{what}.png")
+            assert message == (
+                f"Error: expected frames that are pictures for {what}, received percepts in {shards}; draw curves, "
+                "activity or horizon instead\n"
+            )
 
 
 def test_bad_names(run, tmp_path):

@@ -48,7 +48,7 @@ def test_runs_are_sorted_by_start_and_number(shards, tmp_path):
     }
     accuracies = [evaluate_action_recognition([run], shards)["accuracy"] for run in (first, second)]
     assert measured["results"]["from random weights"][4] == accuracies
-    assert measured["chance"] == 0.5
+    assert measured["largest_class"] == 0.5
 
 
 def test_a_folder_without_classifiers(tmp_path):

@@ -50,6 +50,22 @@ def test_one_report_is_enough(tmp_path):
     assert Image.open(tmp_path / "one.png").height == 600
 
 
+def test_a_single_report_is_a_point_that_is_seen(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(curves, "write_figure", lambda figure, path: drawn.append(figure))
+    draw_curves("x.png", {"one": history(1), "also one": history(1)})
+    draw_curves("x.png", {"one": history(1), "many": history(20)})
+    markers = [[line.get_marker() for line in figure.axes[0].get_lines()] for figure in drawn]
+    assert markers == [["o", "o"], ["o", "None"]]
+
+
+@pytest.mark.parametrize("value", [0.25, 1800.0, -3.0])
+def test_one_value_has_room_in_proportion(value):
+    low, high = curves._limits({"a": [{"loss": value}], "b": [{"loss": value}]}, "loss")
+    assert low == pytest.approx(value - 0.1 * abs(value)) and high == pytest.approx(value + 0.1 * abs(value))
+    assert curves._limits({"a": [{"loss": 0.0}]}, "loss") == (-1.0, 1.0)
+
+
 def test_reports_without_a_place_are_passed_over(tmp_path):
     stray = [{"step": 3}, {"step": 4, "loss": 1.0, "sequences": 256}, {"step": 5, "loss": 1.0, "seconds": 2.0}]
     draw_curves(tmp_path / "sound.png", {"run": history()})

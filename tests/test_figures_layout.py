@@ -15,7 +15,8 @@ LONG = "a name that is rather long"
 
 
 def lines(count=20):
-    keys = ("future_cross_entropy_per_frame", "validation_future_cross_entropy_per_frame")
+    keys = ("reconstruction_half_squared_error_per_frame", "future_half_squared_error_per_frame")
+    keys = (*keys, "validation_future_half_squared_error_per_frame")
     return [{"sequences": 64_000 * k, "seconds": 9.0 * k} | dict.fromkeys(keys, 2000 / k) for k in range(1, count)]
 
 

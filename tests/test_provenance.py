@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import numpy as np
@@ -158,6 +159,18 @@ def test_an_export_that_tells_other_things_than_its_run_is_a_problem(chain):
     path.write_text(json.dumps(facts))
     (problem,) = verify(chain / "serving")[0]
     assert "says other things of its data" in problem
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "dangling"])
+@pytest.mark.parametrize("place", ["serving", "serving/1"])
+def test_a_model_of_an_export_that_is_no_regular_file_is_named(chain, kind, place):
+    graph = chain / "serving" / "1" / "saved_model.pb"
+    graph.unlink()
+    os.mkfifo(graph) if kind == "fifo" else graph.symlink_to("/dev/zero" if kind == "device" else chain / "nowhere")
+    for command in ("verify", "inspect"):
+        result = call(command, str(chain / place))
+        assert result.exit_code == 1
+        assert f"expected saved_model.pb of an export in {graph.parent}, received no regular file" in result.output
 
 
 def test_a_link_in_an_export_is_a_problem(chain):

@@ -1,11 +1,13 @@
 """Lines of metrics.jsonl: what is sound is read, whatever else lies in the file."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videorep.errors import RunError
 from videorep.reports import describe_rise, read_reports, to_line
 
 GARBAGE = {
@@ -46,6 +48,14 @@ def test_a_line_that_is_being_written_is_no_report(tmp_path):
     assert read_reports(path) == []
     path.write_text('{"step": 1}\n{"step": 2}')
     assert read_reports(path) == [{"step": 1}]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+def test_what_is_no_regular_file_is_refused_rather_than_waited_for(tmp_path, kind):
+    path = tmp_path / "metrics.jsonl"
+    {"fifo": os.mkfifo, "folder": os.mkdir, "device": lambda each: each.symlink_to("/dev/zero")}[kind](path)
+    with pytest.raises(RunError, match=r"expected the reports of a run in .*metrics\.jsonl, received: .*; restore"):
+        read_reports(path)
 
 
 def test_figures_that_are_no_numbers_are_left_out(tmp_path):

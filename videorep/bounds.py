@@ -35,10 +35,10 @@ LARGEST_FLOAT = 3.4e38  # of float32
 SHOWN = 200
 
 
-def require(condition, setting, expected, received):
+def require(condition, setting, expected, received, remedy="correct it"):
     """Raises ConfigError with the one sentence that names what is wrong."""
     if not condition:
-        raise ConfigError(f"expected {setting} to be {expected}, received {_show(received)}; correct it")
+        raise ConfigError(f"expected {setting} to be {expected}, received {_show(received)}; {remedy}")
 
 
 def _show(value):

@@ -5,6 +5,7 @@ Only what is still where it was is checked; what is not is named, and does not c
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 from videorep.data.shards.dataset import MANIFEST
@@ -23,9 +24,9 @@ def find_versions(path):
     folder = Path(path)
     if is_url(path) or not folder.is_dir():
         return []
-    if (folder / SAVED_MODEL).is_file():
+    if os.path.lexists(folder / SAVED_MODEL):
         return [folder]
-    found = [each for each in folder.iterdir() if each.name.isdecimal() and (each / SAVED_MODEL).is_file()]
+    found = [each for each in folder.iterdir() if each.name.isdecimal() and os.path.lexists(each / SAVED_MODEL)]
     return sorted(found, key=lambda each: int(each.name))
 
 
@@ -38,8 +39,10 @@ def read_export(version):
     """What an export says of the run that it came from, as `videorep.serving.export.describe` wrote it.
 
     Raises:
-        RunError: it says nothing, or nothing that can be read.
+        RunError: it says nothing, or nothing that can be read, or its model is no regular file.
     """
+    if not (version / SAVED_MODEL).is_file():
+        raise RunError(f"expected {SAVED_MODEL} of an export in {version}, received no regular file; export again")
     try:
         facts = json.loads(read_file(version / FACTS))
     except (OSError, ValueError, RecursionError) as error:

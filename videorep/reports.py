@@ -2,6 +2,9 @@
 
 import json
 
+from videorep.errors import RunError
+from videorep.storage import read_file
+
 STEP = "step"
 LARGEST = 3.4028234663852886e38  # of float32, in which figures are summed; it leaves room for the sums of a picture
 
@@ -16,8 +19,17 @@ def read_reports(path):
         path: Path of the file, which may be missing.
     Returns:
         [{name: number}], in the order of the file.
+    Raises:
+        RunError: it is no regular file, or cannot be read.
     """
-    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    try:
+        lines = read_file(path).split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(
+            f"expected the reports of a run in {path}, received: {error.strerror}; restore the file, or remove it"
+        ) from error
     return [report for report in map(_parse, lines) if report]
 
 

@@ -74,6 +74,14 @@ class Run:
         """The reports so far, {name: number} each, see `read_reports`."""
         return read_reports(self.metrics_path)
 
+    def require_reports(self):
+        """Raises a RunError where `metrics` has no report yet."""
+        if not self.metrics():
+            remedy = "train again with --overwrite" if self.finished else "train further with --resume"
+            raise RunError(
+                f"expected at least one report in {self.metrics_path}, received none; {remedy}, until the first report"
+            )
+
     def last_report(self):
         """The last of `metrics`; empty where there is none."""
         return (self.metrics() or [{}])[-1]

@@ -6,6 +6,7 @@ import sys
 import click
 
 RESUMABLE = "videorep.resumable"
+DRY_RUN = "videorep.dry_run"
 OUTPUT = "videorep.output"
 
 REMEDIES = {
@@ -21,8 +22,8 @@ REMEDIES = {
 
 
 def is_resumable(ctx):
-    """Whether the command that runs has `--resume`."""
-    return RESUMABLE in ctx.meta
+    """Whether the command that runs has `--resume` and has something to go on with: a dry run begins nothing."""
+    return RESUMABLE in ctx.meta and not ctx.meta.get(DRY_RUN)
 
 
 def explain_operating_system_error(error, ctx):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from videorep.bounds import LARGEST
-from videorep.cli.errors import OUTPUT, RESUMABLE
+from videorep.cli.errors import DRY_RUN, OUTPUT, RESUMABLE
 from videorep.cli.settings import setting
 from videorep.config import (
     BRANCHES,
@@ -130,7 +130,9 @@ resume = click.option(
     callback=_remember(RESUMABLE),
     help="Go on where the same command was interrupted; start afresh where nothing was begun.",
 )
-dry_run = click.option("--dry-run", is_flag=True, help="Tell what would happen; write nothing.")
+dry_run = click.option(
+    "--dry-run", is_flag=True, callback=_remember(DRY_RUN), help="Tell what would happen; write nothing."
+)
 long_work = combine(resume, overwrite, dry_run)
 seed = click.option(
     "--seed", type=click.IntRange(0, LARGEST["seed"]), default=0, show_default=True, help="Decides every draw."

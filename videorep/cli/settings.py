@@ -52,7 +52,16 @@ def build_config(cls, settings, config_path):
     except ConfigError as error:
         if config_path:
             raise ConfigError(f"{error} (in {config_path} or among the options)") from error
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_name_option(str(error))) from error
+
+
+def _name_option(sentence):
+    """The sentence on a field of the configuration as one on the option that sets it, where there is one."""
+    for option in click.get_current_context().command.params:
+        field = f"expected {option.name.split(SEPARATOR)[-1]} to be "
+        if isinstance(option, click.Option) and sentence.startswith(field):
+            return f"expected {option.opts[0]} to be {sentence.removeprefix(field)}"
+    return sentence
 
 
 def _table(settings, name, config_path):

@@ -7,8 +7,11 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts, say
+from videorep.config import DataConfig, PretrainConfig
+from videorep.errors import RunError
 
 KINDS = (".png", ".pdf", ".svg")
+OF_PICTURES = ("strips", "features", "output-features")
 ACTIVITY_FRAMES = 100
 HORIZON_SEQUENCES = 200
 
@@ -53,6 +56,8 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
             f"only curves of several runs go into one picture, not {what}", param_hint="'--beside'"
         )
     out = options.claim_file(out, overwrite)
+    if what in OF_PICTURES:
+        _require_pictures(run, data, what)
 
     load_tensorflow()
     from videorep.runs import load_run
@@ -72,6 +77,20 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
     say(f"Wrote {out}")
 
 
+def _require_pictures(run, data, what):
+    """Refuses percepts before TensorFlow, the model and the data are loaded."""
+    from videorep.data.shards.manifest import load_dataset
+    from videorep.runs import load_run
+
+    run = load_run(run)
+    path = data or run.config.data.path
+    if isinstance(run.config, PretrainConfig) and path != DataConfig().path and load_dataset(path).kind == "percepts":
+        raise RunError(
+            f"expected frames that are pictures for {what}, received percepts in {path}; draw curves, activity or "
+            "horizon instead"
+        )
+
+
 def _draw_strips(out, run, data, split, horizon):
     from videorep.evaluation import predict_sequences
     from videorep.figures import draw_strips
@@ -82,6 +101,8 @@ def _draw_strips(out, run, data, split, horizon):
 def _draw_curves(out, runs):
     from videorep.figures import draw_curves
 
+    for run in runs:
+        run.require_reports()
     names = [run.path.name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run.path) for run in runs]
@@ -128,7 +149,7 @@ def _draw_few_label_curve(out, folder, data, split):
 
     measured = measure_few_label_curve(folder, data, split=split, progress=make_progress())
     draw_few_label_curve(out, **measured)
-    print_facts({"accuracies": tabulate(measured["results"]), "largest_class": measured["chance"]})
+    print_facts({"accuracies": tabulate(measured["results"]), "largest_class": measured["largest_class"]})
     for name, line in measured["results"].items():
         if len(line) == 1:
             say(

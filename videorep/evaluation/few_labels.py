@@ -21,7 +21,7 @@ def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
         progress: Reporter, see `videorep.progress`.
     Returns:
         dict: "results" ({how it was trained: {videos per class: [accuracy of each repeat]}}; of a run on all videos,
-        the mean number per class) and "chance" (what guessing the most frequent class would reach): what
+        the mean number per class) and "largest_class" (the accuracy of always answering it): what
         `videorep.figures.few_labels` draws.
     Raises:
         RunError: no classifier lies there, or one is not finished or does not fit the data.
@@ -36,16 +36,16 @@ def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
         )
     for run in runs:
         run.require_finished()
-    results, chance = {}, 0.0
+    results, largest = {}, 0.0
     with (progress or SilentProgress()).task("Measuring classifiers", total=len(runs), unit="runs") as advance:
         for run in runs:
             shards = str(data or run.config.data.path)
             measured = evaluate_action_recognition([run], shards, split=split)
             line = results.setdefault(_name(run.config), {})
             line.setdefault(_videos_per_class(run), []).append(measured["accuracy"])
-            chance = max(chance, measured["largest_class"])
+            largest = max(largest, measured["largest_class"])
             advance(1, note=run.path.name)
-    return {"results": results, "chance": chance}
+    return {"results": results, "largest_class": largest}
 
 
 def tabulate(results):

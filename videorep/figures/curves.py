@@ -30,14 +30,14 @@ def draw_curves(path, histories):
         run: [line for line in lines if {"sequences", "seconds"} <= line.keys()] for run, lines in histories.items()
     }
     figures = list_figures(histories)
-    require(len(figures) > 0, "metrics", "at least one report of a run", "none")
+    require(len(figures) > 0, "metrics", "at least one report of a run", "none", "train further")
     chart, axes = new_chart(2 * PANEL_WIDTH, len(figures) * PANEL_HEIGHT, len(figures), 2, sharex="col", sharey="row")
     chart.get_layout_engine().set(w_pad=0.12)  # the last number of one axis and the first of the other keep apart
     seconds, unit = _time_unit(histories)
     for (left, right), name in zip(axes, figures, strict=True):
         for colour, (run, lines) in zip(_colours(len(histories)), histories.items(), strict=True):
             _draw_lines((left, right), lines, name, seconds, colour, run if len(histories) > 1 else "")
-        left.set_ylabel(name.replace("_", " "))
+        left.set_ylabel(name.replace("_per_", "\nper_").replace("_", " "))  # in one line longer than a panel is high
         left.set_ylim(*_limits(histories, name))
         left.margins(x=0.01)
     if len(histories) > 1 or _has_validation(histories):
@@ -67,6 +67,7 @@ def _draw_lines(axes, lines, name, seconds, colour, run):
         points = np.array([(line["sequences"], line["seconds"], line[key]) for line in lines if key in line])
         if len(points):
             label = ", ".join(filter(None, [run, word]))
+            style = {"marker": "o", "markersize": 4} | style if len(points) == 1 else style  # no line goes through it
             axes[0].plot(points[:, 0], points[:, 2], color=colour, label=label, **style)
             axes[1].plot(points[:, 1] / seconds, points[:, 2], color=colour, label=label, **style)
 
@@ -79,7 +80,7 @@ def _limits(histories, name):
             series = [line[key] for line in lines if key in line]
             skip = min(int(np.ceil(SETTLED * len(series))), len(series) - 1) if len(series) > 2 else 0
             values += series[skip:]
-    room = 0.05 * (max(values) - min(values)) or 1.0
+    room = 0.05 * (max(values) - min(values)) or 0.1 * abs(max(values)) or 1.0
     return min(values) - room, max(values) + room
 
 

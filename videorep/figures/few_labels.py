@@ -1,5 +1,7 @@
 """Accuracy over the number of labelled videos per class: what pretraining is worth when labels are few."""
 
+import math
+
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -9,15 +11,16 @@ from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
 WIDTH, HEIGHT = 640, 440
 MARKERS = "osD^vPX"
 LEAST_GAP = 0.07  # share of the axis between two of its numbers
+ALONE = 1.5  # how far the axis reaches to both sides of a single count, times
 
 
-def draw_few_label_curve(path, results, chance=None):
+def draw_few_label_curve(path, results, largest_class=None):
     """Draws one line per way of starting: the mean over repeats, error bars of one standard deviation of the repeats.
 
     Args:
         path: File to write: .png, .pdf or .svg.
         results: {name of the line: {videos per class: [accuracy of each repeat, 0 to 1]}}.
-        chance: Accuracy without any learning, 0 to 1, drawn as a dashed line; None: no line.
+        largest_class: Accuracy of always answering the largest class, 0 to 1, drawn as a dashed line; None: no line.
     Raises:
         ConfigError: there is nothing to draw, or an accuracy lies outside [0, 1].
         OutputError: the file cannot be written.
@@ -37,13 +40,11 @@ def draw_few_label_curve(path, results, chance=None):
         places = np.array(counts) * 1.02 ** (number - (len(results) - 1) / 2)
         style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)], "capsize": 3}
         axis.errorbar(places, means, deviations, label=name, linewidth=1.8, elinewidth=1.0, markersize=6, **style)
-    if chance is not None:
-        axis.axhline(100 * chance, color=FAINT, linestyle="--", linewidth=1.2)
-        axis.text(1.01, 100 * chance, "chance", ha="left", va="center", transform=axis.get_yaxis_transform())
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(FixedLocator(_apart({count for line in results.values() for count in line})))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    if largest_class is not None:
+        height = 100 * largest_class
+        axis.axhline(height, color=FAINT, linestyle="--", linewidth=1.2)
+        axis.text(1.01, height, "largest\nclass", ha="left", va="center", transform=axis.get_yaxis_transform())
+    _scale(axis, {count for line in results.values() for count, repeats in line.items() if len(repeats)})
     axis.set_ylim(bottom=0)
     axis.set_xlabel("labelled videos per class")
     axis.set_ylabel("videos classified correctly (%)")
@@ -51,11 +52,23 @@ def draw_few_label_curve(path, results, chance=None):
     write_figure(chart, path)
 
 
-def _apart(counts):
-    """The counts whose numbers have room on a logarithmic axis, the smallest first."""
-    low, high = min(counts), max(counts)
+def _scale(axis, counts):
+    """A logarithmic axis with whole numbers at the counts, which may be means; one count alone is in the middle."""
+    axis.set_xscale("log")
+    ticks = {max(1, near(count)) for count in counts for near in (math.floor, math.ceil)}
+    low, high = axis.get_xlim()
+    if len(counts) == 1:
+        low, high = min(counts) / ALONE, max(counts) * ALONE
+    low, high = axis.set_xlim(min(low, *ticks), max(high, *ticks))
+    axis.xaxis.set_major_locator(FixedLocator(_apart(ticks, low, high)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def _apart(ticks, low, high):
+    """The numbers that have room on a logarithmic axis from `low` to `high`, the smallest first."""
     kept = []
-    for count in sorted(counts):
-        if not kept or np.log(count / kept[-1]) >= LEAST_GAP * np.log(high / low):
-            kept.append(count)
+    for tick in sorted(ticks):
+        if not kept or np.log(tick / kept[-1]) >= LEAST_GAP * np.log(high / low):
+            kept.append(tick)
     return kept

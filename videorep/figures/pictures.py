@@ -10,8 +10,9 @@ def require_pictures(features, frame_shape):
     require(
         frame_shape is not None,
         "frames",
-        "pictures (of percepts, write arrays with --out FILE.npz or draw the activity)",
+        "pictures",
         f"percepts of {features} features",
+        "of percepts, draw curves, activity or horizon, or write arrays with predict --out FILE.npz",
     )
     require(
         len(frame_shape) == 3 and frame_shape[2] in (1, 3) and int(np.prod(frame_shape)) == features,

@@ -1,5 +1,6 @@
 """What a run will take, told by a dry run: time per step, memory and disk. Nothing is written."""
 
+import contextlib
 import os
 import resource
 import statistics
@@ -13,12 +14,14 @@ from videorep.config import ClassifierConfig, ModelConfig, StreamModelConfig
 from videorep.errors import ConfigError
 from videorep.progress import format_seconds
 from videorep.runs import Run
+from videorep.training.interruption import OutOfTime, stopped_after
 from videorep.training.loop import TrainingLoop
 
 FLOAT = 4  # bytes
 MOMENTS = {"sgd": 1, "rmsprop": 1, "adam": 2}
 CHECKPOINTS_KEPT = 2  # beside model.keras, which has the moments too
-STEPS, LONGEST_SECONDS = 5, 20.0
+STEPS = 5
+LONGEST_SECONDS = 10.0  # that steps are compiled and measured for
 MATRIX = 1024
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
@@ -61,7 +64,7 @@ def _memory():
 
 
 def forecast(job):
-    """Runs a few steps of a job on made-up data, unless that would take long, and reckons the rest.
+    """Runs a few steps of a job on made-up data, as far as that does not take long, and reckons the rest.
 
     Args:
         job: `videorep.training.job.Job`.
@@ -71,31 +74,33 @@ def forecast(job):
     training = job.config.training
     loop = TrainingLoop(job.model, job.objective, training, Run(Path(os.devnull), job.config))
     seconds = 6 * training.batch_size * _multiplications(job.model, job.config.model) / _speed(job.model.compute_dtype)
-    measured = seconds * (1 + STEPS) <= LONGEST_SECONDS
-    if measured:
-        seconds = _measure(loop, job.data.training(training.batch_size, training.seed).element_spec)
+    times = []
+    if seconds * (1 + STEPS) <= LONGEST_SECONDS:
+        times = _measure(loop, job.data.training(training.batch_size, training.seed).element_spec)
+    seconds = statistics.median(times or [seconds])
     trained = _bytes(job.model.variables) + _bytes(loop.optimizer.variables)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
-    how = "measured" if measured else "reckoned from its matrix products"
+    least, how = ("", "measured") if times else ("at least ", "reckoned from its matrix products")
     return {
-        "time_per_step": f"{_seconds(seconds)}, {how}",
-        "time_of_all_steps": format_seconds(seconds * training.steps),
-        "memory": _size(peak if measured else peak + trained + _activations(job)),
+        "time_per_step": f"{least}{_seconds(seconds)}, {how} on this machine, as busy as it is now",
+        "time_of_all_steps": least + format_seconds(seconds * training.steps),
+        "memory": _size(peak if times else peak + trained + _activations(job)),
         "disk": _size((CHECKPOINTS_KEPT + 1) * trained),
     }
 
 
 def _measure(loop, spec):
-    """The median seconds of a step, the first, which compiles, left out."""
+    """The seconds of each step that came to its end within the longest time; the first, which compiles, left out."""
     generator = np.random.default_rng(0)
     batch = tf.nest.map_structure(lambda each: _make_up(each, generator), spec)
-    float(loop.train_step(batch)["loss"])
     times = []
-    for _ in range(STEPS):
-        begun = time.monotonic()
+    with contextlib.suppress(OutOfTime), stopped_after(LONGEST_SECONDS):
         float(loop.train_step(batch)["loss"])
-        times.append(time.monotonic() - begun)
-    return statistics.median(times)
+        while len(times) < STEPS:
+            begun = time.monotonic()
+            float(loop.train_step(batch)["loss"])
+            times.append(time.monotonic() - begun)
+    return times
 
 
 def _make_up(spec, generator):

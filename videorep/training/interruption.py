@@ -38,3 +38,26 @@ def deferred_interruption():
     if received:
         signal.raise_signal(received[0])
         raise KeyboardInterrupt
+
+
+class OutOfTime(BaseException):
+    """The block of `stopped_after` has run for too long; no Exception, which TensorFlow would wrap while it traces."""
+
+
+@contextlib.contextmanager
+def stopped_after(seconds):
+    """Raises OutOfTime within the block once it has run for so long; outside of the main thread it runs to its end."""
+
+    def stop(number, frame):
+        raise OutOfTime
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
