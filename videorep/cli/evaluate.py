@@ -7,6 +7,7 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts, say
+from videorep.cli.results import claim_file
 
 ONLY_IN_JSON = ("rows", "future_by_frame", "per_video", "warnings")
 
@@ -54,7 +55,7 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
       videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse mean
     """
     if json_path:
-        json_path = options.claim_file(json_path, overwrite)
+        json_path = claim_file(json_path, overwrite)
 
     load_tensorflow()
     from videorep.evaluation import evaluate_action_recognition, evaluate_future_prediction

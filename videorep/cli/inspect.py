@@ -7,6 +7,7 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
+from videorep.cli.results import claim_file
 from videorep.config import to_dict
 
 
@@ -43,7 +44,7 @@ def inspect(path, out, split, flow, overwrite):
     if out:
         if Path(out).suffix.lower() != ".png":
             raise click.BadParameter(f"{out!r} does not end in .png", param_hint="'--out'")
-        out = options.claim_file(out, overwrite)
+        out = claim_file(out, overwrite)
 
     load_tensorflow()
     from videorep.data.shards.summary import count_classes, summarize_dataset

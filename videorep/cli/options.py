@@ -2,8 +2,6 @@
 
 import dataclasses
 import re
-import tempfile
-from pathlib import Path
 
 import click
 
@@ -17,12 +15,6 @@ from videorep.config import (
     DataConfig,
     ModelConfig,
 )
-from videorep.errors import OutputError
-from videorep.storage import require_local
-
-# Files without which a run, shards or an export cannot be read; no result takes their place.
-NEEDED = {"config.json", "provenance.json", "metrics.jsonl", "model.keras", "dataset.json", "run.json", "checkpoint"}
-SHARD = ".tfrecord-"
 
 
 class FrameSize(click.ParamType):
@@ -69,32 +61,6 @@ def combine(*decorators):
         return function
 
     return decorate
-
-
-def claim_file(path, overwrite):
-    """Checks, before the work begins, that a result can be written to the file `path`; returns it as a Path.
-
-    Raises:
-        OutputError: it exists and may not be overwritten, has the name of a file that runs, shards or exports need, its
-            folder is missing or cannot be written, or it is a URL.
-    """
-    require_local(path, OutputError)
-    path = Path(path)
-    if path.is_dir() or (path.exists() and not overwrite):
-        remedy = "choose another name" if path.is_dir() else "add --overwrite or choose another name"
-        raise OutputError(f"expected a new file, received {path}, which exists; {remedy}")
-    if path.name in NEEDED or SHARD in path.name:
-        raise OutputError(
-            f"expected a name of its own for the result, received {path}, as runs, shards and exports call their own "
-            "files; choose another name"
-        )
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            return path
-    except OSError as error:
-        raise OutputError(
-            f"expected a file in a folder that can be written, received {path}: {error.strerror}; choose another name"
-        ) from error
 
 
 def data_like(run, path, digits=None):

@@ -6,6 +6,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
+from videorep.cli.results import claim_file
 
 KINDS = (".npz", ".png", ".gif")
 
@@ -32,7 +33,7 @@ def predict(run, data, out, split, count, horizon, digits, overwrite):
     kind = Path(out).suffix.lower()
     if kind not in KINDS:
         raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
-    out = options.claim_file(out, overwrite)
+    out = claim_file(out, overwrite)
 
     load_tensorflow()
     from videorep.evaluation import predict_sequences

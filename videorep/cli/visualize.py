@@ -7,6 +7,7 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts, say
+from videorep.cli.results import claim_file
 from videorep.config import DataConfig, PretrainConfig
 from videorep.errors import RunError
 
@@ -55,7 +56,7 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
         raise click.BadParameter(
             f"only curves of several runs go into one picture, not {what}", param_hint="'--beside'"
         )
-    out = options.claim_file(out, overwrite)
+    out = claim_file(out, overwrite)
     if what in OF_PICTURES:
         _require_pictures(run, data, what)
 
