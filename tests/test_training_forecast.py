@@ -3,6 +3,7 @@
 import dataclasses
 import signal
 import time
+import types
 
 import pytest
 import tensorflow as tf
@@ -62,6 +63,21 @@ def test_what_is_measured_has_a_bound(monkeypatch, first, later, count):
     assert len(module._measure(Loop(first, later), tf.TensorSpec((2, 3)))) == count
     assert time.monotonic() - begun < 10
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0) and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
+def test_a_bound_holds_where_python_drops_the_first_exception(monkeypatch, capsys):
+    class Slow:
+        def __del__(self):
+            time.sleep(1)
+
+    def step(batch):
+        Slow()
+        time.sleep(30)
+
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 0.5)
+    begun = time.monotonic()
+    assert module._measure(types.SimpleNamespace(train_step=step), tf.TensorSpec((2, 3))) == []
+    assert time.monotonic() - begun < 10 and capsys.readouterr().err == ""
 
 
 def test_compiling_is_cut_off_and_leaves_tensorflow_sound(tmp_path, monkeypatch):

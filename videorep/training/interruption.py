@@ -2,9 +2,11 @@
 
 import contextlib
 import signal
+import sys
 import threading
 
 HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 0.5  # where Python drops an exception, as in a destructor or a callback of the garbage collector
 
 
 @contextlib.contextmanager
@@ -49,15 +51,22 @@ def stopped_after(seconds):
     """Raises OutOfTime within the block once it has run for so long; outside of the main thread it runs to its end."""
 
     def stop(number, frame):
-        raise OutOfTime
+        if not isinstance(sys.exc_info()[1], OutOfTime):  # else the block is being left already
+            raise OutOfTime
+
+    def ignore(unraisable):
+        if unraisable.exc_type is not OutOfTime:
+            hook(unraisable)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    hook, sys.unraisablehook = sys.unraisablehook, ignore
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook
