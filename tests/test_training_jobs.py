@@ -14,6 +14,7 @@ from videorep.data.shards.records import Percept
 from videorep.errors import ConfigError, RunError
 from videorep.evaluation import evaluate_future_prediction, predict_sequences
 from videorep.runs import load_run
+from videorep.training import pretrain as pretrain_module
 from videorep.training.finetune import finetune
 from videorep.training.objectives import encoder_decoder_objective
 from videorep.training.pretrain import pretrain
@@ -82,6 +83,23 @@ def test_a_finished_run_resumes_to_itself(pretrained, percepts):
     summary = pretrain(config, pretrained, resume=True)
     assert summary["step"] == 4
     assert (load_run(pretrained).path / "model.keras").stat().st_mtime_ns == before
+
+
+def test_validation_is_compiled_once_however_often_it_is_asked_for(tmp_path, monkeypatch):
+    """TensorFlow keeps what a compiled function held: 3 MiB and more for each that is made anew."""
+    traced = []
+    real = pretrain_module.encoder_decoder_objective
+
+    def watched(model, *feeding):
+        objective = real(model, *feeding)
+        return lambda batch, training=True: traced.append(training) or objective(batch, training)
+
+    monkeypatch.setattr(pretrain_module, "encoder_decoder_objective", watched)
+    training = TrainingConfig(steps=6, batch_size=4, report_every=3, evaluate_every=1, evaluation_sequences=8)
+    pretrain(
+        PretrainConfig(ModelConfig(units=(4,), input_frames=3, future_frames=2), training=training), tmp_path / "run"
+    )
+    assert traced.count(False) == 1 and len(load_run(tmp_path / "run").metrics()) == 6
 
 
 def test_the_same_command_gives_the_same_weights(pretrained, tmp_path):

@@ -266,8 +266,9 @@ def test_training_stops_where_the_checkpoints_that_reports_tell_of_are_gone(tmp_
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
-    assert make_loop(tmp_path).restore() == 0
+    loop = make_loop(tmp_path)
+    loop.run.metrics_path.write_text('{"step": 5, "loss": 2.0}\n')
+    assert loop.restore() == 0
 
 
 def test_garbled_metrics_are_told(tmp_path):
@@ -365,7 +366,7 @@ def test_events_hold_the_same_figures(tmp_path):
 
 
 def test_evaluate_objective_averages_over_examples():
-    def objective(batch, training):
+    def objective(batch):
         return batch["x"], {"double": 2 * batch["x"]}
 
     batches = tf.data.Dataset.from_tensor_slices({"x": tf.range(5, dtype=tf.float32)}).batch(2)

@@ -182,15 +182,15 @@ def evaluate_objective(objective, batches):
     """Means of an objective's loss and parts over finite batches.
 
     Args:
-        objective: As for `TrainingLoop`.
+        objective: Function of a batch that gives the loss (B,) and its parts. Who evaluates again and again compiles it
+            once: TensorFlow never lets go of all that a compiled function held.
         batches: Finite tf.data.
     Returns:
         {name: mean over all examples}.
     """
-    compiled = tf.function(lambda batch: objective(batch, training=False), reduce_retracing=True)
     sums, count = {}, 0
     for batch in batches:
-        losses, parts = compiled(batch)
+        losses, parts = objective(batch)
         for name, values in {"loss": losses, **parts}.items():
             sums[name] = sums.get(name, 0.0) + float(tf.reduce_sum(values))
         count += int(losses.shape[0])

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import tensorflow as tf
+
 from videorep.config import to_dict
 from videorep.data.batches.sources import open_source
 from videorep.data.shards.statistics import standardising_constants
@@ -64,5 +66,6 @@ def _validation(config, model, hashed):
         return None
     source = open_source(config.data, VALIDATION, config.model.sequence_frames, hashed=hashed)
     objective = encoder_decoder_objective(model)
+    compiled = tf.function(lambda batch: objective(batch, training=False), reduce_retracing=True)
     batches = source.evaluation(config.training.batch_size, config.training.evaluation_sequences)
-    return lambda: evaluate_objective(objective, batches)
+    return lambda: evaluate_objective(compiled, batches)
