@@ -6,6 +6,7 @@ import marshal
 import random
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -111,6 +112,14 @@ def test_what_unpacks_to_more_than_the_file_has_is_refused(tmp_path, sound, monk
         monkeypatch.setattr(loader, unpacking, lambda *_, **__: pytest.fail("it was unpacked"))
     assert "packed" in refuse(path)
     with pytest.raises(BackboneError, match="packed"):
+        load_backbone("mobilenet", weights=path)
+
+
+def test_weights_that_unpack_to_more_than_the_file_has_are_refused(tmp_path):
+    path = tmp_path / "mobilenet.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("zeros", (1 << 40,), "float32", chunks=(1 << 20,), compression="gzip")
+    with pytest.raises(BackboneError, match=r"arrays of 4,398,046,511,104 bytes in a file of"):
         load_backbone("mobilenet", weights=path)
 
 

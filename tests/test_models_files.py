@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -167,3 +168,33 @@ def test_a_fresh_process_knows_every_layer_that_a_run_may_name():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told == f"{[True] * len(names)}\n"
+
+
+def packed(file):
+    """A few bytes that unpack to half a GiB."""
+    return file.create_dataset("grown", (1 << 27,), "float32", chunks=(1 << 22,), compression="gzip", fillvalue=1)
+
+
+def never_stored(file):
+    return file.create_dataset("promised", (1 << 40,), "float32")
+
+
+def texts(file):
+    """References to one text: as many texts in memory."""
+    return file.create_dataset("texts", data=["x" * 1000] * 1000, dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize("add", [packed, never_stored, texts])
+def test_arrays_that_unpack_to_more_than_the_file_has_are_not_read(run, tmp_path, monkeypatch, add):
+    def change(weights):
+        path = tmp_path / "weights.h5"
+        path.write_bytes(weights)
+        with h5py.File(path, "a") as file:
+            add(file)
+        return path.read_bytes()
+
+    rewrite(run.model_path, "model.weights.h5", change)
+    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("it was read"))
+    wrong = r"arrays of [\d,]+ bytes in a file of|texts in place of numbers in /texts"
+    with pytest.raises(RunError, match=rf"^expected a Keras model in .*model\.keras, received ({wrong})"):
+        run.model()

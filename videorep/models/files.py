@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 
+import h5py
 import keras
 
 import videorep.models.temporal_stream  # noqa: F401 (registers the layer that a stream run names)
@@ -44,7 +45,7 @@ def load_keras(path):
     """The model in a .keras file. Keras' safe mode holds: no code within the file runs.
 
     Raises:
-        UnboundedError: a member is packed, or larger than it can be; nothing was unpacked.
+        UnboundedError: see `require_bounded`; nothing was unpacked.
         Some of UNREADABLE: the file is damaged.
     """
     require_bounded(path)
@@ -55,7 +56,8 @@ def require_bounded(path):
     """Raises an UnboundedError where unpacking a .keras file could give more bytes than it has.
 
     Keras stores what it saves as it is, so a packed member is nobody's model. Who reads a stored member gets no more
-    than the file has, whatever its directory says of it; members that share their bytes show in the sum.
+    than the file has, whatever its directory says of it; members that share their bytes show in the sum, and arrays
+    that HDF5 packed, or never stored, in theirs.
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
@@ -71,6 +73,20 @@ def require_bounded(path):
             raise UnboundedError(f"{name!r} of {member.file_size:,} bytes, more than {LARGEST_SETTINGS:,}")
     if (total := sum(member.file_size for member in members)) > size:
         raise UnboundedError(f"members of {total:,} bytes in a file of {size:,}")
+    if WEIGHTS in [member.filename for member in members]:
+        with zipfile.ZipFile(path) as archive, archive.open(WEIGHTS) as weights:
+            require_bounded_arrays(weights, size)
+
+
+def require_bounded_arrays(file, size):
+    """Raises an UnboundedError where the arrays of an HDF5 file of `size` bytes are larger than it, or no numbers."""
+    with h5py.File(file, "r") as weights:
+        arrays = []
+        weights.visititems(lambda _, each: arrays.append(each) if isinstance(each, h5py.Dataset) else None)
+        if texts := [array.name for array in arrays if array.dtype.hasobject]:
+            raise UnboundedError(f"texts in place of numbers in {texts[0]}")
+        if (total := sum(array.size * array.dtype.itemsize for array in arrays)) > size:
+            raise UnboundedError(f"arrays of {total:,} bytes in a file of {size:,}")
 
 
 def read_model(path, config):

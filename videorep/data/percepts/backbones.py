@@ -16,7 +16,7 @@ from keras import ops
 
 from videorep.data.percepts.frames import PAPER_CROP
 from videorep.errors import BackboneError
-from videorep.models.files import UNREADABLE, UnboundedError, load_keras, require_bounded
+from videorep.models.files import UNREADABLE, UnboundedError, load_keras, require_bounded, require_bounded_arrays
 from videorep.runs import CONFIG, MODEL, load_run
 
 PAPER_LAYER = "fc1"  # Keras' name of VGG's fc6
@@ -204,6 +204,8 @@ def _fill(model, weights):
     """Loads what the file has; the names of the weights that it lacks."""
     if Path(weights).suffix == ".keras":
         require_bounded(weights)
+    else:
+        require_bounded_arrays(weights, Path(weights).stat().st_size)
     floating = [weight for weight in model.weights if "float" in str(weight.dtype)]
     for weight in floating:
         weight.assign(np.full(weight.shape, np.nan))  # so that what the file lacks shows
