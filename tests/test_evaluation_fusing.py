@@ -74,8 +74,16 @@ def test_data_that_list_classes_in_another_order_than_training_are_compared_by_n
     assert evaluate_action_recognition([one], turned)["accuracy"] == 0.75
 
 
-def test_videos_missing_in_the_data_of_one_run_are_counted_and_named(fused, tmp_path):
+def test_videos_that_only_names_match_are_doubted(fused):
+    one, two, first, second = fused
+    doubts = evaluate_action_recognition([one, two], [first, second])["warnings"]
+    assert any("keeps no hashes of its videos" in doubt for doubt in doubts)
+    assert not any("no hashes" in doubt for doubt in evaluate_action_recognition([one, one], first)["warnings"])
+
+
+def test_videos_missing_in_the_data_of_one_run_are_counted_and_named(fused, tmp_path, monkeypatch):
     one, _, first, _ = fused
+    monkeypatch.setattr(RecordReader, "percept_windows", lambda *_: pytest.fail("it was read before it was refused"))
     fewer = write(tmp_path / "fewer", SECOND, paths=["3.avi", "1.avi"])
     with pytest.raises(RunError, match=r"fewer without 2 of the 4 videos of .*rgb \(0.avi, 2.avi\)"):
         evaluate_action_recognition([one, one], [first, fewer])

@@ -5,7 +5,7 @@ import numpy as np
 from videorep.config import require
 from videorep.errors import RunError
 from videorep.evaluation.caveats import classifier_caveats
-from videorep.evaluation.classification import classify_videos, some
+from videorep.evaluation.classification import open_videos, some
 
 
 def evaluate_action_recognition(runs, data=None, fuse="mean", *, split="test", progress=None):
@@ -34,14 +34,15 @@ def evaluate_action_recognition(runs, data=None, fuse="mean", *, split="test", p
     """
     require(fuse == "mean", "fuse", "'mean'", fuse)
     folders = list(data) if isinstance(data, (list, tuple)) else [data] * len(runs)
-    each = [classify_videos(run, folder, split, progress) for run, folder in zip(runs, folders, strict=True)]
+    each = [open_videos(run, folder, split) for run, folder in zip(runs, folders, strict=True)]
     first = each[0]
-    aligned = [_align(first, other) for other in each]
+    orders = [_match(first, other) for other in each]
+    aligned = [one.classify(progress)[order] for one, order in zip(each, orders, strict=True)]
     fused = np.mean(aligned, axis=0)
     labels = np.array([first.classes.index(label) for label in first.labels])
     predicted = fused.argmax(axis=-1)
     correct = predicted == labels
-    doubts = [caveat for classified in each for caveat in classified.caveats]
+    doubts = [caveat for one in each for caveat in one.caveats] + _doubt_matches(each)
     result = {
         "split": split,
         "videos": len(labels),
@@ -72,8 +73,8 @@ def evaluate_action_recognition(runs, data=None, fuse="mean", *, split="test", p
     return result
 
 
-def _align(first, other):
-    """The probabilities of `other` with the videos and the classes in the order of `first`: (V, K)."""
+def _match(first, other):
+    """Where the probabilities of the videos and classes of `first` stand in those of `other`: an index of (V, K)."""
     if set(other.classes) != set(first.classes):
         raise RunError(
             f"expected runs with the same classes, received {first.run} with {some(first.classes)} and {other.run} "
@@ -90,7 +91,18 @@ def _align(first, other):
     order = [place[path] for path in first.paths]
     for path, number, label in zip(first.paths, order, first.labels, strict=True):
         _require_same_video(first, other, path, label, other.labels[number])
-    return other.probabilities[order][:, [other.classes.index(name) for name in first.classes]]
+    return np.ix_(order, [other.classes.index(name) for name in first.classes])
+
+
+def _doubt_matches(each):
+    """A sentence where runs are fused whose data do not tell by hashes whether they are of the same videos."""
+    silent = [one.folder for one in each if not one.hashes]
+    if not silent or len({one.folder for one in each}) == 1:
+        return []
+    return [
+        f"{silent[0]} keeps no hashes of its videos: the runs' videos were matched by name or number alone, and nobody "
+        "can tell whether they are the same"
+    ]
 
 
 def _require_same_video(first, other, path, label, other_label):

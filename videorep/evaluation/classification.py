@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -20,17 +21,18 @@ BATCH_BLOCKS = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Classified:
-    """A run's probabilities for the videos of a split.
+class Videos:
+    """The videos of a split that a run is to classify.
 
     Args:
         run, folder: Paths of the run and of the data.
-        classes: K names.
+        classes: K names, those of the run.
         paths: Paths of the V videos, each once.
         labels: Their V class names.
         hashes: {path: frozenset of the SHA-256 of the files that it was made from}, as far as they are known.
-        probabilities: (V, K) float64.
         caveats: Sentences on what is doubtful.
+        classify: Function of a progress reporter that classifies them all: (V, K) float64 probabilities. Raises a
+            ShardError where values are not finite.
     """
 
     run: str
@@ -39,12 +41,12 @@ class Classified:
     paths: list
     labels: list
     hashes: dict
-    probabilities: np.ndarray
     caveats: list
+    classify: Callable
 
 
-def classify_videos(run, folder=None, split="test", progress=None):
-    """Classifies every video of a split.
+def open_videos(run, folder=None, split="test"):
+    """Opens the videos of a split for a run; none is read yet.
 
     A video is one path: its pieces, where it has several, count as one.
 
@@ -52,12 +54,11 @@ def classify_videos(run, folder=None, split="test", progress=None):
         run: Run of `videorep finetune`, or of `videorep train-stream`: there 25 stacks of every clip are averaged.
         folder: Folder of labelled shards; the run's own where None.
         split: Name of the split.
-        progress: Reporter, see `videorep.progress`.
     Returns:
-        Classified.
+        Videos.
     Raises:
         RunError: the run is no classifier, or its classes, features or backbone are not those of the shards.
-        ShardError: the shards cannot be read, or hold values that are not finite.
+        ShardError: the shards cannot be read.
     """
     if not isinstance(run.config, (FinetuneConfig, StreamConfig)):
         raise RunError(
@@ -67,23 +68,19 @@ def classify_videos(run, folder=None, split="test", progress=None):
     model = run.model()
     folder = str(folder or run.config.data.path)
     dataset = load_dataset(folder)
-    classify = _classify_stacks if isinstance(run.config, StreamConfig) else _classify_blocks
     caveats = compare_backbones(run, dataset)
-    task = functools.partial((progress or SilentProgress()).task, f"Classifying with {run.path.name}")
-    paths, labels, probabilities = classify(run, model, dataset, split, task)
-    return Classified(
-        str(run.path),
-        folder,
-        run.config.model.classes,
-        paths,
-        [dataset.labels[label] for label in labels],
-        _hashes(dataset, split),
-        probabilities,
-        caveats,
-    )
+    opened = (_open_stacks if isinstance(run.config, StreamConfig) else _open_blocks)(run, model, dataset, split)
+    paths, labels, classify = opened
+    classes, names = run.config.model.classes, [dataset.labels[label] for label in labels]
+    title = f"Classifying with {run.path.name}"
+
+    def classify_all(progress=None):
+        return classify(functools.partial((progress or SilentProgress()).task, title))
+
+    return Videos(str(run.path), folder, classes, paths, names, _hashes(dataset, split), caveats, classify_all)
 
 
-def _classify_blocks(run, model, dataset, split, task):
+def _open_blocks(run, model, dataset, split):
     config = run.config.model
     settings = dataclasses.replace(run.config.data, path=str(dataset.folder), videos_per_class=0)
     blocks = labelled_blocks(settings, split, *config.block)
@@ -93,35 +90,45 @@ def _classify_blocks(run, model, dataset, split, task):
             f"with {blocks.features}; evaluate on data like that of training"
         )
     _require_classes(run, blocks.labels, dataset.folder)
+    return blocks.video_paths, blocks.video_labels, functools.partial(_classify_blocks, blocks, model, dataset.folder)
+
+
+def _classify_blocks(blocks, model, folder, task):
     classify = tf.function(lambda frames: model({"frames": frames}, training=False), reduce_retracing=True)
-    sums, counts = np.zeros((blocks.videos, len(config.classes))), np.zeros(blocks.videos)
+    sums, counts = np.zeros((blocks.videos, len(model.config.classes))), np.zeros(blocks.videos)
     with task(total=blocks.blocks, unit="blocks") as advance:
         for batch in blocks.evaluation(BATCH_BLOCKS):
             frames = to_unit_range(batch["frames"]).numpy()
             video = batch["video"].numpy()
-            require_finite(frames, dataset.folder, lambda number, video=video: blocks.video_paths[video[number]])
+            require_finite(frames, folder, lambda number, video=video: blocks.video_paths[video[number]])
             per_step = classify(frames).numpy().astype(np.float64)
             per_block = average_steps(per_step, batch["mask"]).numpy()
             np.add.at(sums, video, per_block)
             np.add.at(counts, video, 1)
             advance(len(video))
-    return blocks.video_paths, blocks.video_labels, sums / counts[:, None]
+    return sums / counts[:, None]
 
 
-def _classify_stacks(run, model, dataset, split, task):
+def _open_stacks(run, model, dataset, split):
     config = run.config.model
     size = model.input_shape[1]
     stacks = LabelledStacks(str(dataset.folder), split, size, config.flow_stack if config.stream == "flow" else 0)
     _require_classes(run, stacks.labels, dataset.folder)
-    predict = tf.function(lambda frames: model(tf.cast(frames, tf.float32), training=False), reduce_retracing=True)
-    with task(total=stacks.stacks, unit="stacks") as advance:
-        per_clip = stacks.average(predict, run.config.training.batch_size, advance)
     paths = list(dict.fromkeys(stacks.clip_paths))
     video = np.array([{path: number for number, path in enumerate(paths)}[path] for path in stacks.clip_paths])
-    sums, labels = np.zeros((len(paths), per_clip.shape[1])), np.zeros(len(paths), np.int64)
-    np.add.at(sums, video, per_clip)
+    labels = np.zeros(len(paths), np.int64)
     labels[video] = stacks.clip_labels
-    return paths, labels, sums / np.bincount(video)[:, None]
+    batch_size = run.config.training.batch_size
+    return paths, labels, functools.partial(_classify_stacks, stacks, model, video, batch_size)
+
+
+def _classify_stacks(stacks, model, video, batch_size, task):
+    predict = tf.function(lambda frames: model(tf.cast(frames, tf.float32), training=False), reduce_retracing=True)
+    with task(total=stacks.stacks, unit="stacks") as advance:
+        per_clip = stacks.average(predict, batch_size, advance)
+    sums = np.zeros((video.max() + 1, per_clip.shape[1]))
+    np.add.at(sums, video, per_clip)
+    return sums / np.bincount(video)[:, None]
 
 
 def _require_classes(run, labels, folder):
