@@ -1,5 +1,6 @@
 """Checkpoints: what is damaged is never gone on from in silence, what is not finite is never kept."""
 
+import os
 import warnings
 
 import numpy as np
@@ -85,6 +86,16 @@ DAMAGES = {
 def test_a_damaged_checkpoint_gives_way_to_the_older_one(folder, name, damage):
     (folder / name).write_bytes(damage((folder / name).read_bytes()))
     assert falls_back(folder, 10, "ckpt-20")
+
+
+@pytest.mark.parametrize("name", ["ckpt-20.data-00000-of-00001", "ckpt-20.index", "checkpoint"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    if name == "checkpoint":
+        assert restored(folder) == 20
+    else:
+        falls_back(folder, 10, "ckpt-20")
 
 
 def test_missing_data_give_way_to_the_older_one(folder):

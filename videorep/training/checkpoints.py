@@ -120,6 +120,8 @@ class Checkpoints:
     def _read(self, step):
         """The position of a checkpoint, its weights assigned; None where it cannot be read."""
         path = str(self._path(step))
+        if not all(file.is_file() for file, of, _ in self._files() if of == step):
+            return None  # A pipe in the place of a file would be waited for, for ever.
         try:
             self._require_shapes(path, tf.train.load_checkpoint(path))
             self._checkpoint.read(path).assert_existing_objects_matched()
