@@ -5,7 +5,7 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
-from videorep.cli.settings import build_config, read_settings, setting
+from videorep.cli.settings import read_config, setting
 from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
 
 DEFAULTS = ModelConfig()
@@ -36,7 +36,7 @@ DEFAULTS = ModelConfig()
 @options.config_file
 @options.long_work
 @click.pass_context
-def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
+def pretrain(ctx, out, **_):
     """Train an LSTM encoder-decoder on unlabelled sequences: to reconstruct them, to predict what follows, or both.
 
     DATA is a folder of shards, its URL such as s3://bucket/folder, or the word moving-mnist for digits that are made on
@@ -49,10 +49,9 @@ def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
       videorep pretrain percepts --out runs/paper --units 2048 --layers 2 --dry-run
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """
-    config = build_config(PretrainConfig, read_settings(ctx, config_path), config_path)
+    config = read_config(ctx, PretrainConfig)
 
     load_tensorflow()
-    from videorep.progress import make_progress
     from videorep.training.pretrain import pretrain as train
 
-    print_facts(train(config, out, resume=resume, overwrite=overwrite, dry_run=dry_run, progress=make_progress()))
+    print_facts(train(config, out, **options.work(ctx)))
