@@ -1,12 +1,14 @@
 """Which of the things named on a command line are runs and which are data, told by what they hold."""
 
+from pathlib import Path
+
 from videorep.data.batches.sources import MOVING_MNIST
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.video_names import VIDEO_SUFFIXES
 from videorep.errors import DataError
-from videorep.runs import CONFIG
-from videorep.storage import RemotePath, locate
+from videorep.runs import CONFIG, is_run
+from videorep.storage import locate
 
 
 def tell_apart(names):
@@ -21,21 +23,15 @@ def tell_apart(names):
     """
     runs, data = [], []
     for name in names:
-        (runs if _is_run(name) else data).append(name)
+        generated = name == MOVING_MNIST
+        if not generated and is_run(name):
+            runs.append(name)
+            continue
+        place = locate(name)
+        if not generated and isinstance(place, Path) and not (place / MANIFEST).is_file():
+            _explain(place)
+        data.append(name)
     return runs, data
-
-
-def _is_run(name):
-    if name == MOVING_MNIST:
-        return False
-    place = locate(name)
-    if isinstance(place, RemotePath):
-        return False
-    if (place / CONFIG).is_file():
-        return True
-    if not (place / MANIFEST).is_file():
-        _explain(place)
-    return False
 
 
 def _explain(place):

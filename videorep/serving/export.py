@@ -11,14 +11,13 @@ from pathlib import Path
 import tensorflow as tf
 
 from videorep.data.shards.hashes import hash_file
-from videorep.errors import OutputError
+from videorep.errors import OutputError, RunError
+from videorep.exports import FACTS, read_facts
 from videorep.locking import exclusive
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
-from videorep.storage import read_file, require_local
+from videorep.storage import TEMPORARY, require_local
 
-FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
-UNFINISHED = "unfinished-"  # no number: no server loads it
 EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
@@ -104,11 +103,11 @@ def describe(run, served):
 
 
 def _write(served, facts, out, version, overwrite):
-    for rest in out.glob(f"{UNFINISHED}*"):  # of exports that were killed: nobody else writes here now
+    for rest in out.glob(f"{TEMPORARY}*"):  # of exports that were killed: nobody else writes here now
         _remove(rest)
     target = out / str(version or _newest(out) + 1)
     _require_new(out, version, overwrite)
-    temporary = out / f"{UNFINISHED}{target.name}"
+    temporary = out / f"{TEMPORARY}{target.name}"  # no number: no server loads it
     try:
         tf.saved_model.save(served, str(temporary), signatures=served.__call__.get_concrete_function(served.signature))
         facts = facts | {"files": _hash_files(temporary)}
@@ -158,8 +157,8 @@ def _require_new(out, version, overwrite):
 def _require_own(version):
     """Raises an OutputError where a version to be replaced holds what no export put there."""
     try:
-        made = set(json.loads(read_file(version / FACTS))["files"]) | {FACTS.as_posix()}
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        made = set(read_facts(version)["files"]) | {FACTS.as_posix()}
+    except (RunError, LookupError, TypeError):
         made = set()
     there = [path.relative_to(version).as_posix() for path in sorted(version.rglob("*")) if not path.is_dir()]
     others = [name for name in there if name not in made]
