@@ -20,7 +20,7 @@ import types
 import warnings
 from pathlib import Path
 
-from videorep.errors import StorageError
+from videorep.errors import OutputError, StorageError
 
 COPY_CHUNK = 1 << 20
 LARGEST_TEXT = 1 << 28  # bytes; a list of a million videos has half of that
@@ -159,6 +159,24 @@ def require_local(path, error):
     """Raises `error` for a URL, where only a path will do; it would otherwise become a folder of that name."""
     if is_url(path):
         raise error(f"expected a path on this machine, received {path}; only shards may lie at a URL")
+
+
+def require_apart(out, inputs):
+    """Raises an OutputError where a folder to be written is, lies in, or holds what is read.
+
+    Args:
+        out: The folder.
+        inputs: {what the command line calls it: path or URL, "" where there is none}.
+    """
+    for name, path in inputs.items():
+        if not path or is_url(path) != is_url(out):
+            continue
+        places = [f"{str(locate(each).resolve()).rstrip('/')}/" for each in (out, path)]
+        if any(one.startswith(other) for one, other in (places, places[::-1])):
+            raise OutputError(
+                f"expected --out outside {name} ({path}), from which this is made, and not above it, received {out}; "
+                "choose another --out"
+            )
 
 
 @functools.cache

@@ -21,16 +21,12 @@ def tell_apart(names):
     Raises:
         DataError, ShardError: something is neither; says what it is.
     """
-    runs, data = [], []
-    for name in names:
-        generated = name == MOVING_MNIST
-        if not generated and is_run(name):
-            runs.append(name)
-            continue
+    runs = [name for name in names if name != MOVING_MNIST and is_run(name)]
+    data = [name for name in names if name not in runs]
+    for name in data:
         place = locate(name)
-        if not generated and isinstance(place, Path) and not (place / MANIFEST).is_file():
+        if name != MOVING_MNIST and isinstance(place, Path) and not (place / MANIFEST).is_file():
             _explain(place)
-        data.append(name)
     return runs, data
 
 

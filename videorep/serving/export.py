@@ -10,13 +10,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from videorep.data.batches.sources import inputs_of
 from videorep.data.shards.hashes import hash_file
 from videorep.errors import OutputError, RunError
 from videorep.exports import FACTS, read_facts
 from videorep.locking import exclusive
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
-from videorep.storage import TEMPORARY, require_local
+from videorep.storage import TEMPORARY, require_apart, require_local
 
 EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
@@ -47,7 +48,8 @@ def export(run_path, out, version=None, overwrite=False):
     require_local(out, OutputError)
     out = Path(out)
     _require_new(out, version, overwrite)
-    _require_apart(out, run)
+    inputs = {f"the {name} of RUN": path for name, path in inputs_of(run.config).items() if Path(path).exists()}
+    require_apart(out, {"RUN": run.path} | inputs)
     served = serve(run.model(), run.config)
     facts = describe(run, served)
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
@@ -168,13 +170,6 @@ def _require_own(version):
             f"expected an export in {version}, to be replaced, received {what}; move it away, or choose another "
             "--version"
         )
-
-
-def _require_apart(out, run):
-    """Raises an OutputError where versions would lie in the run, or in the data that it was trained on."""
-    for what, path in (("the run", run.path), ("its data", Path(run.config.data.path))):
-        if Path(path).exists() and Path(path).resolve() in (out.resolve(), *out.resolve().parents):
-            raise OutputError(f"expected --out outside {what}, {path}, received {out}; choose another --out")
 
 
 def _put_in_place(temporary, target):

@@ -19,16 +19,6 @@ SHARD_PATTERN = "*.tfrecord-[0-9]*-of-[0-9]*"
 SHARD_NAME = re.compile(r"[A-Za-z0-9._-]+\.tfrecord-\d{5,}-of-\d{5,}")
 
 
-def require_apart(out, given):
-    """Raises OutputError if the folder `out` is the folder `given`, or lies above or below it."""
-    places = [f"{str(locate(path).resolve()).rstrip('/')}/" for path in (out, given)]
-    if any(one.startswith(other) for one, other in (places, places[::-1])):
-        raise OutputError(
-            f"expected --out to be outside {given}, from which the shards are made, and not above it, received {out}; "
-            "choose another folder"
-        )
-
-
 def require_free(out, resume, overwrite, dry_run=False):
     """Checks, without writing, that shards can go into the folder `out`: it is new or empty, or an option fits it.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from videorep.config import require
 from videorep.data.shards.build import build_dataset
-from videorep.data.shards.build_folder import require_apart, require_free
+from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.plan import Outcome, Source, plan_shards
 from videorep.data.shards.records import EncodedClip
 from videorep.data.threads import count_cores
@@ -23,6 +23,7 @@ from videorep.data.videos.pieces import sample_pieces
 from videorep.data.videos.workers import WorkerError, WorkerPool
 from videorep.errors import DataError
 from videorep.progress import SilentProgress
+from videorep.storage import require_apart
 
 CLIPS_PER_SHARD = 32
 TIMEOUT = 60.0
@@ -90,7 +91,7 @@ def build_clips(
     progress = progress or SilentProgress()
     require_free(out, resume, overwrite, dry_run)
     if Path(videos).is_dir():
-        require_apart(out, videos)
+        require_apart(out, {"VIDEOS": videos})
     listing = list_videos(videos, labels=labels, split=split, classes=classes, seed=seed, allow_leaks=allow_leaks)
     encoding = Encoding(fps, size, quality, keep_partial)
     with WorkerPool(workers or count_cores(), timeout) as pool:
