@@ -13,6 +13,7 @@ import fnmatch
 import functools
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -244,25 +245,32 @@ def publish(source, target):
         source.unlink()
         return
     os.replace(source, target)
-    folder = os.open(target.parent, os.O_RDONLY)
+    sync(target.parent)
+
+
+def sync(path):
+    """Brings the content of a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path, shared=False):
     """Writes a file of this machine so that it is there whole or not at all, even after a power cut.
 
+    Args:
+        path: Path of the file.
+        shared: Whether other processes may be writing it too, or may have files of any name beside it.
     Yields:
         The name under which the block writes it, beside `path`; the file goes if the block fails.
     """
-    temporary = path.with_name(TEMPORARY + path.name)
+    temporary = path.with_name(f"{TEMPORARY}{f'{secrets.token_hex(8)}-' if shared else ''}{path.name}")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         publish(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

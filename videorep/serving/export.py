@@ -17,7 +17,7 @@ from videorep.exports import FACTS, read_facts
 from videorep.locking import exclusive
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
-from videorep.storage import TEMPORARY, require_apart, require_local
+from videorep.storage import TEMPORARY, require_apart, require_local, sync
 
 EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
@@ -117,7 +117,7 @@ def _write(served, facts, out, version, overwrite):
         (temporary / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
         _flush(temporary)
         _put_in_place(temporary, target)
-        _sync(out)
+        sync(out)
     finally:
         _remove(temporary)  # what was not finished, or the version that was replaced
     return target
@@ -195,15 +195,7 @@ def _flush(folder):
     """Brings all files of a folder to the disk, so that a power cut does not leave a version of empty files."""
     for parent, _, files in os.walk(folder):
         for path in (*(os.path.join(parent, name) for name in files), parent):
-            _sync(path)
-
-
-def _sync(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync(path)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
