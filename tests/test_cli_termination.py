@@ -6,11 +6,18 @@ import subprocess
 import pytest
 from made_up_command import command_of
 
-STATUSES = [(signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+STATUSES = [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+
+
+def heed():
+    """Has a process heed Ctrl-C and the terminal's end, though the tests may run in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def start(body):
-    return subprocess.Popen(command_of(body), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command_of(body), **pipes, text=True, preexec_fn=heed)
 
 
 @pytest.mark.parametrize(("number", "status"), STATUSES)
@@ -77,7 +84,8 @@ def test_a_signal_that_is_swallowed_in_a_dry_runs_measurement_comes_again():
     assert end(lines)[:2] == (143, "")
 
 
-def test_a_long_cleanup_is_not_disturbed():
+@pytest.mark.parametrize(("number", "status"), STATUSES)
+def test_a_long_cleanup_is_not_disturbed(number, status):
     """Neither where it meets errors of its own."""
     cleanup = [
         "    time.sleep(2.5)",
@@ -87,7 +95,7 @@ def test_a_long_cleanup_is_not_disturbed():
         "        time.sleep(2.5)",
     ]
     lines = ["try:", "    print('ready', flush=True)", "    time.sleep(60)", "finally:", *cleanup, "    print('clean')"]
-    assert end(lines) == (143, "clean\n", "\nInterrupted.\n")
+    assert end(lines, number) == (status, "clean\n", "\nInterrupted.\n")
 
 
 def test_training_that_begins_after_a_swallowed_signal_ends_in_its_own_way():
