@@ -23,11 +23,11 @@ from videorep.reports import read_reports
 from videorep.storage import TEMPORARY, is_url, read_file, replacing, require_local, write_text_durably
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
-CHECKPOINTS, EVENTS = "checkpoints", "events"
+CHECKPOINTS, EVENTS, STATE = "checkpoints", "events", "checkpoint"  # the last lies among the checkpoints
 NAMED = 3  # of the values that differ
 # What a run makes in its folder and in those within it; config.json goes last, by being replaced.
 OWN = {
-    CHECKPOINTS: ("checkpoint", TEMPORARY + "checkpoint", "ckpt-*"),
+    CHECKPOINTS: (STATE, TEMPORARY + STATE, "ckpt-*"),
     EVENTS: ("events.out.tfevents.*",),
     ".": (MODEL, METRICS, PROVENANCE, *(TEMPORARY + name for name in (CONFIG, PROVENANCE, METRICS, MODEL))),
 }
