@@ -25,14 +25,13 @@ def read_lines(path):
         RunError: it is no regular file, or cannot be read.
     """
     try:
-        lines = read_file(path).split(b"\n")[:-1]
+        return [parse_line(line) for line in read_file(path).split(b"\n")[:-1]]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RunError(
             f"expected the reports of a run in {path}, received: {error.strerror}; restore the file, or remove it"
         ) from error
-    return list(map(parse_line, lines))
 
 
 def to_line(report):

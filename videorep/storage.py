@@ -25,6 +25,7 @@ from videorep.errors import OutputError, StorageError
 
 COPY_CHUNK = 1 << 20
 LARGEST_TEXT = 1 << 28  # bytes; a list of a million videos has half of that
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
 TEMPORARY = "unfinished-"  # before the name of a file that is being written
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
 
@@ -262,7 +263,6 @@ def replacing(path, shared=False):
     """Writes a file of this machine so that it is there whole or not at all, even after a power cut.
 
     Args:
-        path: Path of the file.
         shared: Whether other processes may be writing it too, or may have files of any name beside it.
     Yields:
         The name under which the block writes it, beside `path`; the file goes if the block fails.

@@ -27,12 +27,11 @@ class Terminated(BaseException):
 
 @contextlib.contextmanager
 def ending_on_signals():
-    """Has SIGTERM and SIGHUP raise `Terminated` in the block, and Ctrl-C KeyboardInterrupt, unless they are ignored.
+    """Has SIGTERM and SIGHUP raise `Terminated` in the block, and Ctrl-C KeyboardInterrupt.
 
-    As SIGHUP is under nohup, and Ctrl-C in a shell's background jobs.
-
-    Who takes a signal over for a while, as training does (`videorep.training.interruption`), gets it where it was
-    swallowed before, and is left alone from then on.
+    SIGHUP and Ctrl-C stay ignored where they are, as under nohup or in the background. Who takes a signal over for a
+    while, as training does (`videorep.training.interruption`), gets it where it was swallowed before, and is left alone
+    from then on.
     """
     signal.signal(signal.SIGTERM, _terminate)
     for number in (signal.SIGHUP, signal.SIGINT):

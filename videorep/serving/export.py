@@ -17,7 +17,7 @@ from videorep.exports import FACTS, read_facts
 from videorep.locking import exclusive
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
-from videorep.storage import TEMPORARY, require_apart, require_local, sync
+from videorep.storage import FULL, TEMPORARY, require_apart, require_local, sync
 
 EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
@@ -196,9 +196,6 @@ def _flush(folder):
     for parent, _, files in os.walk(folder):
         for path in (*(os.path.join(parent, name) for name in files), parent):
             sync(path)
-
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _explain(error, out):

@@ -12,10 +12,8 @@ from videorep.training.writing import written
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """Appends one JSON line per report to metrics.jsonl, which is read once, when this is made.
+    """Appends one JSON line per report to metrics.jsonl, which is read once, when this is made, into `reports`.
 
-    Attributes:
-        reports: Those in the file, see `videorep.reports.read_reports`.
     Raises:
         RunError, OutputError: the file cannot be read or written; what is there stays.
     """
@@ -37,8 +35,7 @@ class MetricsLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         with written("metrics", self.path), open(self.path, "a") as file:
-            line = to_line(logs)
-            file.write(line)
+            file.write(line := to_line(logs))
         self.reports.append(parse_line(line.encode()))
 
 

@@ -114,10 +114,9 @@ class TrainingLoop:
                 with deferred_interruption() as interrupted:
                     self._run_steps(batches, callbacks, advance, interrupted)
             callbacks.on_train_end()
-        reports = self._metrics.reports
-        if sentence := describe_rise(reports):
+        if sentence := describe_rise(self._metrics.reports):
             warnings.warn(sentence, VideorepWarning, stacklevel=2)
-        return reports[-1] if reports else {}
+        return (self._metrics.reports or [{}])[-1]
 
     def _run_steps(self, batches, callbacks, advance, interrupted):
         config, position, note = self.config, self.position, ""
