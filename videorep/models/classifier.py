@@ -9,7 +9,7 @@ from videorep.config import ClassifierConfig, require
 from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.models.averaging import average_steps
-from videorep.models.configuration import restore, training_config
+from videorep.models.configuration import DROPOUT_SEEDS, initializers, part_seed, restore, training_config
 from videorep.models.objective import ObjectiveModel
 
 
@@ -47,8 +47,7 @@ class Classifier(ObjectiveModel):
             PeepholeLSTM(
                 size,
                 return_sequences=True,
-                kernel_initializer=uniform_fan_in(_offset(seed, 2 * depth)),
-                recurrent_initializer=uniform_fan_in(_offset(seed, 2 * depth + 1)),
+                **initializers(seed, depth),
                 trainable=not config.freeze_encoder,
                 dtype=dtype,
                 name=f"lstm_{depth}",
@@ -58,7 +57,7 @@ class Classifier(ObjectiveModel):
         softmax = keras.layers.Dense(
             len(config.classes),
             activation="softmax",
-            kernel_initializer=uniform_fan_in(_offset(seed, 2 * len(units))),
+            kernel_initializer=uniform_fan_in(part_seed(seed, 2 * len(units))),
             dtype="float32",
             name="probabilities",
         )
@@ -108,8 +107,5 @@ class Classifier(ObjectiveModel):
 
 
 def _dropout(config, seed, depth, dtype):
-    return keras.layers.Dropout(config.dropout, seed=_offset(seed, 500 + depth), dtype=dtype, name=f"dropout_{depth}")
-
-
-def _offset(seed, number):
-    return None if seed is None else seed * 1000 + number
+    own = part_seed(seed, DROPOUT_SEEDS + depth)
+    return keras.layers.Dropout(config.dropout, seed=own, dtype=dtype, name=f"dropout_{depth}")

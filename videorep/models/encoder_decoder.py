@@ -7,13 +7,10 @@ from keras import ops
 
 from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
-from videorep.layers.peephole_cell import uniform_fan_in
-from videorep.models.configuration import restore, training_config
+from videorep.models.configuration import DECODER_SEEDS, initializers, part_seed, restore, training_config
 from videorep.models.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
 from videorep.models.objective import ObjectiveModel
 from videorep.models.pixels import to_unit_range
-
-SEEDS_PER_STACK = 100
 
 
 @keras.saving.register_keras_serializable(package="videorep")
@@ -47,8 +44,7 @@ class EncoderDecoder(ObjectiveModel):
                 size,
                 return_sequences=depth < len(config.units) - 1,
                 return_state=True,
-                kernel_initializer=uniform_fan_in(_offset(seed, 2 * depth)),
-                recurrent_initializer=uniform_fan_in(_offset(seed, 2 * depth + 1)),
+                **initializers(seed, depth),
                 dtype=dtype,
                 name=f"encoder_{depth}",
             )
@@ -62,7 +58,7 @@ class EncoderDecoder(ObjectiveModel):
                 conditional=branch in config.conditional,
                 output=config.output,
                 backwards=branch == "reconstruction",
-                seed=_offset(seed, SEEDS_PER_STACK * (1 + BRANCHES.index(branch))),
+                seed=part_seed(seed, DECODER_SEEDS * (1 + BRANCHES.index(branch))),
                 dtype=dtype,
                 name=f"{branch}_decoder",
             )
@@ -185,10 +181,6 @@ class EncoderDecoder(ObjectiveModel):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return restore(cls, ModelConfig, config)
-
-
-def _offset(seed, number):
-    return None if seed is None else seed * 1000 + number
 
 
 def _encode(encoder, frames):
