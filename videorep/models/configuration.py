@@ -1,12 +1,22 @@
 """What the models' configurations have in common."""
 
+import dataclasses
+
+import keras
+
 from videorep.config import from_dict
 
 
-def training_config(model):
-    """Name of a model, and what of it trains: {"name", "trainable", "frozen": names of the layers that do not}."""
-    frozen = [layer.name for layer in model.layers if not layer.trainable]
-    return {"name": model.name, "trainable": model.trainable, "frozen": frozen}
+def describe(model, policy):
+    """`get_config` of a model with `config` and `seed`: these, its dtype policy, its name and what of it trains."""
+    return {
+        "config": dataclasses.asdict(model.config),
+        "seed": model.seed,
+        "dtype": keras.dtype_policies.serialize(policy),
+        "name": model.name,
+        "trainable": model.trainable,
+        "frozen": [layer.name for layer in model.layers if not layer.trainable],
+    }
 
 
 def restore(cls, config_class, config):
@@ -25,3 +35,8 @@ def restore(cls, config_class, config):
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
     return model
+
+
+def offset(seed, number):
+    """The seed of a model's part that `number` tells apart; None where there is no seed."""
+    return None if seed is None else seed * 1000 + number
