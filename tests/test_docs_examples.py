@@ -40,17 +40,13 @@ SMALL = {
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
 
-# Programs that are no part of the project: nothing of their options is ours to keep.
+# Programs that run videorep, whose part is parsed.
+WRAPPERS = {"prlimit", "unshare", "docker", "bwrap", "systemd-run", "firejail"}
+# Other programs that are no part of the project: nothing of their options is ours to keep.
 OTHERS = {
     "git": "fetches the project",
     "cd": "a word of the shell",
     "export": "a word of the shell",
-    "prlimit": "runs videorep, whose part is parsed",
-    "unshare": "runs videorep, whose part is parsed",
-    "docker": "runs videorep, whose part is parsed",
-    "bwrap": "runs videorep, whose part is parsed",
-    "systemd-run": "runs videorep, whose part is parsed",
-    "firejail": "runs videorep, whose part is parsed",
     ".venv-test/bin/ruff": "the linter of the extra dev",
     ".venv-test/bin/coverage": "measures coverage; CONTRIBUTING.md says how to get it",
     ".venv-test/bin/pip": "a package for one purpose, named there",
@@ -102,9 +98,9 @@ COMMANDS = [(block, words) for block in BLOCKS if block.language == "sh" for wor
 
 
 def of_videorep(words):
-    """The words behind the last one that names the program `videorep`, or None."""
+    """The words behind the name of the program `videorep`, where a command runs it; else None."""
     places = [place for place, word in enumerate(words) if word.split("/")[-1] == "videorep"]
-    return words[places[-1] + 1 :] if places and words[0] not in ("git", "cd", "python") else None
+    return words[places[-1] + 1 :] if places and words[0] in {"videorep", *WRAPPERS} else None
 
 
 class ParsedError(Exception):
@@ -180,7 +176,7 @@ def test_programs_and_options_exist(block, words, parsing, monkeypatch, capsys):
     elif words[0] == "python":
         check_tool(words[1:], monkeypatch)
     else:
-        assert words[0] in {"videorep", *OTHERS}
+        assert words[0] in {"videorep", *WRAPPERS, *OTHERS}
 
 
 def check_requirement(words):
