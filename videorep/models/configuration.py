@@ -1,5 +1,9 @@
 """What the models' configurations have in common."""
 
+import dataclasses
+
+import keras
+
 from videorep.config import from_dict
 from videorep.layers.peephole_cell import uniform_fan_in
 
@@ -19,10 +23,16 @@ def initializers(seed, depth):
     return {"kernel_initializer": kernel, "recurrent_initializer": recurrent}
 
 
-def training_config(model):
-    """Name of a model, and what of it trains: {"name", "trainable", "frozen": names of the layers that do not}."""
-    frozen = [layer.name for layer in model.layers if not layer.trainable]
-    return {"name": model.name, "trainable": model.trainable, "frozen": frozen}
+def describe(model, policy):
+    """`get_config` of a model with `config` and `seed`: these, its dtype policy, its name and what of it trains."""
+    return {
+        "config": dataclasses.asdict(model.config),
+        "seed": model.seed,
+        "dtype": keras.dtype_policies.serialize(policy),
+        "name": model.name,
+        "trainable": model.trainable,
+        "frozen": [layer.name for layer in model.layers if not layer.trainable],
+    }
 
 
 def restore(cls, config_class, config):
