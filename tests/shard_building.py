@@ -1,5 +1,6 @@
 """Small builds for the tests of shards: slow enough to be killed, the same bytes whenever and however they are run."""
 
+import collections
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,17 @@ def build(out, kind="clips", workers=1, pause=0.0, per_shard=2, compression="", 
             yield from pool.map(lambda source: make_outcome(source, kind, compression, pause), sources)
 
     return build_dataset(out, make_recipe(kind, per_shard), process, **options)
+
+
+def count_outcomes(dataset):
+    """How many sources were written, written in part, and left out by kind of reason."""
+    written = [source for source in dataset.sources if source["records"]]
+    left_out = collections.Counter(s["reason"].split(":")[0] for s in dataset.sources if not s["records"])
+    return {
+        "written": len(written),
+        "partial": sum(bool(source["reason"]) for source in written),
+        "left_out": dict(left_out),
+    }
 
 
 def folder_bytes(folder):
