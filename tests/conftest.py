@@ -36,3 +36,13 @@ def chain(made_chain, tmp_path):
     from chain_building import copy_chain
 
     return copy_chain(made_chain, tmp_path / "chain")
+
+
+@pytest.fixture(scope="session")
+def whole_build(tmp_path_factory):
+    """The folder of an uninterrupted build, see `shard_building.build`; not to be changed."""
+    from shard_building import build
+
+    folder = tmp_path_factory.mktemp("whole") / "shards"
+    build(folder)
+    return folder

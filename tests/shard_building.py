@@ -79,6 +79,23 @@ def count_outcomes(dataset):
     }
 
 
+class BuildError(Exception):
+    """What ends a build in the middle."""
+
+
+def build_until(out, stop_after, error=BuildError, **options):
+    """Builds until `stop_after` sources are done, then raises."""
+
+    def process(pending):
+        sources = [source for task in pending for source in task.sources]
+        for number, source in enumerate(sources):
+            if number == stop_after:
+                raise error("stopped")
+            yield make_outcome(source)
+
+    return build_dataset(out, make_recipe(), process, **options)
+
+
 def folder_bytes(folder):
     """{name: bytes} of every file under a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
