@@ -46,3 +46,15 @@ def whole_build(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "shards"
     build(folder)
     return folder
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    """Writes a file of settings; gives its path."""
+
+    def write(text):
+        path = tmp_path / "settings.toml"
+        path.write_text(text)
+        return path
+
+    return write
