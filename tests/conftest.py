@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -58,3 +59,11 @@ def config_file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def ctrl_c_is_heeded():
+    """Whoever runs the tests in the background of a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
