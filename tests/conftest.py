@@ -67,3 +67,23 @@ def ctrl_c_is_heeded():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def stored_percepts(tmp_path_factory):
+    """Settings of a source of percepts, and the arrays in its shards, see `batch_shards.write_percepts`."""
+    from batch_shards import write_percepts
+
+    from videorep.config import DataConfig
+
+    folder = tmp_path_factory.mktemp("percepts") / "shards"
+    return DataConfig(path=str(folder), stride=2), write_percepts(folder)
+
+
+@pytest.fixture(scope="session")
+def stored_clips(tmp_path_factory):
+    """The path of shards of clips, and the clips in grey and in colour, see `batch_shards.write_clips`."""
+    from batch_shards import write_clips
+
+    folder = tmp_path_factory.mktemp("clips") / "shards"
+    return str(folder), *write_clips(folder)
