@@ -7,8 +7,6 @@ from videorep.data import write_shards
 from videorep.data.shards.records import Clip, Percept
 
 FRAMES = [9, 3, 14, 6, 21, 2, 8, 11]
-
-
 HEIGHT, WIDTH, FEATURES = 12, 20, 5
 
 

@@ -53,8 +53,6 @@ HUGE = {
     "data": {"num_digits": 1000, "patch": 10**5},
     "training": {"steps": 10**9, "batch_size": 10**6, "seed": 2**53},
 }
-
-
 HUGE = [(table, name, largest) for table, names in HUGE.items() for name, largest in names.items()]
 
 
