@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -36,3 +37,53 @@ def chain(made_chain, tmp_path):
     from chain_building import copy_chain
 
     return copy_chain(made_chain, tmp_path / "chain")
+
+
+@pytest.fixture(scope="session")
+def whole_build(tmp_path_factory):
+    """The folder of an uninterrupted build, see `shard_building.build`; not to be changed."""
+    from shard_building import build
+
+    folder = tmp_path_factory.mktemp("whole") / "shards"
+    build(folder)
+    return folder
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    """Writes a file of settings; gives its path."""
+
+    def write(text):
+        path = tmp_path / "settings.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def ctrl_c_is_heeded():
+    """Whoever runs the tests in the background of a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def stored_percepts(tmp_path_factory):
+    """Settings of a source of percepts, and the arrays in its shards, see `batch_shards.write_percepts`."""
+    from batch_shards import write_percepts
+
+    from videorep.config import DataConfig
+
+    folder = tmp_path_factory.mktemp("percepts") / "shards"
+    return DataConfig(path=str(folder), stride=2), write_percepts(folder)
+
+
+@pytest.fixture(scope="session")
+def stored_clips(tmp_path_factory):
+    """The path of shards of clips, and the clips in grey and in colour, see `batch_shards.write_clips`."""
+    from batch_shards import write_clips
+
+    folder = tmp_path_factory.mktemp("clips") / "shards"
+    return str(folder), *write_clips(folder)

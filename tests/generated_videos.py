@@ -33,3 +33,12 @@ def write_video(path, frames=20, fps=25.0, first=0, fourcc=None, width=WIDTH, he
         writer.write(numbered_frame(number, width, height))
     writer.release()
     return path
+
+
+def make_classes(root, classes=("bow", "nod", "wave"), videos=4, frames=12, **options):
+    """Class folders of videos, each of which begins with a number of its own."""
+    for index, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for number in range(videos):
+            write_video(root / name / f"{number}.mp4", frames, first=200 * index + 20 * number, **options)
+    return root

@@ -1,5 +1,6 @@
 """Small builds for the tests of shards: slow enough to be killed, the same bytes whenever and however they are run."""
 
+import collections
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,34 @@ def build(out, kind="clips", workers=1, pause=0.0, per_shard=2, compression="", 
             yield from pool.map(lambda source: make_outcome(source, kind, compression, pause), sources)
 
     return build_dataset(out, make_recipe(kind, per_shard), process, **options)
+
+
+def count_outcomes(dataset):
+    """How many sources were written, written in part, and left out by kind of reason."""
+    written = [source for source in dataset.sources if source["records"]]
+    left_out = collections.Counter(s["reason"].split(":")[0] for s in dataset.sources if not s["records"])
+    return {
+        "written": len(written),
+        "partial": sum(bool(source["reason"]) for source in written),
+        "left_out": dict(left_out),
+    }
+
+
+class BuildError(Exception):
+    """What ends a build in the middle."""
+
+
+def build_until(out, stop_after, error=BuildError, **options):
+    """Builds until `stop_after` sources are done, then raises."""
+
+    def process(pending):
+        sources = [source for task in pending for source in task.sources]
+        for number, source in enumerate(sources):
+            if number == stop_after:
+                raise error("stopped")
+            yield make_outcome(source)
+
+    return build_dataset(out, make_recipe(), process, **options)
 
 
 def folder_bytes(folder):

@@ -20,6 +20,11 @@ def small_disk(folder, size):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def resize(disk, size):
+    """Gives a small disk that is there another size."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+
+
 def fill(path, leave=0):
     """Writes a file until the disk holds no more, but for `leave` KiB."""
     with open(path, "wb", buffering=0) as file:

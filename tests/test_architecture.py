@@ -1,17 +1,9 @@
-"""The rules of the house, read off the syntax trees: who may import whom, and what nobody does."""
+"""Who may import whom, read off the syntax trees."""
 
-import ast
-import configparser
 import graphlib
-import re
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "videorep"
-FILES = sorted(PACKAGE.rglob("*.py"))
+from syntax_trees import FILES, KERAS_ONLY, PACKAGE, ROOT, imported_modules, name_of, part_of, tree_of
 
 # What each part may import of ours, beside itself. errors is a leaf.
 LEAVES = {"errors", "bounds", "config", "build_config", "progress", "storage", "locking", "reports", "exports"}
@@ -52,7 +44,6 @@ ROOMS = {
     "percepts": {*DATA_LEAVES, "shards"},
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
-KERAS_ONLY = ("layers", "models")
 LIGHT = ("errors", "bounds", "config", "build_config", "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
@@ -91,41 +82,9 @@ WITHOUT_TENSORFLOW = (
 )
 
 
-def name_of(path):
-    return path.relative_to(PACKAGE).as_posix()
-
-
-def part_of(path):
-    """The part of the package that a file belongs to: "data" of data/shards/read.py, "runs" of runs.py."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
 def room_of(path):
     """The room of data/ that a file is in, "shards" of data/shards/read.py; its own name where it lies beside them."""
     return path.relative_to(PACKAGE / "data").parts[0].removesuffix(".py")
-
-
-def tree_of(path):
-    return ast.parse(path.read_text(encoding="utf-8"), path.name)
-
-
-def imported_modules(tree, at_import_only=False):
-    """Names of all modules that the code imports, those within functions too unless `at_import_only`."""
-    nodes = _outside_functions(tree) if at_import_only else ast.walk(tree)
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports name the whole path"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _outside_functions(tree):
-    for child in ast.iter_child_nodes(tree):
-        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            yield child
-            yield from _outside_functions(child)
 
 
 def parts_imported(path):
@@ -211,101 +170,10 @@ def test_decode_workers_do_not_load_tensorflow(name):
     assert not reachable(PACKAGE / name, set()) & {"tensorflow", "keras"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nobody_catches_everything(path):
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.ExceptHandler):
-            caught = getattr(node.type, "id", "everything" if node.type is None else "")
-            reraised = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
-            assert reraised or caught not in ("everything", "Exception", "BaseException"), f"line {node.lineno}"
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_only_the_command_line_prints(path):
-    if part_of(path) != "cli":
-        calls = {getattr(node.func, "id", "") for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)}
-        assert "print" not in calls
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_checks_raise_errors_and_sizes_stay_readable(path):
-    tree = tree_of(path)
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)], "asserts vanish under python -O"
-    assert len(path.read_text().splitlines()) <= 400
-    assert path.stem not in ("utils", "helpers", "common", "misc")
-    assert ast.get_docstring(tree), "a module says what it is for"
-
-
-def functions_of(tree):
-    return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_no_function_takes_more_than_eight_parameters(path):
-    """Layers and models have Keras' options beside their own; what decides a run or a build is a configuration."""
-    for function in functions_of(tree_of(path)):
-        given = function.args
-        named = [
-            each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if each
-        ]
-        constructor = function.name == "__init__" and part_of(path) in KERAS_ONLY
-        if not constructor and function.name != "build_model":
-            assert len(set(named) - {"self", "cls"}) <= 8, function.name
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_functions_are_at_most_sixty_lines_beside_their_docstrings(path):
-    for function in functions_of(tree_of(path)):
-        docstring = function.body[0] if ast.get_docstring(function) else None
-        told = docstring.end_lineno - docstring.lineno + 1 if docstring else 0
-        assert function.end_lineno - function.lineno + 1 - told <= 60, function.name
-
-
 def test_the_package_does_not_know_the_tools():
     for path in FILES:
         assert not {"tools", "tests"} & {module.split(".")[0] for module in imported_modules(tree_of(path))}
 
 
-def test_commands_are_small():
-    for path in (PACKAGE / "cli").glob("*.py"):
-        assert len(path.read_text().splitlines()) <= 200, path.name
-
-
 def test_every_folder_is_a_package():
     assert {path.parent for path in FILES} == {path.parent for path in PACKAGE.rglob("__init__.py")}
-
-
-# Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
-NOT_IMPORTED = {"tensorboard"}
-OF_AN_EXTRA = {"tensorflow_io": "remote"}
-
-
-def test_setup_declares_what_the_package_imports_and_nothing_else():
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    declared = {
-        re.match(r"[\w-]+", line)[0] for line in setup["options"]["install_requires"].split("\n") if line.strip()
-    }
-    roots = {module.split(".")[0] for path in FILES for module in imported_modules(tree_of(path))}
-    for root, extra in OF_AN_EXTRA.items():
-        assert root in roots and root.replace("_", "-") in setup["options.extras_require"][extra]
-    imported = {
-        DISTRIBUTIONS.get(root, root) for root in roots - OF_AN_EXTRA.keys() - sys.stdlib_module_names - {"videorep"}
-    }
-    assert imported <= declared
-    assert declared <= imported | NOT_IMPORTED
-
-
-# What an extra brings beside modules that somebody imports: CUDA libraries, a linter, an S3 server that tests start.
-NOT_IMPORTED_OF_EXTRAS = {"tensorflow", "ruff", "moto"}
-
-
-def test_every_extra_is_imported_by_the_package_its_tools_or_its_tests():
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    lines = "\n".join(setup["options.extras_require"].values()).replace(";", "\n").split("\n")
-    names = {re.match(r"\s*([\w-]+)", line)[1] for line in lines if line.strip()}
-    paths = [*FILES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
-    roots = {module.split(".")[0] for path in paths for module in imported_modules(tree_of(path))}
-    assert {name.replace("-", "_") for name in names - NOT_IMPORTED_OF_EXTRAS} <= roots

@@ -201,7 +201,7 @@ def test_misfits_are_explained(shards, net, tmp_path):
     with pytest.raises(ShardError):
         build_percepts(tmp_path / "absent", tmp_path / "out", backbone=net)
     assert not (tmp_path / "out").exists()
-    with pytest.raises(OutputError, match="another folder"):
+    with pytest.raises(OutputError, match="choose another --out"):
         build_percepts(shards, shards / ".." / "clips", backbone=net, overwrite=True)
     assert load_dataset(shards)
 
@@ -223,3 +223,11 @@ def test_percepts_are_called_percepts_and_lie_apart_from_the_clips(shards, net, 
         for dry_run in (True, False):
             with pytest.raises(OutputError, match="outside"):
                 build_percepts(shards, out, backbone=net, dry_run=dry_run)
+
+
+def test_percept_builds_name_the_clip_and_the_remedy():
+    large = build.to_storage(np.full((2, 3), 1e6, np.float32), "float16")
+    with pytest.raises(BackboneError, match=r"float16.*clip 7.*float32"):
+        build._require_finite(large, "clip 7")
+    with pytest.raises(BackboneError, match="NaN for clip 7"):
+        build._require_finite(np.full((2, 3), np.nan, np.float32), "clip 7")

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from shard_building import LABELS, build
 
 from videorep.data.shards.guards import require_files
 from videorep.data.shards.hashes import checksum
@@ -194,3 +195,31 @@ def test_sizes_beyond_the_file_are_refused_before_reading(copied):
     os.truncate(shard, shard.stat().st_size - 1)
     with pytest.raises(ShardError, match="bytes"):
         require_files(load_dataset(copied / "clips"), "train")
+
+
+@pytest.mark.parametrize("edit", ["label", "hash", "version", "json", "key", "spaces"])
+def test_an_edited_dataset_json_is_refused(tmp_path, edit):
+    build(tmp_path / "out")
+    path = tmp_path / "out" / "dataset.json"
+    text = path.read_text()
+    values = json.loads(text)
+    if edit == "label":
+        path.write_text(text.replace('"wave"', '"swim"'))
+    elif edit == "hash":
+        path.write_text(text.replace(values["splits"]["test"][0]["sha256"], "0" * 64))
+    elif edit == "version":
+        del values["checksum"]
+        values["schema_version"] = 2
+        path.write_text(json.dumps(values | {"checksum": checksum(values)}))
+    elif edit == "json":
+        path.write_text(text[:-40])
+    elif edit == "key":
+        del values["splits"], values["checksum"]
+        path.write_text(json.dumps(values | {"checksum": checksum(values)}))
+    else:
+        path.write_text(json.dumps(values, indent=7))
+        assert load_dataset(tmp_path / "out").labels == tuple(LABELS)
+        return
+    match = {"version": "newer videorep", "label": "edited", "hash": "edited"}.get(edit, "restore|rebuild")
+    with pytest.raises(ShardError, match=match):
+        load_dataset(tmp_path / "out")

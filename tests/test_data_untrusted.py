@@ -1,8 +1,5 @@
 """Shards from anybody, and shards that change while they are read: a ShardError with file, record and frame."""
 
-import contextlib
-import dataclasses
-import gc
 import hashlib
 import itertools
 import json
@@ -12,44 +9,30 @@ import struct
 import tracemalloc
 
 import click.testing
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from pictures import jpeg, with_size
 
 from videorep.cli.verify import verify as verify_command
 from videorep.config import DataConfig
 from videorep.data import read_shards, write_shards
 from videorep.data.batches.sources import labelled_blocks, open_source
 from videorep.data.batches.stacks import LabelledStacks
-from videorep.data.percepts.build import _require_finite, to_storage
-from videorep.data.python_functions import ReadableDataset, call_python
 from videorep.data.shards.guards import require_framing
 from videorep.data.shards.hashes import checksum
-from videorep.data.shards.images import decode_image, image_size
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.record_reader import RecordReader, inflate
 from videorep.data.shards.records import Clip, Percept
 from videorep.data.shards.verify import require_sound, verify_dataset
-from videorep.errors import BackboneError, DataError, ShardError, VideorepError
+from videorep.errors import DataError, ShardError, VideorepError
 
 HEIGHT, WIDTH = 24, 32
-
-
-def jpeg(seed=0, height=HEIGHT, width=WIDTH):
-    picture = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8), (7, 7), 2)
-    return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
 def clip(images, path="v", label=0):
     times = [40_000 * number for number in range(len(images))]
     return Clip(images, times, HEIGHT, WIDTH, 25.0, path, label, "ab"[label])
-
-
-def with_size(image, height, width):
-    """A JPEG whose header tells of another size."""
-    place = image.index(b"\xff\xc0") + 5
-    return image[:place] + struct.pack(">HH", height, width) + image[place + 4 :]
 
 
 @pytest.fixture
@@ -95,9 +78,6 @@ def streams(folder):
             yield stacks.evaluation(2)
 
 
-# ---- shards that change while they are read
-
-
 @pytest.mark.parametrize("kind", ["percepts", "clips"])
 @pytest.mark.parametrize("change", ["cut", "replaced", "removed", "overwritten"])
 def test_a_shard_that_changes_during_training_ends_it_with_a_shard_error(request, kind, change):
@@ -131,52 +111,6 @@ def test_a_file_that_gives_fewer_bytes_than_it_has_is_a_shard_error(percepts, mo
     monkeypatch.setattr(os, "preadv", lambda file, buffers, place: 0)
     with pytest.raises(ShardError, match="changed since"):
         reader.percept_windows([1], [2], 5)
-
-
-def test_errors_of_python_functions_come_out_as_they_were_and_name_paths_that_are_not_unicode():
-    original = ShardError("expected caf\udce9, received " + 3000 * "x")
-
-    def fail(number):
-        if number == 3:
-            raise original
-        return number
-
-    numbers = tf.data.Dataset.range(6).map(lambda n: call_python(fail, [n], tf.int64), num_parallel_calls=2)
-    received = []
-    with pytest.raises(ShardError) as caught:
-        for number in ReadableDataset(numbers.batch(1).prefetch(2)):
-            received.append(int(number[0]))
-    assert caught.value is original and received == [0, 1, 2]
-    assert ReadableDataset(numbers).element_spec == numbers.element_spec
-    with pytest.raises(tf.errors.OpError, match="expected caf"):
-        list(ReadableDataset(numbers).batch(2))
-
-
-def test_python_functions_that_fail_in_many_threads_at_once_do_not_crash_the_process():
-    def fail(number):
-        if number % 2:
-            raise ShardError(f"expected an even number, received {number}" + 300 * "x")
-        return number
-
-    numbers = tf.data.Dataset.range(4000).map(lambda n: call_python(fail, [n], tf.int64), num_parallel_calls=16)
-    assert list(numbers.ignore_errors().as_numpy_iterator()) == list(range(0, 4000, 2))
-
-
-def test_a_stream_that_failed_is_let_go_of_with_its_threads():
-    def fail(number):
-        raise ShardError("expected a frame, received none")
-
-    def iterators():
-        return sum(issubclass(type(one), tf.data.Iterator) for one in gc.get_objects())  # proxies may be dead
-
-    before = iterators()
-    endless = tf.data.Dataset.counter().map(lambda n: call_python(fail, [n], tf.int64), num_parallel_calls=2)
-    with contextlib.suppress(ShardError):
-        next(iter(ReadableDataset(endless)))
-    assert iterators() == before
-
-
-# ---- records that lie
 
 
 def test_a_record_of_immense_length_is_told_and_not_read(clips, percepts):
@@ -240,45 +174,11 @@ def test_images_that_lie_are_named_by_file_record_and_frame_wherever_they_are_re
                 pass
 
 
-def test_a_record_that_states_an_immense_size_with_its_image_is_refused_too(tmp_path):
-    bomb = dataclasses.replace(clip([with_size(jpeg(), 60_000, 60_000)] * 2), height=60_000, width=60_000)
-    tracemalloc.start()
-    with pytest.raises(ShardError, match="60000x60000"):
-        decode_image(bomb.images[0], (60_000, 60_000), 3, "here")
-    assert tracemalloc.get_traced_memory()[1] < 1 << 20
-    tracemalloc.stop()
-
-
-def test_headers_are_read_as_the_decoder_reads_them():
-    for extension, size in itertools.product((".jpg", ".png"), ((1, 1), (24, 33), (300, 7))):
-        assert image_size(cv2.imencode(extension, np.zeros((*size, 3), np.uint8))[1].tobytes()) == size
-    assert image_size(cv2.imencode(".bmp", np.zeros((3, 4, 3), np.uint8))[1].tobytes()) is None
-    progressive = cv2.imencode(".jpg", np.zeros((9, 8, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
-    assert image_size(progressive) == (9, 8)
-    image = jpeg()
-    hidden = image[:2] + b"\xff\x00" + struct.pack(">H", 40) + with_size(image, 8, 8)[2:] + image
-    assert image_size(hidden) is None  # libjpeg would search for a marker where a walk of segments jumps
-    for end in range(0, 200, 7):
-        image_size(image[:end])
-        image_size(b"\x89PNG\r\n\x1a\n"[:end])
-
-
-def test_an_image_is_not_turned_by_its_exif_data():
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    image = jpeg()
-    turned = image[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + image[2:]
-    plain = decode_image(image, (HEIGHT, WIDTH), 3, "here")
-    np.testing.assert_array_equal(decode_image(turned, (HEIGHT, WIDTH), 3, "here"), plain)
-
-
 def test_a_label_in_a_record_that_dataset_json_does_not_state_is_refused(clips):
     resign(clips, lambda plain: plain["splits"]["train"][0]["index"].update(label=[1, 1, 0, 1]))
     with pytest.raises(ShardError, match=r"record 0.*label 0"):
         list(read_shards(clips))
     assert "label 0" in verify_dataset(clips)[0]
-
-
-# ---- percepts
 
 
 def test_a_window_of_a_gzip_bomb_takes_little_memory(tmp_path):
@@ -327,11 +227,3 @@ def test_not_finite_gzip_percepts_are_told_by_verify_decode(tmp_path, monkeypatc
     monkeypatch.undo()
     assert verify_dataset(tmp_path / "shards") == []
     assert "record 0" in verify_dataset(tmp_path / "shards", decode=True)[0]
-
-
-def test_percept_builds_name_the_clip_and_the_remedy():
-    large = to_storage(np.full((2, 3), 1e6, np.float32), "float16")
-    with pytest.raises(BackboneError, match=r"float16.*clip 7.*float32"):
-        _require_finite(large, "clip 7")
-    with pytest.raises(BackboneError, match="NaN for clip 7"):
-        _require_finite(np.full((2, 3), np.nan, np.float32), "clip 7")

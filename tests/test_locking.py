@@ -1,5 +1,6 @@
 """One writer to a folder at a time."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from videorep.errors import OutputError
-from videorep.locking import exclusive
+from videorep.locking import alone_in, exclusive
 
 HOLD = "import sys, videorep.locking as l\nwith l.exclusive(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
 
@@ -42,3 +43,23 @@ def test_a_lock_ends_with_its_block(tmp_path):
     for _ in range(2):
         with exclusive(tmp_path):
             pass
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_folder_that_was_made_goes_again_if_it_is_left_empty(tmp_path, error):
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path / "there", tmp_path / "new" / "inner"):
+        with contextlib.suppress(KeyboardInterrupt), alone_in(folder):
+            assert folder.is_dir()
+            if error:
+                raise error
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_folder_that_something_came_into_stays_and_so_does_one_that_another_writes_in(tmp_path, holder):
+    with alone_in(tmp_path / "new" / "inner"):
+        (tmp_path / "new" / "file").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"] and (tmp_path / "new" / "file").exists()
+    with pytest.raises(OutputError, match="another process"), alone_in(tmp_path):
+        pass
+    assert tmp_path.exists()

@@ -1,18 +1,18 @@
 """The wheel and the source distribution hold the package, and nothing that lies beside it by chance."""
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
+from syntax_trees import FILES, ROOT, imported_modules, tree_of
 
 import videorep
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("videorep", "tests", "tools", "README.md", "LICENSE", "setup.cfg", "pyproject.toml", "MANIFEST.in")
 BUILD = "from setuptools import build_meta; build_meta.build_wheel('made'); build_meta.build_sdist('made')"
 
@@ -55,3 +55,39 @@ def test_the_citation_names_this_version():
     lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {videorep.__version__}" in lines
     assert f"abstract: {setup['metadata']['description']}" in lines
+
+
+# Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
+NOT_IMPORTED = {"tensorboard"}
+OF_AN_EXTRA = {"tensorflow_io": "remote"}
+
+
+def test_setup_declares_what_the_package_imports_and_nothing_else():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    declared = {
+        re.match(r"[\w-]+", line)[0] for line in setup["options"]["install_requires"].split("\n") if line.strip()
+    }
+    roots = {module.split(".")[0] for path in FILES for module in imported_modules(tree_of(path))}
+    for root, extra in OF_AN_EXTRA.items():
+        assert root in roots and root.replace("_", "-") in setup["options.extras_require"][extra]
+    imported = {
+        DISTRIBUTIONS.get(root, root) for root in roots - OF_AN_EXTRA.keys() - sys.stdlib_module_names - {"videorep"}
+    }
+    assert imported <= declared
+    assert declared <= imported | NOT_IMPORTED
+
+
+# What an extra brings beside modules that somebody imports: CUDA libraries, a linter, an S3 server that tests start.
+NOT_IMPORTED_OF_EXTRAS = {"tensorflow", "ruff", "moto"}
+
+
+def test_every_extra_is_imported_by_the_package_its_tools_or_its_tests():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = "\n".join(setup["options.extras_require"].values()).replace(";", "\n").split("\n")
+    names = {re.match(r"\s*([\w-]+)", line)[1] for line in lines if line.strip()}
+    paths = [*FILES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    roots = {module.split(".")[0] for path in paths for module in imported_modules(tree_of(path))}
+    assert {name.replace("-", "_") for name in names - NOT_IMPORTED_OF_EXTRAS} <= roots

@@ -39,6 +39,25 @@ def exclusive(folder):
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def alone_in(folder):
+    """Makes a folder and keeps other processes out, as `exclusive`; what it made goes again if it is left empty.
+
+    Raises:
+        OSError: the folder cannot be made.
+        OutputError: as `exclusive`.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder):
+        try:
+            yield
+        finally:
+            for each in made:
+                with contextlib.suppress(OSError):
+                    each.rmdir()
+
+
 def _occupied(folder, holder):
     return OutputError(
         f"expected to be alone in writing into {folder}, received: another process is writing there{holder}; wait "

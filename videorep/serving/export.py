@@ -1,6 +1,5 @@
 """A run as a SavedModel that TensorFlow alone can load."""
 
-import contextlib
 import ctypes
 import errno
 import json
@@ -14,7 +13,7 @@ from videorep.data.batches.sources import inputs_of
 from videorep.data.shards.hashes import hash_file
 from videorep.errors import OutputError, RunError
 from videorep.exports import FACTS, read_facts
-from videorep.locking import exclusive
+from videorep.locking import alone_in
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
 from videorep.storage import FULL, TEMPORARY, require_apart, require_local, sync
@@ -52,17 +51,11 @@ def export(run_path, out, version=None, overwrite=False):
     require_apart(out, {"RUN": run.path} | inputs)
     served = serve(run.model(), run.config)
     facts = describe(run, served)
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with exclusive(out):
+        with alone_in(out):
             target = _write(served, facts, out, version, overwrite)
     except (OSError, tf.errors.OpError) as error:
         raise OutputError(_explain(error, out)) from error
-    finally:
-        for folder in made:  # those that this made and left empty
-            with contextlib.suppress(OSError):
-                folder.rmdir()
     shape = ", ".join(str(size or name) for size, name in zip(served.signature.shape, "BTHW", strict=False))
     return {
         "path": str(target),

@@ -14,7 +14,7 @@ import keras
 
 from videorep.data.batches.sources import inputs_of
 from videorep.errors import OutputError, VideorepWarning
-from videorep.locking import exclusive
+from videorep.locking import alone_in, exclusive
 from videorep.runs import CHECKPOINTS, PROVENANCE, check_run, create_run, require_free
 from videorep.storage import require_apart, require_local
 from videorep.training import provenance
@@ -72,7 +72,7 @@ def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=Fals
     require_local(out, OutputError)
     require_apart(out, inputs_of(config))
     _require_unused(Path(out), choices)
-    with _alone_in(Path(out), dry_run):
+    with _writing_in(Path(out), dry_run):
         job = prepare(config, hashed=not dry_run)
         training, plan = job.config.training, {"run": str(out)} | job.facts
         begun, record = check_run(out, job.config, **choices), job.provenance
@@ -108,7 +108,7 @@ def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
     for name, config in configs.items():
         require_apart(out, inputs_of(config))
         _require_unused(Path(out) / name, choices)
-    with _alone_in(Path(out), dry_run):
+    with _writing_in(Path(out), dry_run):
         summaries = [
             run_job(prepare, each, Path(out) / name, dry_run=dry_run, progress=progress, foretell=not number, **choices)
             for number, (name, each) in enumerate(configs.items())
@@ -129,31 +129,24 @@ def _has_begun(run):
 
 
 @contextlib.contextmanager
-def _alone_in(folder, dry_run):
-    """Makes a folder and keeps other processes from writing there; takes it away again if nothing came into it."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    if missing and dry_run:
-        _require_writable(missing[-1].parent, folder)
-    elif dry_run:
-        with exclusive(folder):
-            pass
-    if dry_run:
+def _writing_in(folder, dry_run):
+    """Makes a folder and keeps other processes out of it; a dry run only looks whether it could be."""
+    with contextlib.ExitStack() as stack:
+        if dry_run:
+            _require_writable(folder)
+        else:
+            try:
+                stack.enter_context(alone_in(folder))
+            except OSError as error:
+                raise _unwritable(folder, error.strerror) from error
         yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error.strerror) from error
-    with exclusive(folder):
-        try:
-            yield
-        finally:
-            for each in missing:
-                with contextlib.suppress(OSError):
-                    each.rmdir()
 
 
-def _require_writable(nearest, folder):
+def _require_writable(folder):
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    if nearest == folder:
+        with exclusive(folder):
+            return
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise _unwritable(folder, f"nothing can be written in {nearest}")
 

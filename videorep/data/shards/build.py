@@ -12,7 +12,7 @@ import importlib.metadata
 import re
 
 from videorep.bounds import require_choice
-from videorep.data.shards.build_folder import BUILD_FOLDER, alone_in, open_folder, read_note, require_free, write_note
+from videorep.data.shards.build_folder import BUILD_FOLDER, open_folder, read_note, require_free, write_note, writing_in
 from videorep.data.shards.dataset import Dataset, ShardInfo
 from videorep.data.shards.hashes import checksum
 from videorep.data.shards.manifest import load_dataset, save_dataset
@@ -55,7 +55,7 @@ def build_dataset(out, recipe, process, *, resume=False, overwrite=False, progre
     _require_plan(recipe)
     began = _describe_plan(recipe)
     require_free(out, resume, overwrite)
-    with alone_in(out):
+    with writing_in(out):
         finished = open_folder(out, began, resume, overwrite)
         if finished is not None:
             return finished

@@ -11,7 +11,7 @@ from videorep.data.shards.manifest import load_dataset, read_manifest
 from videorep.data.shards.manifest_schema import SHARD
 from videorep.data.shards.shard_writer import output_errors
 from videorep.errors import ConfigError, OutputError, ShardError
-from videorep.locking import exclusive
+from videorep.locking import alone_in, exclusive
 from videorep.storage import locate, remove_folder, write_text_durably
 
 BUILD_FOLDER = ".build"
@@ -61,32 +61,13 @@ def require_free(out, resume, overwrite, dry_run=False):
 
 
 @contextlib.contextmanager
-def alone_in(out):
-    """Makes the folder and keeps other processes out of it; one that it made goes again if nothing is left in it."""
-    if not isinstance(out, Path):
-        yield
-        return
+def writing_in(out):
+    """Makes the folder and keeps other processes out of it; at a URL there is nothing to do."""
     with contextlib.ExitStack() as stack:
-        with output_errors(out):
-            created = _make_folder(out)
-            stack.enter_context(exclusive(out))
-        try:
-            yield
-        except BaseException:
-            if created:
-                with contextlib.suppress(OSError):
-                    out.rmdir()
-            raise
-
-
-def _make_folder(folder):
-    """Makes the folder; whether it was not there before."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        return False
-    return True
+        if isinstance(out, Path):
+            with output_errors(out):
+                stack.enter_context(alone_in(out))
+        yield
 
 
 def open_folder(out, began, resume, overwrite):
