@@ -12,7 +12,7 @@ DEFAULTS = ModelConfig()
 
 
 @click.command(short_help="Train an encoder-decoder without labels.")
-@options.data_setting
+@click.argument("data", nargs=-1, required=True, metavar="DATA [DATA ...]")
 @options.out_run
 @setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)
 @options.units
@@ -36,20 +36,23 @@ DEFAULTS = ModelConfig()
 @options.config_file
 @options.long_work
 @click.pass_context
-def pretrain(ctx, out, config_path, resume, overwrite, dry_run, **_):
+def pretrain(ctx, data, out, config_path, resume, overwrite, dry_run, **_):
     """Train an LSTM encoder-decoder on unlabelled sequences: to reconstruct them, to predict what follows, or both.
 
     DATA is a folder of shards, its URL such as s3://bucket/folder, or the word moving-mnist for digits that are made on
-    the fly, without end.
+    the fly, without end. Several folders are mixed, each as much as it holds; what one of them tests on none trains on.
 
     \b
     Examples:
       videorep pretrain moving-mnist --out runs/digits --steps 2000
       videorep pretrain percepts --out runs/composite --input-frames 16 --future-frames 13
+      videorep pretrain percepts more-percepts --out runs/more --standardise
       videorep pretrain percepts --out runs/paper --units 2048 --layers 2 --dry-run
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """
-    config = build_config(PretrainConfig, read_settings(ctx, config_path), config_path)
+    settings = read_settings(ctx, config_path)
+    settings["data"] = {**settings.get("data", {}), "path": data[0], "also": list(data[1:])}
+    config = build_config(PretrainConfig, settings, config_path)
 
     load_tensorflow()
     from videorep.progress import make_progress
