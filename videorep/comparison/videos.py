@@ -140,15 +140,13 @@ class _Side:
 
 
 def _require_apart(paths, groups, is_test):
-    shared = set(groups[is_test]) & set(groups[~is_test])
+    shared = sorted(set(groups[is_test]) & set(groups[~is_test]))
     if shared:
-        group = sorted(shared)[0]
-        sides = [
-            [p for p, g, t in zip(paths, groups, is_test, strict=True) if g == group and t == of][0] for of in (0, 1)
-        ]
+        members = np.flatnonzero(groups == shared[0])
+        train, test = (paths[members[is_test[members] == side][0]] for side in (False, True))
         raise RunError(
-            f"expected every recording on one side, received {sides[0]} (training) and {sides[1]} (test), both of "
-            f"{group}, and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
+            f"expected every recording on one side, received {train} (training) and {test} (test), both of {shared[0]}, "
+            f"and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
         )
 
 

@@ -74,6 +74,6 @@ def require_no_leak(folders):
         what = "the same video" if len(shared[0]) == 64 else f"the recording {shared[0]}"
         raise ShardError(
             f"expected nothing of a test or validation split to be trained on, received {what} in {one[0]} "
-            f"({one[1]}, {one[2]}) and {other[0]} ({other[1]}, {other[2]}), and {len(shared) - 1} more such; leave them "
-            "out of one folder"
+            f"({one[1]}, {one[2]}) and {other[0]} ({other[1]}, {other[2]}), and {len(shared) - 1} more such; leave "
+            "them out of one folder"
         )
