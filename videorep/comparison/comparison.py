@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 
@@ -180,7 +179,7 @@ def _tests(names, count, correct):
 
 
 def advise(results, tests, counts):
-    """One sentence: which contender to use with how many labels, and whether it can be told from mean-pooled percepts."""
+    """One sentence: which contender to use with how many labels, and whether mean-pooled percepts are worse by chance."""
     sentences = []
     for count in counts:
         of = {row["contender"]: row["mean"] for row in results if row["videos_per_class"] == count}

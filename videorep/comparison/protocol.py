@@ -97,10 +97,11 @@ def _choose(contender, videos, tried, folds, count, seed, advance):
 
 def _pick(fitted, settings):
     """The probabilities of the settings chosen; where none could be, the last."""
-    for more, probabilities in fitted:
+    last = None
+    for more, last in fitted:
         if settings is not None and more.items() <= settings.items():
             break
-    return probabilities
+    return last
 
 
 def _weights_seed(seed, draw):

@@ -1,4 +1,4 @@
-"""A comparison's folder: what was asked for, and what was measured so far, one file per contender and number of labels."""
+"""A comparison's folder: what was asked for, and what was measured, a file per contender and number of labels."""
 
 import json
 import re
@@ -33,8 +33,8 @@ class Store:
         begun = self._read_config(path)
         if begun is None:
             raise OutputError(
-                f"expected a new or empty folder, or one of videorep compare, received {self.folder}, which holds other "
-                "files; choose another --out"
+                f"expected a new or empty folder, or one of videorep compare, received {self.folder}, which holds "
+                "other files; choose another --out"
             )
         if not resume and not overwrite:
             raise OutputError(

@@ -145,8 +145,8 @@ def _require_apart(paths, groups, is_test):
         members = np.flatnonzero(groups == shared[0])
         train, test = (paths[members[is_test[members] == side][0]] for side in (False, True))
         raise RunError(
-            f"expected every recording on one side, received {train} (training) and {test} (test), both of {shared[0]}, "
-            f"and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
+            f"expected every recording on one side, received {train} (training) and {test} (test), both of "
+            f"{shared[0]}, and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
         )
 
 
