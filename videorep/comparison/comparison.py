@@ -179,7 +179,7 @@ def _tests(names, count, correct):
 
 
 def advise(results, tests, counts):
-    """One sentence: which contender to use with how many labels, and whether mean-pooled percepts are worse by chance."""
+    """One sentence: which contender to use with how many labels, and whether it beats mean-pooled percepts."""
     sentences = []
     for count in counts:
         of = {row["contender"]: row["mean"] for row in results if row["videos_per_class"] == count}
@@ -189,9 +189,9 @@ def advise(results, tests, counts):
         sure = [test for test in better if test["p_corrected"] <= SIGNIFICANT]
         if sure:
             winner = max(sure, key=lambda test: test["difference"])
+            ahead = f"{100 * winner['difference']:+.1f} points against mean-pooled percepts"
             sentences.append(
-                f"with {label} use {winner['a']} ({of[winner['a']]:.1%}, {winner['difference'] * 100:+.1f} points against "
-                f"mean-pooled percepts, p = {winner['p_corrected']:.3f})"
+                f"with {label} use {winner['a']} ({of[winner['a']]:.1%}, {ahead}, p = {winner['p_corrected']:.3f})"
             )
         else:
             ahead = f"; {best}, {of[best]:.1%}, cannot be told from it" if best != REFERENCE else ""

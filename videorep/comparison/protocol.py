@@ -97,8 +97,8 @@ def _choose(contender, videos, tried, folds, count, seed, advance):
 
 def _pick(fitted, settings):
     """The probabilities of the settings chosen; where none could be, the last."""
-    last = None
-    for more, last in fitted:
+    for more, probabilities in fitted:
+        last = probabilities
         if settings is not None and more.items() <= settings.items():
             break
     return last
