@@ -7,11 +7,28 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from videorep.data.shards.build import build_dataset
-from videorep.data.shards.plan import Outcome, Source, plan_shards
+from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 from videorep.data.shards.records import Clip, Percept
 
 LABELS = ["jump", "run", "wave"]
 LEFT_OUT = 5  # the source that yields nothing
+WORK = ("resume", "overwrite", "dry_run", "progress")
+
+
+def with_options(build, config):
+    """`build` with the fields of its configuration as keyword options, which keeps the tests short."""
+
+    def call(*paths, **options):
+        work = {name: options.pop(name) for name in WORK if name in options}
+        return build(*paths, config(**options), **work)
+
+    return call
+
+
+def make_recipe(kind="clips", per_shard=2):
+    """What `build` makes."""
+    made = {"command": "test", "seed": 0, "settings": {"kind": kind}}
+    return Recipe("toy", kind, plan_shards(make_sources(), per_shard), LABELS, made)
 
 
 def make_sources(count=24, split_every=4):
@@ -47,8 +64,7 @@ def build(out, kind="clips", workers=1, pause=0.0, per_shard=2, compression="", 
         with ThreadPoolExecutor(workers) as pool:
             yield from pool.map(lambda source: make_outcome(source, kind, compression, pause), sources)
 
-    facts = {"labels": LABELS, "made": {"command": "test", "seed": 0, "settings": {"kind": kind}}}
-    return build_dataset(out, "toy", kind, plan_shards(make_sources(), per_shard), process, facts, **options)
+    return build_dataset(out, make_recipe(kind, per_shard), process, **options)
 
 
 def folder_bytes(folder):

@@ -14,11 +14,12 @@ PACKAGE = ROOT / "videorep"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may import of ours, beside itself. errors is a leaf.
-LEAVES = {"errors", "bounds", "config", "progress", "storage", "locking", "reports"}
+LEAVES = {"errors", "bounds", "config", "build_config", "progress", "storage", "locking", "reports"}
 MAY_IMPORT = {
     "errors": set(),
     "bounds": {"errors"},
     "config": {"errors", "bounds", "storage"},
+    "build_config": {"bounds", "config"},
     "progress": set(),
     "reports": {"errors", "storage"},
     "storage": {"errors"},
@@ -32,6 +33,8 @@ MAY_IMPORT = {
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
     "serving": {*LEAVES, "runs", "models", "layers", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
+    "comparison": {*LEAVES, "comparison_config", "runs", "models", "data", "training"},
+    "report": {*LEAVES, "figures"},
     "provenance": {*LEAVES, "runs", "data", "training"},
     "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "figures", "provenance"},
 }
@@ -51,7 +54,7 @@ ROOMS = {
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
 KERAS_ONLY = ("layers", "models")
-LIGHT = ("errors", "bounds", "config", "progress", "storage", "cli")
+LIGHT = ("errors", "bounds", "config", "build_config", "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (
@@ -232,6 +235,31 @@ def test_checks_raise_errors_and_sizes_stay_readable(path):
     assert len(path.read_text().splitlines()) <= 400
     assert path.stem not in ("utils", "helpers", "common", "misc")
     assert ast.get_docstring(tree), "a module says what it is for"
+
+
+def functions_of(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_function_takes_more_than_eight_parameters(path):
+    """Layers and models have Keras' options beside their own; what decides a run or a build is a configuration."""
+    for function in functions_of(tree_of(path)):
+        given = function.args
+        named = [
+            each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if each
+        ]
+        constructor = function.name == "__init__" and part_of(path) in KERAS_ONLY
+        if not constructor and function.name != "build_model":
+            assert len(set(named) - {"self", "cls"}) <= 8, function.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_functions_are_at_most_sixty_lines_beside_their_docstrings(path):
+    for function in functions_of(tree_of(path)):
+        docstring = function.body[0] if ast.get_docstring(function) else None
+        told = docstring.end_lineno - docstring.lineno + 1 if docstring else 0
+        assert function.end_lineno - function.lineno + 1 - told <= 60, function.name
 
 
 def test_the_package_does_not_know_the_tools():

@@ -1,13 +1,13 @@
 """How options, --config and defaults become the settings that a worker receives."""
 
-import importlib
-import inspect
+import dataclasses
 import sys
 import types
 
 import pytest
 from click.testing import CliRunner
 
+from videorep.build_config import ClipsConfig, MovingMNISTConfig, PerceptsConfig
 from videorep.cli.main import videorep_command
 from videorep.config import FinetuneConfig, PretrainConfig, read_toml
 from videorep.errors import ConfigError
@@ -328,7 +328,33 @@ def test_missing_out_is_bad_usage():
     assert status == 2 and "--out" in message
 
 
-def test_builders_receive_every_option(handed_over):
+BUILDERS = {
+    "clips videos": ("videorep.data.videos.build", "build_clips", ClipsConfig()),
+    "percepts shards --backbone vgg16": ("videorep.data.percepts.build", "build_percepts", PerceptsConfig("vgg16")),
+    "moving-mnist --count 5": ("videorep.data.digits.build", "build_moving_mnist", MovingMNISTConfig(5)),
+}
+
+
+@pytest.mark.parametrize("command", BUILDERS)
+def test_defaults_of_builders_are_those_of_the_configuration(handed_over, command):
+    module, function, default = BUILDERS[command]
+    positional, named = handed_over(f"build-shards {command} --out shards", module, function)
+    assert positional[-1] == default and positional[-2] == "shards"
+    assert named.pop("progress") is not None
+    assert named == {"resume": False, "overwrite": False, "dry_run": False}
+
+
+@pytest.mark.parametrize("command", BUILDERS)
+def test_help_shows_the_defaults_of_the_configuration(command):
+    shown = CliRunner().invoke(videorep_command, ["build-shards", command.split()[0], "--help"]).output
+    default = BUILDERS[command][2]
+    elsewhere = {"backbone", "count", "name", "splits"}  # required, or of Python and files alone
+    for field in dataclasses.fields(default):
+        if field.name not in elsewhere and str(field.default) not in ("", "None", "False"):
+            assert f"[default: {field.default}]" in " ".join(shown.split()), field.name
+
+
+def test_clips_receive_every_option(handed_over):
     positional, named = handed_over(
         "build-shards clips videos --out shards",
         "videorep.data.videos.build",
@@ -337,13 +363,15 @@ def test_builders_receive_every_option(handed_over):
         *words("--seed 4 --workers 2 --dry-run --timeout 9"),
         *words("--max-bad-fraction 0.1 --keep-partial --allow-leaks --quality 80"),
     )
-    assert positional == ("videos", "shards")
-    assert named.pop("progress") is not None
-    assert named == {
+    videos, out, config = positional
+    assert (videos, out, named["dry_run"], named["resume"]) == ("videos", "shards", True, False)
+    assert dataclasses.asdict(config) == {
         "labels": "ucf101",
         "split": "lists:2",
+        "classes": None,
         "fps": 12.5,
         "size": (120, 160),
+        "quality": 80,
         "sample_seconds": 10.0,
         "total_hours": 3.0,
         "seed": 4,
@@ -352,30 +380,83 @@ def test_builders_receive_every_option(handed_over):
         "max_bad_fraction": 0.1,
         "keep_partial": True,
         "allow_leaks": True,
-        "quality": 80,
-        "resume": False,
-        "overwrite": False,
-        "dry_run": True,
+        "name": "clips",
     }
+
+
+def test_percepts_and_moving_mnist_receive_every_option(handed_over):
+    positional, _ = handed_over(
+        "build-shards percepts shards --out out --backbone net.keras --layer top --weights w.h5 --stream flow",
+        *BUILDERS["percepts shards --backbone vgg16"][:2],
+        *words("--flow-stack 3 --dtype float32 --gzip --batch-size 7"),
+    )
+    assert positional[2] == PerceptsConfig("net.keras", "top", "w.h5", "flow", 3, "float32", "gzip", 7)
+    positional, _ = handed_over(
+        "build-shards moving-mnist --out out --count 6 --digits mnist --num-digits 3 --frames 4 --seed 5",
+        *BUILDERS["moving-mnist --count 5"][:2],
+    )
+    assert positional == ("out", MovingMNISTConfig(6, "mnist", 3, 4, 5))
+
+
+def test_a_file_of_settings_builds_too(handed_over, config_file):
+    text = """
+        split = 0.8
+        fps = 5
+        size = [24, 40]
+        classes = ["b", "a"]
+        keep_partial = true
+        workers = 2
+        quality = 70
+        """
+    clips = ("build-shards clips videos --out shards", *BUILDERS["clips videos"][:2])
+    (_, _, config), _ = handed_over(*clips, "--config", config_file(text), "--quality", 60)
+    shape = {"split": 0.8, "fps": 5.0, "size": (24, 40), "classes": ("b", "a")}
+    assert config == ClipsConfig(**shape, keep_partial=True, workers=2, quality=60)
+    (_, _, config), _ = handed_over(
+        *clips, "--config", config_file("size = 24\nclasses = 'names.txt'\nsplit = 'l:1'\n")
+    )
+    assert config == ClipsConfig(size=24, classes="names.txt", split="l:1")
 
 
 @pytest.mark.parametrize(
-    "command, module, function, only_in_python",
-    [
-        ("clips videos", "videorep.data.videos.build", "build_clips", {"classes", "name"}),
-        ("percepts shards --backbone vgg16", "videorep.data.percepts.build", "build_percepts", set()),
-        ("moving-mnist --count 5", "videorep.data.digits.build", "build_moving_mnist", {"splits"}),
-    ],
-    ids=["clips", "percepts", "moving-mnist"],
+    "text",
+    ["size = '24x40'", "size = [24]", "fps = 'all'", "workers = true", "quality = 9.5", "speed = 1", "classes = 3"],
 )
-def test_builders_and_their_commands_agree_on_defaults(handed_over, command, module, function, only_in_python):
-    parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters.values()
-    _, named = handed_over(f"build-shards {command} --out shards", module, function)
-    assert set(named) == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - only_in_python
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty and p.name in named}
-    assert {name: named[name] for name in defaults if name != "progress"} == {
-        name: value for name, value in defaults.items() if name != "progress"
-    }
+def test_a_bad_file_of_settings_of_a_build_is_one_sentence(config_file, text):
+    status, message = fails("build-shards", "clips", "videos", "--out", "shards", "--config", config_file(text))
+    assert status == 1 and text.split()[0] in message and message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command, option",
+    [
+        ("clips videos", "--fps 0"),
+        ("clips videos", "--fps nan"),
+        ("clips videos", "--size 9000"),
+        ("clips videos", "--quality 101"),
+        ("clips videos", "--sample-seconds -1"),
+        ("clips videos", "--total-hours 1"),
+        ("clips videos", "--seed -1"),
+        ("clips videos", "--workers 0"),
+        ("clips videos", "--timeout 0"),
+        ("clips videos", "--max-bad-fraction 1.5"),
+        ("percepts shards --backbone vgg16", "--flow-stack 0"),
+        ("percepts shards --backbone vgg16", "--batch-size 0"),
+        ("percepts shards --backbone vgg16", "--dtype int8"),
+        ("moving-mnist", "--count 0"),
+        ("moving-mnist --count 5", "--num-digits 0"),
+        ("moving-mnist --count 5", "--frames 1"),
+    ],
+)
+def test_a_value_that_no_build_can_have_is_bad_usage_and_names_the_option(command, option):
+    status, message = fails("build-shards", *command.split(), "--out", "shards", *option.split())
+    assert status == 2 and option.split()[0] in message
+
+
+@pytest.mark.parametrize("command, missing", [("percepts shards", "--backbone"), ("moving-mnist", "--count")])
+def test_what_a_build_cannot_do_without_is_asked_for(command, missing):
+    status, message = fails("build-shards", *command.split(), "--out", "shards")
+    assert status == 2 and f"Missing option '{missing}'" in message
 
 
 def test_keys_of_many_parts_take_no_memory(tmp_path):

@@ -13,7 +13,7 @@ from videorep.data import write_shards
 from videorep.errors import OutputError, RunError, ShardError
 
 CLASSES = ("Archery", "Bowling")
-SMALL = {"models": (), "units": 4, "draws": 2, "trials": 1}
+SMALL = {"models": ("none",), "units": 4, "draws": 2, "trials": 1}
 
 
 def make_records(generator, groups, clips=1):
@@ -119,7 +119,8 @@ def test_the_command_writes_a_page_with_table_pictures_and_advice(shards, tmp_pa
         shards,
         "--out",
         str(out),
-        "--no-pretraining",
+        "--models",
+        "none",
         "--units",
         "4",
         "--draws",

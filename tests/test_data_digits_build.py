@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shard_building import with_options
 
 import videorep
+from videorep.build_config import MovingMNISTConfig
 from videorep.config import DataConfig
 from videorep.data import MovingMNIST, read_shards
 from videorep.data.batches.sources import open_source
 from videorep.data.digits import build as digits_build
-from videorep.data.digits.build import build_moving_mnist
 from videorep.data.shards.summary import summarize_dataset
 from videorep.data.shards.verify import verify_dataset
 from videorep.errors import ConfigError, OutputError
+
+build_moving_mnist = with_options(digits_build.build_moving_mnist, MovingMNISTConfig)
 
 
 @pytest.fixture(autouse=True)

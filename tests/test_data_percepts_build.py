@@ -5,7 +5,9 @@ import hashlib
 import keras
 import numpy as np
 import pytest
+from shard_building import with_options
 
+from videorep.build_config import PerceptsConfig
 from videorep.data.percepts import build
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.read import read_shards
@@ -13,6 +15,7 @@ from videorep.data.shards.write import write_shards
 from videorep.errors import BackboneError, ConfigError, OutputError, ShardError
 
 SIZE = 28
+build_percepts = with_options(build.build_percepts, PerceptsConfig)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def digests(folder):
 
 
 def test_every_clip_gets_its_own_percepts(clips, shards, net, tmp_path):
-    dataset = build.build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4, dtype="float32")
+    dataset = build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4, dtype="float32")
     assert (dataset.kind, dataset.features, dataset.dtype) == ("percepts", 12, "float32")
     assert {split: [shard.records for shard in members] for split, members in dataset.splits.items()} == {
         split: [shard.records for shard in members] for split, members in load_dataset(shards).splits.items()
@@ -77,7 +80,7 @@ def test_every_clip_gets_its_own_percepts(clips, shards, net, tmp_path):
 
 
 def test_float16_is_the_default_and_near(clips, shards, net, tmp_path):
-    dataset = build.build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4)
+    dataset = build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4)
     assert (dataset.dtype, dataset.compression) == ("float16", "")
     received = next(iter(read_shards(tmp_path / "out", "train")))["frames"].numpy()
     np.testing.assert_allclose(received, quadrants(clips["train"][0]["frames"]), rtol=2**-10, atol=1e-3)
@@ -86,7 +89,7 @@ def test_float16_is_the_default_and_near(clips, shards, net, tmp_path):
 def test_gzip_holds_the_same_numbers(shards, net, tmp_path):
     arrays = {}
     for folder, compression in (("plain", ""), ("packed", "gzip")):
-        dataset = build.build_percepts(shards, tmp_path / folder, backbone=net, compression=compression)
+        dataset = build_percepts(shards, tmp_path / folder, backbone=net, compression=compression)
         assert dataset.compression == compression
         arrays[folder] = [record["frames"] for record in read_shards(dataset.folder).as_numpy_iterator()]
     for one, other in zip(arrays["plain"], arrays["packed"], strict=True):
@@ -94,7 +97,7 @@ def test_gzip_holds_the_same_numbers(shards, net, tmp_path):
 
 
 def test_statistics_are_those_of_the_training_frames(clips, shards, net, tmp_path):
-    statistics = build.build_percepts(shards, tmp_path / "out", backbone=net, dtype="float32").statistics
+    statistics = build_percepts(shards, tmp_path / "out", backbone=net, dtype="float32").statistics
     values = np.concatenate([quadrants(clip["frames"]) for clip in clips["train"]])
     assert statistics["frames"] == len(values) == 20
     np.testing.assert_allclose(statistics["mean"], values.mean(axis=0), rtol=1e-4)
@@ -103,7 +106,7 @@ def test_statistics_are_those_of_the_training_frames(clips, shards, net, tmp_pat
 
 
 def test_what_was_done_is_written_down(shards, net, tmp_path):
-    dataset = build.build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4)
+    dataset = build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4)
     settings = dataset.made["settings"]
     assert settings["backbone"] == settings["weights"] == "quadrants.keras"
     assert len(settings["weights_sha256"]) == 64
@@ -116,7 +119,7 @@ def test_what_was_done_is_written_down(shards, net, tmp_path):
 @pytest.mark.parametrize("last_call", [2, 4])
 def test_an_interrupted_build_resumes_to_the_same_bytes(shards, net, tmp_path, monkeypatch, last_call):
     options = {"backbone": net, "batch_size": 4, "resume": True}
-    build.build_percepts(shards, tmp_path / "whole", **options)
+    build_percepts(shards, tmp_path / "whole", **options)
     calls = []
     store = build.to_storage
 
@@ -128,27 +131,27 @@ def test_an_interrupted_build_resumes_to_the_same_bytes(shards, net, tmp_path, m
 
     monkeypatch.setattr(build, "to_storage", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        build.build_percepts(shards, tmp_path / "broken", **options)
+        build_percepts(shards, tmp_path / "broken", **options)
     assert not (tmp_path / "broken" / "dataset.json").exists()
     monkeypatch.setattr(build, "to_storage", store)
-    build.build_percepts(shards, tmp_path / "broken", **options)
+    build_percepts(shards, tmp_path / "broken", **options)
     assert set(calls) == {4}
     assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
 
 
 def test_resuming_with_another_network_is_refused(shards, net, tmp_path):
-    build.build_percepts(shards, tmp_path / "out", backbone=net)
+    build_percepts(shards, tmp_path / "out", backbone=net)
     other = save_net(tmp_path / "quadrants.keras", scale=2.0)
-    assert build.build_percepts(shards, tmp_path / "out", backbone=net, resume=True)
+    assert build_percepts(shards, tmp_path / "out", backbone=net, resume=True)
     with pytest.raises(ShardError, match="--overwrite"):
-        build.build_percepts(shards, tmp_path / "out", backbone=other, dtype="float32", resume=True)
+        build_percepts(shards, tmp_path / "out", backbone=other, dtype="float32", resume=True)
 
 
 @pytest.mark.parametrize("flow_stack", [1, 2])
 def test_flow_percepts_have_one_row_per_frame(clips, shards, tmp_path, flow_stack):
     net = save_net(tmp_path / "flow.keras", channels=2 * flow_stack, scale=-1.0)
     options = {"backbone": net, "stream": "flow", "flow_stack": flow_stack}
-    dataset = build.build_percepts(shards, tmp_path / "out", **options)
+    dataset = build_percepts(shards, tmp_path / "out", **options)
     received = list(read_shards(tmp_path / "out", "train").as_numpy_iterator())
     assert [len(record["frames"]) for record in received] == [len(clip["frames"]) for clip in clips["train"]]
     assert dataset.features == 8 * flow_stack
@@ -157,7 +160,7 @@ def test_flow_percepts_have_one_row_per_frame(clips, shards, tmp_path, flow_stac
 
 
 def test_a_dry_run_tells_and_writes_nothing(shards, net, tmp_path):
-    plan = build.build_percepts(shards, tmp_path / "out", backbone=net, dry_run=True)
+    plan = build_percepts(shards, tmp_path / "out", backbone=net, dry_run=True)
     assert (plan["clips"], plan["frames"], plan["features"]) == (7, 28, 12)
     assert plan["bytes_before_compression"] == 28 * 12 * 2
     assert plan["shards"] == {"train": 2, "test": 2}
@@ -175,31 +178,31 @@ def test_rows_are_cut_at_the_counts():
 def test_values_beyond_float16_are_refused_not_stored_as_infinity(shards, net, tmp_path):
     loud = save_net(tmp_path / "loud.keras", scale=1e5)
     with pytest.raises(BackboneError, match=r"float16.*float32"):
-        build.build_percepts(shards, tmp_path / "out", backbone=loud)
+        build_percepts(shards, tmp_path / "out", backbone=loud)
     assert not (tmp_path / "out").exists()
-    build.build_percepts(shards, tmp_path / "out", backbone=loud, dtype="float32")
+    build_percepts(shards, tmp_path / "out", backbone=loud, dtype="float32")
 
 
 def test_misfits_are_explained(shards, net, tmp_path):
     with pytest.raises(BackboneError, match="20 input channels for --stream flow with --flow-stack 10"):
-        build.build_percepts(shards, tmp_path / "out", backbone=net, stream="flow", flow_stack=10)
+        build_percepts(shards, tmp_path / "out", backbone=net, stream="flow", flow_stack=10)
     with pytest.raises(ShardError, match="more than 10 frames"):
         deep = save_net(tmp_path / "deep.keras", channels=20)
-        build.build_percepts(shards, tmp_path / "out", backbone=deep, stream="flow", flow_stack=10)
+        build_percepts(shards, tmp_path / "out", backbone=deep, stream="flow", flow_stack=10)
     with pytest.raises(ConfigError, match="dtype"):
-        build.build_percepts(shards, tmp_path / "out", backbone=net, dtype="bfloat16")
+        build_percepts(shards, tmp_path / "out", backbone=net, dtype="bfloat16")
     with pytest.raises(ConfigError, match="flow_stack"):
-        build.build_percepts(shards, tmp_path / "out", backbone=net, flow_stack=0)
+        build_percepts(shards, tmp_path / "out", backbone=net, flow_stack=0)
     with pytest.raises(ConfigError, match="batch_size"):
-        build.build_percepts(shards, tmp_path / "out", backbone=net, batch_size=0)
-    build.build_percepts(shards, tmp_path / "made", backbone=net)
+        build_percepts(shards, tmp_path / "out", backbone=net, batch_size=0)
+    build_percepts(shards, tmp_path / "made", backbone=net)
     with pytest.raises(ShardError, match="expected clips"):
-        build.build_percepts(tmp_path / "made", tmp_path / "out", backbone=net)
+        build_percepts(tmp_path / "made", tmp_path / "out", backbone=net)
     with pytest.raises(ShardError):
-        build.build_percepts(tmp_path / "absent", tmp_path / "out", backbone=net)
+        build_percepts(tmp_path / "absent", tmp_path / "out", backbone=net)
     assert not (tmp_path / "out").exists()
     with pytest.raises(OutputError, match="another folder"):
-        build.build_percepts(shards, shards / ".." / "clips", backbone=net, overwrite=True)
+        build_percepts(shards, shards / ".." / "clips", backbone=net, overwrite=True)
     assert load_dataset(shards)
 
 
@@ -209,14 +212,14 @@ def test_a_damaged_clip_shard_ends_in_one_sentence(shards, net, tmp_path):
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(bytes(damaged))
     with pytest.raises(ShardError, match=r"record .* damaged"):
-        build.build_percepts(shards, tmp_path / "out", backbone=net)
+        build_percepts(shards, tmp_path / "out", backbone=net)
     assert not (tmp_path / "out").exists()
 
 
 def test_percepts_are_called_percepts_and_lie_apart_from_the_clips(shards, net, tmp_path):
-    dataset = build.build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4)
+    dataset = build_percepts(shards, tmp_path / "out", backbone=net, batch_size=4)
     assert dataset.name == "percepts" and all(path.name.startswith("percepts-") for path in dataset.paths("train"))
     for out in (shards, shards / "below", shards.parent):
         for dry_run in (True, False):
             with pytest.raises(OutputError, match="outside"):
-                build.build_percepts(shards, out, backbone=net, dry_run=dry_run)
+                build_percepts(shards, out, backbone=net, dry_run=dry_run)

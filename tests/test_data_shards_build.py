@@ -13,13 +13,13 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from shard_building import LABELS, LEFT_OUT, build, folder_bytes, make_outcome, make_sources
+from shard_building import LABELS, LEFT_OUT, build, folder_bytes, make_outcome, make_recipe, make_sources
 
 from videorep.data.shards import build_folder, manifest
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.hashes import checksum
 from videorep.data.shards.manifest import load_dataset
-from videorep.data.shards.plan import Outcome, Source, plan_shards
+from videorep.data.shards.plan import Outcome, Recipe, Source
 from videorep.data.shards.records import Clip
 from videorep.errors import ConfigError, DataError, OutputError, ShardError
 from videorep.locking import exclusive
@@ -163,8 +163,7 @@ def _build_until(out, stop_after, error=_BuildError, **options):
                 raise error("stopped")
             yield make_outcome(source)
 
-    facts = {"labels": LABELS, "made": {"command": "test", "seed": 0, "settings": {"kind": "clips"}}}
-    return build_dataset(out, "toy", "clips", plan_shards(make_sources(), 2), process, facts, **options)
+    return build_dataset(out, make_recipe(), process, **options)
 
 
 @pytest.mark.parametrize("error", [_BuildError, KeyboardInterrupt, DataError])
@@ -188,8 +187,7 @@ def test_a_failure_later_keeps_the_finished_shards_and_no_other(tmp_path, whole)
         asked.extend(task.index for task in pending if task.split == "train")
         return (make_outcome(source) for task in pending for source in task.sources)
 
-    facts = {"labels": LABELS, "made": {"command": "test", "seed": 0, "settings": {"kind": "clips"}}}
-    build_dataset(out, "toy", "clips", plan_shards(make_sources(), 2), count, facts, resume=True)
+    build_dataset(out, make_recipe(), count, resume=True)
     assert asked == list(range(3, 9))
     assert folder_bytes(out) == folder_bytes(whole)
 
@@ -443,10 +441,10 @@ def test_sources_that_yield_nothing_at_all_are_a_data_error(tmp_path):
         return (Outcome(source, [], "no frames") for task in pending for source in task.sources)
 
     with pytest.raises(DataError, match="no frames"):
-        build_dataset(tmp_path / "out", "toy", "clips", plan_shards(make_sources(), 2), process, {"labels": LABELS})
+        build_dataset(tmp_path / "out", make_recipe(), process)
     assert not (tmp_path / "out").exists()
     with pytest.raises(DataError, match="at least one"):
-        build_dataset(tmp_path / "out", "toy", "clips", {}, process, {})
+        build_dataset(tmp_path / "out", Recipe("toy", "clips", {}), process)
 
 
 @pytest.mark.parametrize("label", [-1, 3])
@@ -454,14 +452,8 @@ def test_a_label_outside_the_labels_is_refused(tmp_path, label):
     source = Source("a", "train", label)
     clip = Clip([b"\xff\xd8"], [0], 1, 1, 25.0, "a", label, "x")
     with pytest.raises(ShardError, match="label index below 3"):
-        build_dataset(
-            tmp_path / "out",
-            "toy",
-            "clips",
-            {"train": [[source]]},
-            lambda _: [Outcome(source, [clip])],
-            {"labels": LABELS},
-        )
+        recipe = Recipe("toy", "clips", {"train": [[source]]}, LABELS)
+        build_dataset(tmp_path / "out", recipe, lambda _: [Outcome(source, [clip])])
 
 
 @pytest.mark.parametrize("edit", ["label", "hash", "version", "json", "key", "spaces"])

@@ -12,13 +12,17 @@ import time
 import numpy as np
 import pytest
 from generated_videos import read_number, write_video
+from shard_building import with_options
 
+from videorep.build_config import ClipsConfig
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.read import read_shards
 from videorep.data.videos import build
-from videorep.data.videos.build import build_clips, count_outcomes
+from videorep.data.videos.build import count_outcomes
 from videorep.errors import ConfigError, DataError, OutputError
 from videorep.progress import SilentProgress
+
+build_clips = with_options(build.build_clips, ClipsConfig)
 
 
 def make_classes(root, classes=("bow", "nod", "wave"), videos=4, frames=12, **options):
@@ -122,9 +126,11 @@ def test_a_build_that_is_interrupted_and_resumed_ends_with_the_same_bytes(tmp_pa
 
 SCRIPT = """
 import sys
+from videorep.build_config import ClipsConfig
 from videorep.data.videos import build
 build.CLIPS_PER_SHARD = 2
-build.build_clips(sys.argv[1], sys.argv[2], labels="folders", split=0.7, workers=int(sys.argv[3]), resume=True)
+config = ClipsConfig(labels="folders", split=0.7, workers=int(sys.argv[3]))
+build.build_clips(sys.argv[1], sys.argv[2], config, resume=True)
 """
 
 
@@ -278,7 +284,7 @@ def test_a_dry_run_refuses_the_folders_that_a_build_would_refuse(tmp_path):
 )
 def test_options_that_make_no_sense_are_refused(tmp_path, options):
     (option,) = options
-    with pytest.raises(ConfigError, match=option.replace("_", "-")):
+    with pytest.raises(ConfigError, match=f"expected {option} to be"):
         build_clips(tmp_path, tmp_path / "out", **options)
 
 
@@ -369,5 +375,5 @@ def test_shards_lie_apart_from_the_videos(tmp_path):
 def test_numbers_beyond_all_sense_are_refused(tmp_path, options):
     (option,) = options
     more = {"sample_seconds": 1} if option == "total_hours" else {}
-    with pytest.raises(ConfigError, match=option.replace("_", "-")):
+    with pytest.raises(ConfigError, match=f"expected {option} to be"):
         build_clips(tmp_path, tmp_path / "out", **options, **more)

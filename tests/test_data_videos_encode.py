@@ -8,26 +8,27 @@ import numpy as np
 import pytest
 from generated_videos import HEIGHT, WIDTH, numbered_frame, read_number, write_video
 
+from videorep.build_config import ClipsConfig
 from videorep.data.videos import encode
 from videorep.data.videos.decode import VideoError
-from videorep.data.videos.encode import Encoding, encode_in_worker, encode_video, hash_video, measure_in_worker
+from videorep.data.videos.encode import encode_in_worker, encode_video, hash_video, measure_in_worker
 
-SOUND = Encoding()
-PARTIAL = Encoding(keep_partial=True)
+SOUND = ClipsConfig()
+PARTIAL = ClipsConfig(keep_partial=True)
 
 
 def decoded(video):
     return [cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR) for image in video.images]
 
 
-def refusal(path, encoding=SOUND, **piece):
+def refusal(path, config=SOUND, **piece):
     with pytest.raises(VideoError) as caught:
-        encode_video(path, encoding, **piece)
+        encode_video(path, config, **piece)
     return caught.value.reason
 
 
 def test_a_sound_video_becomes_jpeg_frames_with_their_times(tmp_path):
-    video = encode_video(write_video(tmp_path / "a.mp4", frames=25), Encoding())
+    video = encode_video(write_video(tmp_path / "a.mp4", frames=25), ClipsConfig())
     assert (video.height, video.width, video.frame_rate, video.damage) == (HEIGHT, WIDTH, 25.0, "")
     assert video.timestamps == [40_000 * number for number in range(25)]
     frames = decoded(video)
@@ -38,23 +39,23 @@ def test_a_sound_video_becomes_jpeg_frames_with_their_times(tmp_path):
 
 def test_size_rate_and_quality_are_as_asked(tmp_path):
     path = write_video(tmp_path / "a.mp4", frames=25)
-    video = encode_video(path, Encoding(fps=10, size=(24, 40), quality=60))
+    video = encode_video(path, ClipsConfig(fps=10, size=(24, 40), quality=60))
     assert [frame.shape for frame in decoded(video)] == [(24, 40, 3)] * 10
     assert (video.height, video.width, video.frame_rate) == (24, 40, 10.0)
     assert video.timestamps == [100_000 * k for k in range(10)]
     assert [read_number(frame) for frame in decoded(video)] == [int(k * 2.5) for k in range(10)]
-    sizes = [sum(map(len, encode_video(path, Encoding(quality=quality)).images)) for quality in (30, 60, 95)]
+    sizes = [sum(map(len, encode_video(path, ClipsConfig(quality=quality)).images)) for quality in (30, 60, 95)]
     assert sizes == sorted(sizes)
 
 
 def test_a_frame_that_is_shown_twice_has_the_same_bytes(tmp_path):
-    images = encode_video(write_video(tmp_path / "a.mp4", fps=10.0), Encoding(fps=20)).images
+    images = encode_video(write_video(tmp_path / "a.mp4", fps=10.0), ClipsConfig(fps=20)).images
     assert images[::2] == images[1::2] and len(set(images)) == 20
 
 
 def test_a_piece_keeps_the_times_of_its_video(tmp_path):
     path = write_video(tmp_path / "a.mp4", frames=500)
-    video = encode_video(path, Encoding(), start=14.0, end=15.0)
+    video = encode_video(path, ClipsConfig(), start=14.0, end=15.0)
     assert [read_number(frame) for frame in decoded(video)] == list(range(350, 375))
     assert (video.timestamps[0], video.timestamps[-1]) == (14_000_000, 14_960_000)
 
@@ -64,7 +65,7 @@ def test_what_is_too_short_is_refused(tmp_path):
     assert refusal(write_video(tmp_path / "b.mp4", frames=1)) == "too short: 1 frame"
     assert refusal(path, start=1.5, end=3.5) == "too short: 0.5 of 2 s"
     assert refusal(path, start=7.0, end=9.0) == "no frames: none from 7 s on"
-    assert len(encode_video(path, Encoding(), start=1.0, end=2.05).images) == 25
+    assert len(encode_video(path, ClipsConfig(), start=1.0, end=2.05).images) == 25
 
 
 def test_what_no_record_can_hold_is_refused(tmp_path, monkeypatch):
@@ -96,7 +97,7 @@ def test_zeroed_bytes_in_the_stream_are_damage(tmp_path):
 def test_a_sound_piece_of_a_damaged_video_is_sound(tmp_path):
     path = write_video(tmp_path / "a.avi", frames=100)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert len(encode_video(path, Encoding(), start=0.0, end=1.0).images) == 25
+    assert len(encode_video(path, ClipsConfig(), start=0.0, end=1.0).images) == 25
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"text\n" * 500, "unreadable: "), (bytes(5000), "unreadable: ")])
@@ -111,14 +112,14 @@ def test_odd_sizes_are_kept(tmp_path):
     path = tmp_path / "a.avi"  # YUV4MPEG under a wrong name: OpenCV writes even sizes only
     plane, chroma = bytes([150]) * (17 * 33), bytes([128]) * (9 * 17) * 2
     path.write_bytes(b"YUV4MPEG2 W33 H17 F25:1 Ip A1:1 C420jpeg\n" + (b"FRAME\n" + plane + chroma) * 20)
-    video = encode_video(path, Encoding())
+    video = encode_video(path, ClipsConfig())
     assert (video.height, video.width, len(video.images)) == (17, 33, 20)
     assert {frame.shape[:2] for frame in decoded(video)} == {(17, 33)}
 
 
 def test_known_damaged_files_are_told_from_sound_ones(shared_data):
     videos = shared_data / "videos"
-    damaged, small = videos / "decord_corrupted.mp4", Encoding(size=(24, 32))
+    damaged, small = videos / "decord_corrupted.mp4", ClipsConfig(size=(24, 32))
     assert refusal(damaged, small).startswith("damaged: 28 of 50 frames decoded; 4 decoder errors")
     assert len(encode_video(damaged, dataclasses.replace(small, keep_partial=True)).images) == 28
     for name, frames in [("Megamind.avi", 270), ("Megamind_bugy.avi", 270), ("bikes.mp4", 250)]:
@@ -127,7 +128,7 @@ def test_known_damaged_files_are_told_from_sound_ones(shared_data):
 
 def test_real_clips_are_sound(shared_data):
     for path in sorted((shared_data / "ucf101" / "clips").glob("*.mp4"))[::20]:
-        assert encode_video(path, Encoding(size=(24, 32))).damage == ""
+        assert encode_video(path, ClipsConfig(size=(24, 32))).damage == ""
 
 
 def test_what_a_worker_returns(tmp_path):
@@ -135,17 +136,17 @@ def test_what_a_worker_returns(tmp_path):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     beats = []
     named = {"path": "a", "label_index": 1, "label_text": "wave"}
-    (found, facts, reason), data = encode_in_worker(path, Encoding(), None, None, named, lambda: beats.append(1))
+    (found, facts, reason), data = encode_in_worker(path, ClipsConfig(), None, None, named, lambda: beats.append(1))
     assert (found, reason) == (digest, "") and len(beats) >= 20
     assert facts == {"frames": 20, "height": HEIGHT, "width": WIDTH, "frame_rate": 25.0}
-    images = encode_video(path, Encoding()).images
+    images = encode_video(path, ClipsConfig()).images
     assert all(image in data for image in images) and 0 < len(data) - sum(map(len, images)) < 2000
     assert measure_in_worker(path, lambda: None) == ((0.8, ""), b"")
     path.write_bytes(path.read_bytes()[:100])
     broken = hashlib.sha256(path.read_bytes()).hexdigest()
     assert hash_video(path) == broken
-    (found, facts, reason), data = encode_in_worker(path, Encoding(), None, None, named, lambda: None)
+    (found, facts, reason), data = encode_in_worker(path, ClipsConfig(), None, None, named, lambda: None)
     assert data == b"" and found == broken and facts is None and reason.startswith("unreadable: ")
     assert measure_in_worker(path, lambda: None)[0][1].startswith("unreadable: ")
-    gone = encode_in_worker(tmp_path / "none.mp4", Encoding(), None, None, named, lambda: None)
+    gone = encode_in_worker(tmp_path / "none.mp4", ClipsConfig(), None, None, named, lambda: None)
     assert gone == (("", None, "unreadable: No such file or directory"), b"")

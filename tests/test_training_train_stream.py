@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from videorep.build_config import PerceptsConfig
 from videorep.config import DataConfig, StreamConfig, StreamModelConfig, TrainingConfig
 from videorep.data.percepts.build import build_percepts
 from videorep.data.shards.write import write_shards
@@ -66,7 +67,7 @@ def test_it_learns_what_only_motion_tells(config, clips, tmp_path):
     assert summary["validation_clip_accuracy"] >= 5 / 6
     assert (summary["validation_chance"], summary["validation_clips"]) == (0.5, 6)
     # What the run was trained on need not be said again.
-    dataset = build_percepts(clips, tmp_path / "percepts", backbone=tmp_path / "run")
+    dataset = build_percepts(clips, tmp_path / "percepts", PerceptsConfig(backbone=tmp_path / "run"))
     settings = dataset.made["settings"]
     assert (dataset.features, settings["layer"], settings["stream"], settings["flow_stack"]) == (16, "fc6", "flow", 2)
 

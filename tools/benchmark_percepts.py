@@ -20,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
+from videorep.build_config import PerceptsConfig
 from videorep.data.percepts.backbones import load_backbone
 from videorep.data.percepts.build import build_percepts
 from videorep.data.percepts.frames import read_batches
@@ -75,7 +76,7 @@ def time_network(net, batch, batches):
 def time_build(clips, out, frames, **options):
     """Builds percepts, timed from the first frame read to dataset.json written."""
     watch = Stopwatch()
-    build_percepts(clips, out, progress=watch, overwrite=True, **options)
+    build_percepts(clips, out, PerceptsConfig(**options), progress=watch, overwrite=True)
     return watch.stop(frames)
 
 

@@ -59,9 +59,10 @@ def run_bare(paths, size, workers):
 
 def run_build(videos, out, size, workers):
     """The whole build; returns how many frames."""
+    from videorep.build_config import ClipsConfig
     from videorep.data.videos.build import build_clips
 
-    dataset = build_clips(videos, out, size=size, quality=QUALITY, workers=workers, overwrite=True)
+    dataset = build_clips(videos, out, ClipsConfig(size=size, quality=QUALITY, workers=workers), overwrite=True)
     return sum(source["frames"] for source in dataset.sources if source["records"])
 
 

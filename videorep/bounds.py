@@ -30,6 +30,9 @@ LARGEST = {
     "evaluation_sequences": 10**9,
     "seed": 2**53,  # initial weights are seeded by 1000 times it
     "repeats": 10**4,
+    "quality": 100,
+    "workers": 1024,
+    "count": 10**7,  # the plan of a build is held in memory
 }
 LARGEST_FLOAT = 3.4e38  # of float32
 SHOWN = 200
@@ -62,3 +65,14 @@ def whole(setting, value, least=1):
     largest = LARGEST[setting]
     require(is_whole(value, least, largest), setting, f"a whole number from {least} to {largest:,}", value)
     return operator.index(value)
+
+
+def require_whole(config, least, *names):
+    """Turns these fields of a frozen configuration into Python's int; raises ConfigError as `whole` does."""
+    for name in names:
+        object.__setattr__(config, name, whole(name, getattr(config, name), least))
+
+
+def require_choice(config, name, choices):
+    """Raises ConfigError where a field of a configuration is none of `choices`."""
+    require(getattr(config, name) in choices, name, f"one of {', '.join(choices)}", getattr(config, name))

@@ -5,6 +5,8 @@ import dataclasses
 from videorep.bounds import LARGEST, require
 from videorep.config import MODELS, PRECISIONS
 
+NONE = "none"
+
 
 @dataclasses.dataclass(frozen=True)
 class CompareConfig:
@@ -14,14 +16,13 @@ class CompareConfig:
         data: Folder of labelled shards with the splits "train" and "test".
         unlabelled: More folders of the same kind, to pretrain on beside the training side of `data`.
         init: Runs of `videorep pretrain` that are contenders too.
-        models: Names of the models to pretrain here.
+        models: Names of the models to pretrain here; "none" for none.
         units: Of the LSTM's one layer.
         pretrain_steps: Training steps of each pretraining.
         draws: Draws of labelled videos.
         trials: Settings that each contender tries, at most.
         precision: Keras dtype policy of the LSTMs.
         seed: Decides every draw.
-        beside: Folder of another comparison of the same videos (of flow), whose contenders are fused with these; "".
     """
 
     data: str
@@ -34,11 +35,11 @@ class CompareConfig:
     trials: int = 4
     precision: str = "float32"
     seed: int = 0
-    beside: str = ""
 
     def __post_init__(self):
         for name in self.models:
-            require(name in MODELS, "models", f"among {', '.join(MODELS)}", name)
+            require(name in (*MODELS, NONE), "models", f"among {', '.join(MODELS)}, or {NONE}", name)
+        require(NONE not in self.models or len(self.models) == 1, "models", f"{NONE} alone, or models", self.models)
         require(self.precision in PRECISIONS[:2], "precision", f"one of {', '.join(PRECISIONS[:2])}", self.precision)
         for name, most in (("units", LARGEST["units"]), ("pretrain_steps", 10**9), ("draws", 1000), ("trials", 16)):
             value = getattr(self, name)

@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import tomllib
+import types
 import typing
 
-from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require, whole
+from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require, require_choice, require_whole, whole
 from videorep.errors import ConfigError
 from videorep.storage import read_file
 
@@ -18,13 +19,11 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FEEDINGS = ("teacher", "own")
 STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
+SPLITS = ("train", "validation", "test")  # of moving-mnist
+DTYPES = ("float16", "float32")  # of percepts
+COMPRESSIONS = ("", "gzip")
 TOML_BYTES = 1 << 16
 TOML_DOTS = 100  # in a line: a key of many parts takes memory and time that grow with their square
-
-
-def _require_whole(config, least, *names):
-    for name in names:
-        object.__setattr__(config, name, whole(name, getattr(config, name), least))
 
 
 def _require_layers(config):
@@ -32,10 +31,6 @@ def _require_layers(config):
     fits = isinstance(units, tuple) and 0 < len(units) <= most and all(is_whole(size, 1, largest) for size in units)
     require(fits, "units", f"one whole number from 1 to {largest:,} per layer, of 1 to {most} layers", units)
     object.__setattr__(config, "units", tuple(whole("units", size) for size in units))
-
-
-def _require_choice(config, name, choices):
-    require(getattr(config, name) in choices, name, f"one of {', '.join(choices)}", getattr(config, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +51,12 @@ class ModelConfig:
     standardise: bool = False
 
     def __post_init__(self):
-        _require_choice(self, "name", MODELS)
-        _require_choice(self, "output", OUTPUTS)
+        require_choice(self, "name", MODELS)
+        require_choice(self, "output", OUTPUTS)
         fits = not (self.standardise and self.output == "bernoulli")
         require(fits, "output", "gaussian with standardise", self.output)
-        _require_whole(self, 1, "input_frames", "future_frames")
-        _require_whole(self, 0, "features")
+        require_whole(self, 1, "input_frames", "future_frames")
+        require_whole(self, 0, "features")
         _require_layers(self)
         for branch in self.conditional:
             require(
@@ -97,10 +92,10 @@ class ClassifierConfig:
     standardise: bool = False
 
     def __post_init__(self):
-        _require_choice(self, "name", CLASSIFIERS)
+        require_choice(self, "name", CLASSIFIERS)
         _require_layers(self)
-        _require_whole(self, 1, "block_frames", "block_stride")
-        _require_whole(self, 0, "features")
+        require_whole(self, 1, "block_frames", "block_stride")
+        require_whole(self, 0, "features")
         require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
 
     @property
@@ -123,8 +118,8 @@ class DataConfig:
     videos_per_class: int = 0
 
     def __post_init__(self):
-        _require_whole(self, 1, "num_digits", "stride")
-        _require_whole(self, 0, "patch", "videos_per_class")
+        require_whole(self, 1, "num_digits", "stride")
+        require_whole(self, 0, "patch", "videos_per_class")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,17 +144,17 @@ class TrainingConfig:
     evaluation_sequences: int = 500
 
     def __post_init__(self):
-        _require_choice(self, "optimizer", OPTIMIZERS)
-        _require_choice(self, "precision", PRECISIONS)
-        _require_choice(self, "feeding", FEEDINGS)
-        _require_whole(self, 1, "steps", "batch_size", "report_every", "checkpoint_every", "evaluation_sequences")
+        require_choice(self, "optimizer", OPTIMIZERS)
+        require_choice(self, "precision", PRECISIONS)
+        require_choice(self, "feeding", FEEDINGS)
+        require_whole(self, 1, "steps", "batch_size", "report_every", "checkpoint_every", "evaluation_sequences")
         for name in ("learning_rate", "clip_norm"):
             expected = f"greater than 0 and at most {LARGEST_FLOAT:g}"
             require(0 < getattr(self, name) <= LARGEST_FLOAT, name, expected, getattr(self, name))
         for name in ("momentum", "decay"):
             require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         require(0 <= self.final_fraction <= 1, "final_fraction", "in [0, 1]", self.final_fraction)
-        _require_whole(self, 0, "warmup_steps", "evaluate_every", "seed")
+        require_whole(self, 0, "warmup_steps", "evaluate_every", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +167,7 @@ class PretrainConfig:
     kind: str = "pretrain"
 
     def __post_init__(self):
-        _require_choice(self, "kind", ("pretrain",))
+        require_choice(self, "kind", ("pretrain",))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +181,7 @@ class FinetuneConfig:
     kind: str = "finetune"
 
     def __post_init__(self):
-        _require_choice(self, "kind", ("finetune",))
+        require_choice(self, "kind", ("finetune",))
         frozen, single = self.model.freeze_encoder, self.model.name == "single-frame"
         require(self.init or not frozen, "freeze_encoder", "off without init: random weights are no encoder", frozen)
         require(not (self.init and single), "init", "empty with single-frame, which has no encoder", self.init)
@@ -202,8 +197,8 @@ class StreamModelConfig:
     dropout: float = 0.9
 
     def __post_init__(self):
-        _require_choice(self, "stream", STREAMS)
-        _require_whole(self, 1, "flow_stack")
+        require_choice(self, "stream", STREAMS)
+        require_whole(self, 1, "flow_stack")
         require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
 
 
@@ -227,7 +222,7 @@ class StreamConfig:
     kind: str = "stream"
 
     def __post_init__(self):
-        _require_choice(self, "kind", ("stream",))
+        require_choice(self, "kind", ("stream",))
 
 
 KINDS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig, "stream": StreamConfig}
@@ -248,6 +243,9 @@ def from_dict(cls, values, where="configuration"):
 
 
 def _convert(hint, value, where):
+    if isinstance(hint, types.UnionType):  # the kind that the value is of, or can be made into: the first
+        kinds = typing.get_args(hint)
+        hint = next((kind for kind in kinds if isinstance(value, typing.get_origin(kind) or kind)), kinds[0])
     if dataclasses.is_dataclass(hint):
         return from_dict(hint, value, where)
     if typing.get_origin(hint) is tuple:

@@ -172,13 +172,14 @@ def restore(folder):
 
 def decode_video(folder):
     """Decodes both videos in workers, which may crash or be stopped by a signal, but not fail with an exception."""
-    from videorep.data.videos.encode import Encoding, encode_in_worker
+    from videorep.build_config import ClipsConfig
+    from videorep.data.videos.encode import encode_in_worker
     from videorep.data.videos.workers import WorkerError, WorkerPool
 
     if not _pools:
         _pools.append(WorkerPool(1, 8))
     named = {"path": "v", "label_index": None, "label_text": None}
-    tasks = [(str(folder / name), Encoding(), None, None, named) for name in samples.VIDEOS]
+    tasks = [(str(folder / name), ClipsConfig(), None, None, named) for name in samples.VIDEOS]
     results = []
     for result in _pools[0].map(encode_in_worker, tasks):
         if isinstance(result, WorkerError) and "exit status" in str(result):

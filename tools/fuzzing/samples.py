@@ -174,7 +174,7 @@ def _png(height, width, data=None):
 
 def build(folder, stop_after=None, **options):
     from videorep.data.shards.build import build_dataset
-    from videorep.data.shards.plan import Outcome, Source, plan_shards
+    from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 
     percepts = list(_percepts())
     sources = [Source(percept.path, "train", percept.label_index) for percept in percepts]
@@ -186,8 +186,9 @@ def build(folder, stop_after=None, **options):
                 raise KeyboardInterrupt
             yield outcomes[source]
 
-    facts = {"labels": ["run", "wave"], "made": {"command": "fuzz", "seed": 0, "settings": {}}}
-    return build_dataset(folder, "toy", "percepts", plan_shards(sources, shards=2), process, facts, **options)
+    made = {"command": "fuzz", "seed": 0, "settings": {}}
+    recipe = Recipe("toy", "percepts", plan_shards(sources, shards=2), ["run", "wave"], made)
+    return build_dataset(folder, recipe, process, **options)
 
 
 def make_build(folder):

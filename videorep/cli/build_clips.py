@@ -2,9 +2,11 @@
 
 import click
 
+from videorep.build_config import ClipsConfig
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_dataset
+from videorep.cli.settings import read_config
 
 
 @click.command(short_help="Decode videos.")
@@ -20,9 +22,7 @@ from videorep.cli.report import print_dataset
     metavar="LISTS:N|SHARE",
     help="Folder of the official lists and the number of the split, or a share of each class to train on, such as 0.8.",
 )
-@click.option(
-    "--fps", type=click.FloatRange(min=0, min_open=True), help="Frames per second to keep; as filmed unless given."
-)
+@click.option("--fps", type=float, help="Frames per second to keep; as filmed unless given.")
 @click.option(
     "--size",
     type=options.FrameSize(),
@@ -30,33 +30,25 @@ from videorep.cli.report import print_dataset
 )
 @click.option("--sample-seconds", type=float, help="Cut random clips of this length from long videos.")
 @click.option("--total-hours", type=float, help="Hours of random clips in all.")
-@options.seed
-@click.option("--workers", type=click.IntRange(min=1), help="Processes that decode; one per core unless given.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds without a new frame that a video may take.",
-)
+@click.option("--seed", default=ClipsConfig.seed, help="Decides every draw.")
+@click.option("--workers", type=int, help="Processes that decode; one per core unless given.")
+@click.option("--timeout", default=ClipsConfig.timeout, help="Seconds without a new frame that a video may take.")
 @click.option(
     "--max-bad-fraction",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
+    default=ClipsConfig.max_bad_fraction,
     help="Give up when more of the videos than this cannot be read.",
 )
 @click.option("--keep-partial", is_flag=True, help="Keep the frames that a damaged video does yield.")
 @click.option("--allow-leaks", is_flag=True, help="Accept the same video or UCF group in train and test.")
 @click.option(
     "--quality",
-    type=click.IntRange(1, 100),
-    default=95,
-    show_default=True,
-    help="JPEG quality of the frames; 75 takes less than half the space of 95.",
+    default=ClipsConfig.quality,
+    help="JPEG quality of the frames, 1 to 100; 75 takes less than half the space of 95.",
 )
+@options.config_file
 @options.long_work
-def build_clips(videos, out, **choices):
+@click.pass_context
+def build_clips(ctx, videos, out, **_):
     """Write the videos in the folder VIDEOS as clips, each frame a JPEG.
 
     Every video is either written or listed in dataset.json with the reason why not; nothing is ever substituted.
@@ -68,8 +60,9 @@ def build_clips(videos, out, **choices):
       videorep build-shards clips UCF-101 --out shards --labels ucf101 --split ucfTrainTestlist:1 --size 240x320
       videorep build-shards clips sports --out shards --sample-seconds 10 --total-hours 300
     """
+    config = read_config(ctx, ClipsConfig)
+
     load_tensorflow()
     from videorep.data.videos.build import build_clips as build
-    from videorep.progress import make_progress
 
-    print_dataset(out, build(videos, out, **choices, progress=make_progress()))
+    print_dataset(out, build(videos, out, config, **options.work(ctx)))

@@ -2,9 +2,12 @@
 
 import click
 
+from videorep.build_config import PerceptsConfig
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_dataset
+from videorep.cli.settings import read_config
+from videorep.config import DTYPES, STREAMS
 
 
 @click.command(short_help="Run a convnet over clips.")
@@ -19,32 +22,23 @@ from videorep.cli.report import print_dataset
 @click.option("--layer", help="Layer whose values to keep; vgg16: fc1 (the paper's fc6), others: the last.")
 @click.option(
     "--weights",
-    default="imagenet",
-    show_default=True,
+    default=PerceptsConfig.weights,
     metavar="[imagenet|PATH]",
     help="Weights of a backbone from keras.applications.",
 )
 @click.option(
-    "--stream",
-    type=click.Choice(["rgb", "flow"]),
-    help="Frames, or optical flow.  [default: as the RUN was trained; else rgb]",
+    "--stream", type=click.Choice(STREAMS), help="Frames, or optical flow.  [default: as the RUN was trained; else rgb]"
 )
 @click.option(
-    "--flow-stack",
-    type=click.IntRange(min=1),
-    help="Flow fields that the net sees.  [default: as the RUN was trained; else 1]",
+    "--flow-stack", type=int, help="Flow fields that the net sees.  [default: as the RUN was trained; else 1]"
 )
-@click.option(
-    "--dtype",
-    type=click.Choice(["float16", "float32"]),
-    default="float16",
-    show_default=True,
-    help="How values are stored.",
-)
-@click.option("--gzip", "compression", flag_value="gzip", default="", help="Smaller where most values are 0; slower.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Frames per batch.")
+@click.option("--dtype", type=click.Choice(DTYPES), default=PerceptsConfig.dtype, help="How values are stored.")
+@click.option("--gzip", "compression", flag_value="gzip", help="Smaller where most values are 0; slower.")
+@click.option("--batch-size", default=PerceptsConfig.batch_size, help="Frames per batch.")
+@options.config_file
 @options.long_work
-def build_percepts(shards, out, **choices):
+@click.pass_context
+def build_percepts(ctx, shards, out, **_):
     """Write what a convnet sees in each frame of the clips in SHARDS: a (frames, features) array per clip.
 
     Frames are scaled until their shorter side is 15/14 of the convnet's input, then cut to the middle: the paper's
@@ -57,8 +51,9 @@ def build_percepts(shards, out, **choices):
       videorep build-shards percepts shards --out percepts --backbone features.keras
       videorep build-shards percepts shards --out percepts --backbone runs/flow
     """
+    config = read_config(ctx, PerceptsConfig)
+
     load_tensorflow()
     from videorep.data.percepts.build import build_percepts as build
-    from videorep.progress import make_progress
 
-    print_dataset(out, build(shards, out, **choices, progress=make_progress()))
+    print_dataset(out, build(shards, out, config, **options.work(ctx)))

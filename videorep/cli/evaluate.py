@@ -25,16 +25,14 @@ def _compare_figure(name, predictors):
 
 @click.command(short_help="Measure runs.")
 @click.argument("names", nargs=-1, required=True, metavar="RUN [RUN ...] [DATA ...]")
-@click.option("--split", default="test", show_default=True, help="Split to evaluate on.")
+@click.option("--split", default="test", help="Split to evaluate on.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     help="Sequences at most; all of a split, or 2000 of moving-mnist, unless given.",
 )
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained unless given.")
-@click.option(
-    "--fuse", type=click.Choice(["mean"]), default="mean", show_default=True, help="How several classifiers agree."
-)
+@click.option("--fuse", type=click.Choice(["mean"]), default="mean", help="How several classifiers agree.")
 @options.other_digits
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures there.")
 @options.overwrite

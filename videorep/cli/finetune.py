@@ -6,7 +6,7 @@ from videorep.bounds import LARGEST
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
-from videorep.cli.settings import build_config, given, read_settings, setting
+from videorep.cli.settings import given, read_config, setting
 from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, TrainingConfig
 
 DEFAULTS = ClassifierConfig()
@@ -35,14 +35,13 @@ DEFAULTS = ClassifierConfig()
     "--repeats",
     type=click.IntRange(1, LARGEST["repeats"]),
     default=1,
-    show_default=True,
     help="Runs to make, each with other videos per class and other random weights.",
 )
 @options.training_settings(TrainingConfig())
 @options.config_file
 @options.long_work
 @click.pass_context
-def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, **_):
+def finetune(ctx, out, repeats, **_):
     """Train an action classifier on the labelled videos of DATA, from a pretrained encoder or from random weights.
 
     \b
@@ -51,16 +50,13 @@ def finetune(ctx, out, init, repeats, config_path, resume, overwrite, dry_run, *
       videorep finetune percepts --init runs/composite --out runs/few --videos-per-class 4 --repeats 10
       videorep finetune percepts --out runs/from-random --units 2048 --layers 2
     """
-    if init and any(given(ctx, name) for name in ("units", "layers", "model__standardise")):
+    config = read_config(ctx, FinetuneConfig)
+    if config.init and any(given(ctx, name) for name in ("units", "layers", "model__standardise")):
         raise click.UsageError(
             "--units, --layers and --standardise come from the run that --init names: leave them out."
         )
-    settings = read_settings(ctx, config_path) | ({"init": init} if init else {})
-    config = build_config(FinetuneConfig, settings, config_path)
 
     load_tensorflow()
-    from videorep.progress import make_progress
     from videorep.training.finetune import finetune as train
 
-    choices = {"repeats": repeats, "resume": resume, "overwrite": overwrite, "dry_run": dry_run}
-    print_facts(train(config, out, **choices, progress=make_progress()))
+    print_facts(train(config, out, repeats=repeats, **options.work(ctx)))

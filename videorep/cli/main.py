@@ -70,7 +70,7 @@ def _warnings_in_one_line():
         "inspect": "videorep.cli.inspect:inspect",
         "verify": "videorep.cli.verify:verify",
     },
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True},
 )
 @click.version_option(videorep.__version__, message="videorep %(version)s")
 def videorep_command():

@@ -8,13 +8,8 @@ import click
 from videorep.bounds import LARGEST
 from videorep.cli.errors import DRY_RUN, OUTPUT, RESUMABLE
 from videorep.cli.settings import setting
-from videorep.config import (
-    BRANCHES,
-    OPTIMIZERS,
-    PRECISIONS,
-    DataConfig,
-    ModelConfig,
-)
+from videorep.config import BRANCHES, OPTIMIZERS, PRECISIONS, DataConfig, ModelConfig
+from videorep.progress import make_progress
 
 
 class FrameSize(click.ParamType):
@@ -63,6 +58,11 @@ def combine(*decorators):
     return decorate
 
 
+def work(ctx):
+    """What the options of `long_work` decide, and who tells how far it is, for the function that works long."""
+    return {name: ctx.params[name] for name in ("resume", "overwrite", "dry_run")} | {"progress": make_progress()}
+
+
 def data_like(run, path, digits=None):
     """The DataConfig of `run` for the data at `path`: the same treatment of pixels, other digits if given."""
     changes = {"path": path} | ({"digits": digits} if digits else {})
@@ -100,9 +100,6 @@ dry_run = click.option(
     "--dry-run", is_flag=True, callback=_remember(DRY_RUN), help="Tell what would happen; write nothing."
 )
 long_work = combine(resume, overwrite, dry_run)
-seed = click.option(
-    "--seed", type=click.IntRange(0, LARGEST["seed"]), default=0, show_default=True, help="Decides every draw."
-)
 config_file = click.option(
     "--config", "config_path", metavar="FILE.toml", help="Settings; options given here overrule them."
 )
@@ -144,14 +141,12 @@ units = click.option(
     "--units",
     type=click.IntRange(1, LARGEST["units"]),
     default=_model.units[0],
-    show_default=True,
     help="Size of each layer; the paper's is 2048.",
 )
 layers = click.option(
     "--layers",
     type=click.IntRange(1, LARGEST["layers"]),
     default=len(_model.units),
-    show_default=True,
     help="Number of LSTM layers; the paper has 2.",
 )
 

@@ -15,8 +15,8 @@ KINDS = (".npz", ".png", ".gif")
 @options.run_argument
 @options.data_argument
 @click.option("--out", required=True, metavar="FILE.npz|.png|.gif", help="Arrays, a picture, or a moving picture.")
-@click.option("--split", default="test", show_default=True, help="Split to take sequences from.")
-@click.option("--count", type=click.IntRange(min=1), default=4, show_default=True, help="Sequences to predict.")
+@click.option("--split", default="test", help="Split to take sequences from.")
+@click.option("--count", type=click.IntRange(min=1), default=4, help="Sequences to predict.")
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained unless given.")
 @options.other_digits
 @options.overwrite

@@ -5,14 +5,15 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
-from videorep.cli.settings import build_config, read_settings, setting
+from videorep.cli.settings import read_config, setting
 from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
 
 DEFAULTS = ModelConfig()
 
 
 @click.command(short_help="Train an encoder-decoder without labels.")
-@click.argument("data", nargs=-1, required=True, metavar="DATA [DATA ...]")
+@options.data_setting
+@click.argument("data__also", nargs=-1, metavar="[DATA ...]")
 @options.out_run
 @setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)
 @options.units
@@ -36,7 +37,7 @@ DEFAULTS = ModelConfig()
 @options.config_file
 @options.long_work
 @click.pass_context
-def pretrain(ctx, data, out, config_path, resume, overwrite, dry_run, **_):
+def pretrain(ctx, out, **_):
     """Train an LSTM encoder-decoder on unlabelled sequences: to reconstruct them, to predict what follows, or both.
 
     DATA is a folder of shards, its URL such as s3://bucket/folder, or the word moving-mnist for digits that are made on
@@ -50,12 +51,9 @@ def pretrain(ctx, data, out, config_path, resume, overwrite, dry_run, **_):
       videorep pretrain percepts --out runs/paper --units 2048 --layers 2 --dry-run
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """
-    settings = read_settings(ctx, config_path)
-    settings["data"] = {**settings.get("data", {}), "path": data[0], "also": list(data[1:])}
-    config = build_config(PretrainConfig, settings, config_path)
+    config = read_config(ctx, PretrainConfig)
 
     load_tensorflow()
-    from videorep.progress import make_progress
     from videorep.training.pretrain import pretrain as train
 
-    print_facts(train(config, out, resume=resume, overwrite=overwrite, dry_run=dry_run, progress=make_progress()))
+    print_facts(train(config, out, **options.work(ctx)))

@@ -1,7 +1,9 @@
-"""From options, --config and defaults to the settings of a run.
+"""From options, --config and defaults to the configuration of a run or a build.
 
-A parameter named "table__field" sets that field of the configuration.
+A parameter named "field" or "table__field" sets that field of the configuration.
 """
+
+import dataclasses
 
 import click
 from click.core import ParameterSource
@@ -13,15 +15,13 @@ SEPARATOR = "__"
 
 
 def setting(where, *flags, default=None, **attributes):
-    """An option that sets one field of the configuration.
+    """An option that sets one field of a table of the configuration; any other sets the field of its name.
 
     Args:
         where: "table.field", such as "training.steps".
         default: The value in effect without the option, for `--help`; the configuration's own default decides.
     """
-    return click.option(
-        *flags, where.replace(".", SEPARATOR), default=default, show_default=default not in (None, ()), **attributes
-    )
+    return click.option(*flags, where.replace(".", SEPARATOR), default=default, **attributes)
 
 
 def given(ctx, name):
@@ -29,30 +29,36 @@ def given(ctx, name):
     return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def read_settings(ctx, config_path):
-    """Nested settings: the TOML file, overruled by the options on the command line; defaults are left out."""
-    settings = read_toml(config_path) if config_path else {}
+def read_config(ctx, cls):
+    """The configuration of a command line: defaults, overruled by the TOML file, overruled by the options given.
+
+    A value that cannot be is bad usage, unless a file may hold it.
+    """
+    path = ctx.params["config_path"]
+    settings = _read_settings(ctx, {field.name for field in dataclasses.fields(cls)}, path)
+    try:
+        return from_dict(cls, settings)
+    except ConfigError as error:
+        if path:
+            raise ConfigError(f"{error} (in {path} or among the options)") from error
+        raise click.UsageError(_name_option(str(error))) from error
+
+
+def _read_settings(ctx, fields, path):
+    settings = read_toml(path) if path else {}
     for name, value in ctx.params.items():
-        if SEPARATOR in name and given(ctx, name):
+        if given(ctx, name) and name in fields:
+            settings[name] = value
+        elif given(ctx, name) and SEPARATOR in name:
             table, field = name.split(SEPARATOR)
-            _table(settings, table, config_path)[field] = value
-    if any(given(ctx, name) for name in ("units", "layers")):
-        model = _table(settings, "model", config_path)
+            _table(settings, table, path)[field] = value
+    if "model" in fields and any(given(ctx, name) for name in ("units", "layers")):
+        model = _table(settings, "model", path)
         stacked = model.get("units", ModelConfig().units)
         stacked = list(stacked) if isinstance(stacked, (list, tuple)) else [stacked]
         count = ctx.params["layers"] if given(ctx, "layers") else len(stacked)
         model["units"] = ([ctx.params["units"]] if given(ctx, "units") else stacked[:1]) * count
     return settings
-
-
-def build_config(cls, settings, config_path):
-    """The configuration of these settings; a value that cannot be is bad usage, unless a file may hold it."""
-    try:
-        return from_dict(cls, settings)
-    except ConfigError as error:
-        if config_path:
-            raise ConfigError(f"{error} (in {config_path} or among the options)") from error
-        raise click.UsageError(_name_option(str(error))) from error
 
 
 def _name_option(sentence):

@@ -5,7 +5,7 @@ import click
 from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts
-from videorep.cli.settings import build_config, read_settings, setting
+from videorep.cli.settings import read_config, setting
 from videorep.config import STREAMS, StreamConfig, StreamModelConfig, StreamTrainingConfig
 
 DEFAULTS = StreamModelConfig()
@@ -25,7 +25,7 @@ DEFAULTS = StreamModelConfig()
 @options.config_file
 @options.long_work
 @click.pass_context
-def train_stream(ctx, out, config_path, resume, overwrite, dry_run, **_):
+def train_stream(ctx, out, **_):
     """Train the temporal-stream convnet (CNN-M-2048) on the labelled clips in SHARDS.
 
     Its layer fc6 then gives percepts: videorep build-shards percepts SHARDS --out DIR --backbone RUN.
@@ -35,10 +35,9 @@ def train_stream(ctx, out, config_path, resume, overwrite, dry_run, **_):
       videorep train-stream shards --out runs/flow --stream flow --flow-stack 10
       videorep train-stream shards --out runs/rgb --stream rgb
     """
-    config = build_config(StreamConfig, read_settings(ctx, config_path), config_path)
+    config = read_config(ctx, StreamConfig)
 
     load_tensorflow()
-    from videorep.progress import make_progress
     from videorep.training.train_stream import train_stream as train
 
-    print_facts(train(config, out, resume=resume, overwrite=overwrite, dry_run=dry_run, progress=make_progress()))
+    print_facts(train(config, out, **options.work(ctx)))

@@ -27,7 +27,7 @@ HORIZON_SEQUENCES = 200
 )
 @click.argument("data", metavar="[DATA]", required=False)
 @click.option("--out", required=True, metavar="FILE.png", help="Picture to write: .png, .pdf or .svg.")
-@click.option("--split", default="test", show_default=True, help="Split to take sequences or videos from.")
+@click.option("--split", default="test", help="Split to take sequences or videos from.")
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained, or 100 for activity.")
 @click.option("--beside", multiple=True, metavar="RUN", help="Another run to draw the curves of; may be repeated.")
 @options.overwrite

@@ -11,6 +11,7 @@ from videorep.comparison.recurrent import Recurrent, frozen
 from videorep.comparison.statistics import hold_back, interval, paired_test
 from videorep.comparison.store import PRETRAINED, RESULT, Store
 from videorep.comparison.videos import load_videos
+from videorep.comparison_config import NONE
 from videorep.config import ClassifierConfig, DataConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import OutputError, RunError
@@ -66,7 +67,7 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
     with exclusive(store.folder):
         store.begin(overwrite)
         runs = [load_run(path) for path in config.init]
-        runs += [_pretrain(config, name, store.folder, overwrite, progress) for name in config.models]
+        runs += [_pretrain(config, name, store.folder, overwrite, progress) for name in config.models if name != NONE]
         contenders = _list_contenders(config, videos, runs)
         _measure_all(config, videos, contenders, counts, store, progress)
         result = _summarise(config, videos, [each.name for each in contenders], counts, store)

@@ -5,75 +5,51 @@ import functools
 
 import cv2
 
-from videorep.config import require
-from videorep.data.digits.moving_mnist import SPLITS, MovingMNIST
+from videorep.data.digits.moving_mnist import MovingMNIST
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.build_folder import require_free
-from videorep.data.shards.plan import Outcome, Source, plan_shards
+from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 from videorep.data.shards.records import Clip
 
 BLOCK_SEQUENCES = 100  # one entry of dataset.json
 BLOCKS_PER_SHARD = 10
-MAX_COUNT = 10_000_000  # the plan of a build is held in memory
 DRAWN_FRAMES = 4000  # at once: 16 MiB
 SAMPLE_SEQUENCES = 4  # whose bytes a dry run looks at
 FRAME_RATE = 10.0
 PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)  # small and fast
 
 
-def build_moving_mnist(
-    out,
-    *,
-    count,
-    digits="rendered",
-    num_digits=2,
-    frames=20,
-    seed=0,
-    splits=SPLITS,
-    resume=False,
-    overwrite=False,
-    dry_run=False,
-    progress=None,
-):
+def build_moving_mnist(out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
     """Writes sequences 0 to count - 1 of every split as grey PNG clips, exactly as `MovingMNIST` draws them.
 
     Args:
         out: Folder to make.
-        count: Sequences per split, at most 10 million.
-        digits, num_digits, frames, seed: As for `MovingMNIST`.
-        splits: Names of the splits to write.
+        config: `MovingMNISTConfig`.
         resume, overwrite, progress: As for `videorep.data.shards.build.build_dataset`.
+        dry_run: Draw a few sequences, to tell about how many bytes the shards take; write nothing.
     Returns:
-        `Dataset`.
+        `Dataset`; with `dry_run` a dict of what would be built.
     Raises:
         ConfigError, DataError: the settings or the digits do not fit.
         OutputError, ShardError: the folder cannot be used.
     """
-    require(1 <= count <= MAX_COUNT, "count", f"from 1 to {MAX_COUNT:,}", count)
     require_free(out, resume, overwrite, dry_run)
-    generators = {split: MovingMNIST(digits, num_digits, frames, seed=seed, split=split) for split in splits}
+    count, drawn = config.count, (config.digits, config.num_digits, config.frames)
+    generators = {split: MovingMNIST(*drawn, seed=config.seed, split=split) for split in config.splits}
     sources = [
         Source(f"moving-mnist/{split}/{first}-{min(first + BLOCK_SEQUENCES, count) - 1}", split)
-        for split in splits
+        for split in config.splits
         for first in range(0, count, BLOCK_SEQUENCES)
     ]
     plan = plan_shards(sources, per_shard=BLOCKS_PER_SHARD)
     if dry_run:
         return _describe(plan, count, generators)
     settings = {"count": count, "splits": {split: each.provenance for split, each in generators.items()}}
-    made = {"command": "build-shards moving-mnist", "seed": seed, "unit": "sequences", "settings": settings}
-    return build_dataset(
-        out,
-        "moving-mnist",
-        "clips",
-        plan,
-        functools.partial(_process, generators),
-        {"made": made},
-        resume=resume,
-        overwrite=overwrite,
-        progress=progress,
-        unit=f"blocks of {min(count, BLOCK_SEQUENCES)} sequences",
-    )
+    made = {"command": "build-shards moving-mnist", "seed": config.seed, "unit": "sequences", "settings": settings}
+    unit = f"blocks of {min(count, BLOCK_SEQUENCES)} sequences"
+    recipe = Recipe("moving-mnist", "clips", plan, made=made, unit=unit)
+    process = functools.partial(_process, generators)
+    return build_dataset(out, recipe, process, resume=resume, overwrite=overwrite, progress=progress)
 
 
 def _describe(plan, count, generators):

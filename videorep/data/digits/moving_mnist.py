@@ -4,11 +4,10 @@ import functools
 
 import numpy as np
 
-from videorep.config import require
+from videorep.config import SPLITS, require
 from videorep.data.digits.mnist import DIGIT_SIZE, describe_digits, load_digits
 from videorep.data.threads import release_iterators_at_exit
 
-SPLITS = ("train", "validation", "test")
 DRAWS = 4  # per digit of a sequence: x, y, direction, speed; also what one step of Philox' counter yields
 MAX_NUM_DIGITS, MAX_FRAMES, MAX_SIZE, MAX_SEED = 100, 10_000, 4096, 2**64 - 1
 CHUNK = 64  # sequences that are drawn at once: their frames stay in the processor's cache

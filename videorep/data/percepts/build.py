@@ -5,7 +5,6 @@ import collections
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import STREAMS
 from videorep.data.percepts.backbones import load_backbone, trained_on
 from videorep.data.percepts.flow import require_longer
 from videorep.data.percepts.frames import ADVICE, read_batches
@@ -16,31 +15,15 @@ from videorep.data.shards.images import DECODER
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.manifest_schema import WRITTEN
 from videorep.data.shards.parse import parse_clip
-from videorep.data.shards.plan import Outcome, Source
-from videorep.data.shards.records import COMPRESSIONS, DTYPES, Percept
+from videorep.data.shards.plan import Outcome, Recipe, Source
+from videorep.data.shards.records import Percept
 from videorep.data.shards.verify import require_sound
 from videorep.data.threads import without_tuning
-from videorep.errors import BackboneError, ConfigError, ShardError
+from videorep.errors import BackboneError, ShardError
 from videorep.storage import fetch
 
 
-def build_percepts(
-    shards,
-    out,
-    *,
-    backbone="vgg16",
-    layer=None,
-    weights="imagenet",
-    stream=None,
-    flow_stack=None,
-    dtype="float16",
-    compression="",
-    batch_size=32,
-    resume=False,
-    overwrite=False,
-    dry_run=False,
-    progress=None,
-):
+def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
     """Runs a convnet over clip shards and writes one percept, a (T, D) array, per clip.
 
     The percept shards mirror the clip shards: same splits, same number, same clips in the same order. Frames are
@@ -49,54 +32,37 @@ def build_percepts(
     Args:
         shards: Folder of clip shards, or its URL.
         out: Folder to make, or its URL.
-        backbone, layer, weights: See `videorep.data.percepts.backbones.load_backbone`.
-        stream: "rgb", or "flow" for stacks of optical flow (`videorep.data.percepts.flow`). Default: what a run of
-            train-stream was trained on; else "rgb".
-        flow_stack: L, fields per stack; the network's input has 2L channels. Clips of T frames give T stacks. Default:
-            as the run; else 1.
-        dtype: "float16" or "float32", how values are stored.
-        compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
-        batch_size: Frames per call of the network.
+        config: `PerceptsConfig`.
         resume, overwrite, progress: See `videorep.data.shards.build.build_dataset`.
         dry_run: Write nothing.
     Returns:
         The new `Dataset`; with `dry_run` a dict that tells what would be made.
     Raises:
-        ConfigError: a setting has no such value.
         BackboneError: the convnet cannot be had, does not fit the stream, or its values do not fit `dtype`.
         ShardError: `shards` is not a finished folder of clips.
         OutputError: `out` cannot be written, holds something, or is not apart from `shards`.
     """
-    trained_stream, trained_stack = trained_on(backbone)
-    stream = trained_stream if stream is None else stream
-    flow_stack = trained_stack if flow_stack is None else flow_stack
-    _require_settings(stream, flow_stack, dtype, compression, batch_size)
+    stream, flow_stack = trained_on(config.backbone)
+    stream = stream if config.stream is None else config.stream
+    flow_stack = flow_stack if config.flow_stack is None else config.flow_stack
     dataset = _open_clips(shards, out, hashed=not dry_run)
     require_free(out, resume, overwrite, dry_run)
-    net = load_backbone(backbone, layer, weights)
+    net = load_backbone(config.backbone, config.layer, config.weights)
     stack = flow_stack if stream == "flow" else 0
-    _require_fit(net, backbone, stack)
+    _require_fit(net, config.backbone, stack)
     inputs = _list_inputs(dataset)
     require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
-    settings = net.description | {
-        "stream": stream,
-        "flow_stack": stack,
-        "crop": net.size,
-        "dtype": dtype,
-        "compression": compression,
-        "batch_size": batch_size,
-        "decoder": DECODER,
-        "clips": dataset.provenance["shards"],
-    }
+    settings = net.description | {"stream": stream, "flow_stack": stack, "crop": net.size}
+    settings |= {name: getattr(config, name) for name in ("dtype", "compression", "batch_size")}
+    settings |= {"decoder": DECODER, "clips": dataset.provenance["shards"]}
     if dry_run:
         return _describe(inputs, net, settings, dataset)
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
     made = {"command": "build-shards percepts", "seed": None, "settings": settings}
     made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
-    facts = {"labels": dataset.labels, "made": made}
+    recipe = Recipe("percepts", "percepts", plan, dataset.labels, made)
     run = _Extraction(net, inputs, dataset.labels, settings).run
-    choices = {"resume": resume, "overwrite": overwrite, "progress": progress}
-    return build_dataset(out, "percepts", "percepts", plan, run, facts, **choices)
+    return build_dataset(out, recipe, run, resume=resume, overwrite=overwrite, progress=progress)
 
 
 def _open_clips(shards, out, hashed):
@@ -226,19 +192,6 @@ def _require_finite(array, path):
     raise BackboneError(
         f"expected percepts that {array.dtype} can hold, received larger ones for {path}; use {wider}another --layer"
     )
-
-
-def _require_settings(stream, flow_stack, dtype, compression, batch_size):
-    for name, value, choices in (
-        ("stream", stream, STREAMS),
-        ("dtype", dtype, DTYPES),
-        ("compression", compression, COMPRESSIONS),
-    ):
-        if value not in choices:
-            raise ConfigError(f"expected {name} to be one of {', '.join(map(repr, choices))}, received {value!r}")
-    for name, value in (("flow_stack", flow_stack), ("batch_size", batch_size)):
-        if not isinstance(value, int) or value < 1:
-            raise ConfigError(f"expected {name} to be a whole number of at least 1, received {value!r}")
 
 
 def _require_fit(net, name, stack):

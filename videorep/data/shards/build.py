@@ -11,6 +11,7 @@ import dataclasses
 import importlib.metadata
 import re
 
+from videorep.bounds import require_choice
 from videorep.data.shards.build_folder import BUILD_FOLDER, alone_in, open_folder, read_note, require_free, write_note
 from videorep.data.shards.dataset import Dataset, ShardInfo
 from videorep.data.shards.hashes import checksum
@@ -26,26 +27,19 @@ from videorep.storage import locate, remove_folder, workplace
 PACKAGES = ("videorep", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
-def build_dataset(
-    out, name, kind, plan, process, facts, *, resume=False, overwrite=False, progress=None, unit="videos", check=None
-):
-    """Writes the shards that `plan` names and, last, dataset.json.
+def build_dataset(out, recipe, process, *, resume=False, overwrite=False, progress=None, check=None):
+    """Writes the shards that a recipe plans and, last, dataset.json.
 
-    Content and order follow from the plan and from what `process` yields: nothing else goes into the files.
+    Content and order follow from the recipe and from what `process` yields: nothing else goes into the files.
 
     Args:
         out: Folder to make or to complete, or its URL.
-        name: Leading part of the shards' names: letters, digits, dot, dash and underscore.
-        kind: "clips" or "percepts".
-        plan: `{split: [[Source, ...] per shard]}`, as `plan.plan_shards` makes it.
+        recipe: `plan.Recipe`.
         process: Function `(pending: list[ShardTask]) -> iterator of Outcome`, one per source in the order of `pending`.
             Called once with the shards that are still to be written, so that work can overlap across shards.
-        facts: {"labels": class names in order of their index, "made": {"command", "seed", "settings": whatever shapes
-            the content}}. Settings, seed, labels and plan must be the same when a build is resumed.
         resume: Keep the shards that are finished; starts afresh where nothing was begun.
         overwrite: Remove the folder's old shards first.
         progress: A reporter of `videorep.progress`, or None for silence.
-        unit: What the sources are called in progress lines.
         check: Function of a list of sources' entries as in dataset.json, or None. Called before `process` with those of
             the shards that an earlier run finished, and at the end with all; it may raise to end the build.
     Returns:
@@ -58,42 +52,39 @@ def build_dataset(
         DataError: not one record came of the sources.
     """
     out = locate(out)
-    _require_plan(name, kind, plan)
-    began = _describe_plan(name, kind, plan, facts)
+    _require_plan(recipe)
+    began = _describe_plan(recipe)
     require_free(out, resume, overwrite)
     with alone_in(out):
         finished = open_folder(out, began, resume, overwrite)
         if finished is not None:
             return finished
-        build = _Build(out, name, kind, plan, began, check or (lambda entries: None))
+        build = _Build(out, recipe, began, check or (lambda entries: None))
         try:
-            build.run(process, SilentProgress() if progress is None else progress, unit)
+            build.run(process, SilentProgress() if progress is None else progress)
             return build.finish()
         except BaseException:
             build.clean()
             raise
 
 
-def _require_plan(name, kind, plan):
-    if kind not in KINDS:
-        raise ConfigError(f"expected kind to be one of {', '.join(KINDS)}, received {kind!r}")
-    for part in (name, *plan):
+def _require_plan(recipe):
+    require_choice(recipe, "kind", KINDS)
+    for part in (recipe.name, *recipe.plan):
         if not re.fullmatch(r"[A-Za-z0-9._-]+", part):
             raise ConfigError(f"expected a name of letters, digits, dots, dashes and underscores, received {part!r}")
-    if not any(sources for shards in plan.values() for sources in shards):
+    if not any(sources for shards in recipe.plan.values() for sources in shards):
         raise DataError("expected at least one input to build shards from, received none; check the input folder")
 
 
-def _describe_plan(name, kind, plan, facts):
+def _describe_plan(recipe):
     """What `.build/plan.json` holds: what the build is of, and the fingerprint that a resumed build must share."""
-    made = dict(facts.get("made", {}))
-    labels = list(facts.get("labels", ()))
+    plan, made, labels = recipe.plan, dict(recipe.made), list(recipe.labels)
     sources = {split: [[dataclasses.asdict(s) for s in shard] for shard in shards] for split, shards in plan.items()}
-    shaping = [SCHEMA_VERSION, name, kind, labels, sources, made.get("seed"), made.get("settings")]
+    shaping = [SCHEMA_VERSION, recipe.name, recipe.kind, labels, sources, made.get("seed"), made.get("settings")]
     made["versions"] = _versions()
-    files = [
-        shard_name(name, split, index, len(shards)) for split, shards in plan.items() for index in range(len(shards))
-    ]
+    counts = {split: len(shards) for split, shards in plan.items()}
+    files = [shard_name(recipe.name, split, n, count) for split, count in counts.items() for n in range(count)]
     return {"fingerprint": checksum(shaping), "labels": labels, "made": made, "shards": files}
 
 
@@ -108,17 +99,17 @@ def _versions():
 class _Build:
     """The state of one run of `build_dataset`."""
 
-    def __init__(self, out, name, kind, plan, began, check):
-        self.out, self.name, self.kind, self.began, self.check = out, name, kind, began, check
+    def __init__(self, out, recipe, began, check):
+        self.out, self.recipe, self.began, self.check = out, recipe, began, check
         self.tasks = [
             ShardTask(split, index, len(shards), tuple(sources))
-            for split, shards in plan.items()
+            for split, shards in recipe.plan.items()
             for index, sources in enumerate(shards)
         ]
-        self.statistics_split = "train" if "train" in plan else next(iter(plan))
+        self.statistics_split = "train" if "train" in recipe.plan else next(iter(recipe.plan))
 
     def _file(self, task):
-        return shard_name(self.name, task.split, task.index, task.of)
+        return shard_name(self.recipe.name, task.split, task.index, task.of)
 
     def _journal_path(self, task):
         return self.out / BUILD_FOLDER / f"{self._file(task)}.json"
@@ -133,7 +124,7 @@ class _Build:
             return None
         return journal if shard.exists() and shard.stat().st_size == journal["shard"]["bytes"] else None
 
-    def run(self, process, progress, unit):
+    def run(self, process, progress):
         """Writes every shard that has no journal."""
         journals = {task: self._journal(task) for task in self.tasks}
         pending = [task for task, journal in journals.items() if journal is None]
@@ -145,7 +136,7 @@ class _Build:
             return
         outcomes = iter(process(pending))
         try:
-            with progress.task("Building shards", total, unit, done=done) as advance:
+            with progress.task("Building shards", total, self.recipe.unit, done=done) as advance:
                 for task in pending:
                     self._write_shard(task, outcomes, advance)
         finally:
@@ -153,8 +144,9 @@ class _Build:
 
     def _write_shard(self, task, outcomes, advance):
         temporary = workplace(self.out / BUILD_FOLDER) / (self._file(task) + ".tmp")
-        writer = ShardWriter(self.out, temporary, self._file(task), self.kind, self.began["labels"])
-        statistics = FeatureStatistics() if self.kind == "percepts" and task.split == self.statistics_split else None
+        writer = ShardWriter(self.out, temporary, self._file(task), self.recipe.kind, self.began["labels"])
+        measured = self.recipe.kind == "percepts" and task.split == self.statistics_split
+        statistics = FeatureStatistics() if measured else None
         reports = []
         try:
             for source in task.sources:
@@ -194,8 +186,8 @@ class _Build:
                 statistics.merge(journal["statistics"])
         dataset = Dataset(
             folder=self.out,
-            kind=self.kind,
-            name=self.name,
+            kind=self.recipe.kind,
+            name=self.recipe.name,
             labels=tuple(self.began["labels"]),
             splits={split: tuple(shards) for split, shards in splits.items()},
             sources=tuple(sources),

@@ -8,6 +8,7 @@ import gzip
 
 import numpy as np
 
+from videorep.config import COMPRESSIONS, DTYPES
 from videorep.data.shards.keys import (
     DATA_PATH,
     IMAGE_CHANNELS,
@@ -27,7 +28,7 @@ from videorep.data.shards.keys import (
     PERCEPT_SHAPE,
     PERCEPT_START,
 )
-from videorep.data.shards.records import COMPRESSIONS, DTYPES, FORMATS
+from videorep.data.shards.records import FORMATS
 from videorep.data.shards.wire import bytes_feature, example_bytes, floats_feature, ints_feature, sequence_example_bytes
 from videorep.errors import ShardError
 

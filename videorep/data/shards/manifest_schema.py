@@ -8,6 +8,7 @@ TensorFlow.
 import itertools
 import re
 
+from videorep.config import COMPRESSIONS, DTYPES
 from videorep.data.shards.images import MOST_PIXELS
 from videorep.data.shards.json_types import (
     LARGEST,
@@ -27,7 +28,6 @@ from videorep.data.shards.json_types import (
     typed,
     whole,
 )
-from videorep.data.shards.records import COMPRESSIONS, DTYPES
 
 SCHEMA_VERSION = 1
 KINDS = ("clips", "percepts")

@@ -51,6 +51,28 @@ class Outcome:
     facts: dict = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a build makes, and what of.
+
+    Args:
+        name: Leading part of the shards' names: letters, digits, dot, dash and underscore.
+        kind: "clips" or "percepts".
+        plan: `{split: [[Source, ...] per shard]}`, as `plan_shards` makes it.
+        labels: Class names in order of their index.
+        made: {"command", "seed", "settings": whatever shapes the content}. Settings, seed, labels and plan must be the
+            same when a build is resumed.
+        unit: What the sources are called in progress lines.
+    """
+
+    name: str
+    kind: str
+    plan: dict
+    labels: tuple = ()
+    made: dict = dataclasses.field(default_factory=dict)
+    unit: str = "videos"
+
+
 def plan_shards(sources, per_shard=None, shards=None):
     """Deals sources out to the shards of their splits, in the given order, sizes as equal as can be.
 
@@ -59,7 +81,7 @@ def plan_shards(sources, per_shard=None, shards=None):
         per_shard: How many at most go into one shard; or
         shards: how many shards every split gets.
     Returns:
-        `{split: [[Source, ...] per shard]}`, the plan that `build_dataset` takes.
+        `{split: [[Source, ...] per shard]}`, the plan of a `Recipe`.
     """
     plan = {}
     for split in dict.fromkeys(source.split for source in sources):

@@ -5,8 +5,6 @@ import dataclasses
 import numpy as np
 
 FORMATS = ("jpeg", "png")
-DTYPES = ("float16", "float32")
-COMPRESSIONS = ("", "gzip")
 
 
 @dataclasses.dataclass(frozen=True)

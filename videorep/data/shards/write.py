@@ -12,7 +12,7 @@ import tempfile
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.own_records import Spool, find_label, name_labels, to_record
-from videorep.data.shards.plan import Outcome, Source, plan_shards
+from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 from videorep.data.shards.records import Clip
 from videorep.data.shards.shard_writer import output_errors
 from videorep.errors import DataError
@@ -59,9 +59,10 @@ def write_shards(records, out, *, name="data", split="train", labels=None, shard
         labels = name_labels(labels, [label for _, _, label in given])
         sources = [Source(path, split, find_label(label, labels, path)) for split, path, label in given]
         plan = plan_shards(sources, SHARD_RECORDS, shards)
-        facts = {"labels": labels, "made": {"command": "videorep.data.write_shards"}}
+        kind, made = kinds.pop() if kinds else "clips", {"command": "videorep.data.write_shards"}
+        recipe = Recipe(name, kind, plan, labels, made)
         process = functools.partial(_outcomes, iter(spool), labels)
-        return build_dataset(out, name, kinds.pop() if kinds else "clips", plan, process, facts, overwrite=overwrite)
+        return build_dataset(out, recipe, process, overwrite=overwrite)
 
 
 def _outcomes(records, labels, pending):

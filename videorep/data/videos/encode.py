@@ -26,7 +26,6 @@ from videorep.data.shards.encode import encode_clip
 from videorep.data.shards.records import Clip
 from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, read_frames, resize_frame
 
-QUALITY = 95
 MIN_FRAMES = 2  # one frame shows no motion
 MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the length of a video a little
 MAX_CLIP_BYTES = 512 << 20  # a worker and its parent hold several copies; a serialized record ends at 2 GiB
@@ -36,23 +35,6 @@ SAMPLED_FRAMES, SAMPLED_STRIDE = 6, 8  # of a video whose bytes are estimated, f
 RECORD_BYTES, FRAME_BYTES = 200, 25  # what a record holds beside its images, on the whole and per frame
 
 _hashes = {}
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoding:
-    """How frames become the images of a clip.
-
-    Args:
-        fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
-        size: (height, width) to resize to by area averaging, or the shorter side alone; None keeps the video's.
-        quality: Of the JPEG, 1 to 100.
-        keep_partial: Keep what a damaged video yields.
-    """
-
-    fps: float | None = None
-    size: tuple | int | None = None
-    quality: int = QUALITY
-    keep_partial: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +52,8 @@ class EncodedVideo:
 class _Frames:
     """The frames of one clip, encoded as they come."""
 
-    def __init__(self, encoding):
-        self.encoding = encoding
+    def __init__(self, config):
+        self.config = config
         self.images, self.seconds, self.shape = [], [], None
         self.damage = []
         self._last, self._bytes = None, 0
@@ -80,12 +62,12 @@ class _Frames:
         """Encodes one frame, or repeats the last one's bytes if it is the same; False if it does not fit the others."""
         if image is not self._last:
             self._last = image
-            frame = resize_frame(image, self.encoding.size)
+            frame = resize_frame(image, self.config.size)
             self.shape = self.shape or frame.shape[:2]
             if frame.shape[:2] != self.shape:
                 self.damage.append(f"the frame size changes after {len(self.images)} frames")
                 return False
-            quality = [cv2.IMWRITE_JPEG_QUALITY, self.encoding.quality]
+            quality = [cv2.IMWRITE_JPEG_QUALITY, self.config.quality]
             self._image = cv2.imencode(".jpg", frame, quality)[1].tobytes()
         self.images.append(self._image)
         self.seconds.append(seconds)
@@ -95,7 +77,7 @@ class _Frames:
     def read(self, reader, start, end, log):
         """Takes all frames of the piece [start, end); notes what goes wrong on the way."""
         try:
-            for seconds, image in read_frames(reader, self.encoding.fps, start, end):
+            for seconds, image in read_frames(reader, self.config.fps, start, end):
                 if start and not self.images:
                     log.discard()  # a decoder that begins in the middle complains until it has its bearings
                 if not self.add(seconds, image):
@@ -108,19 +90,19 @@ class _Frames:
 
     def frame_rate(self, reader):
         """The rate that was asked for, the header's if the timestamps agree with it, else what the timestamps say."""
-        if self.encoding.fps is not None:
-            return float(self.encoding.fps)
+        if self.config.fps is not None:
+            return float(self.config.fps)
         measured = (len(self.seconds) - 1) / (self.seconds[-1] - self.seconds[0])
         agrees = reader.header_rate is not None and abs(measured / reader.header_rate - 1) < 0.02
         return reader.header_rate if agrees else measured
 
 
-def encode_video(path, encoding, start=None, end=None, beat=None):
+def encode_video(path, config, start=None, end=None, beat=None):
     """Decodes a video, or the piece [start, end) of it, into JPEG images.
 
     Args:
         path: Any file that FFmpeg can decode.
-        encoding: An `Encoding`.
+        config: `ClipsConfig`, of which `fps`, `size`, `quality` and `keep_partial` matter here.
         start, end: The piece in seconds; None for the beginning and the end of the video.
         beat: Called with each frame, to show that the decoder is alive.
     Returns:
@@ -128,7 +110,7 @@ def encode_video(path, encoding, start=None, end=None, beat=None):
     Raises:
         VideoError: unreadable, no frames, too short, too long, or damaged.
     """
-    frames = _Frames(encoding)
+    frames = _Frames(config)
     with DecoderLog() as log, contextlib.closing(_open(path, beat, log)) as reader:
         frames.read(reader, start, end, log)
         reader.close()
@@ -169,7 +151,7 @@ def _require_usable(path, frames, reader, start, end):
     if count == 0:
         within = "" if start is None else f"none from {start:g} s on"
         raise VideoError(path, ": ".join(filter(None, ["no frames", within, damage])))
-    if damage and not frames.encoding.keep_partial:
+    if damage and not frames.config.keep_partial:
         raise VideoError(path, f"damaged: {damage}")
     if count < MIN_FRAMES:
         raise VideoError(path, f"too short: {count} frame" + (f"; {damage}" if damage else ""))
@@ -205,7 +187,7 @@ def hash_video(path, beat=None):
     return _hashes[key]
 
 
-def encode_in_worker(path, encoding, start, end, named, beat):
+def encode_in_worker(path, config, start, end, named, beat):
     """What a worker process makes of one video.
 
     Args:
@@ -217,7 +199,7 @@ def encode_in_worker(path, encoding, start, end, named, beat):
     digest = ""
     try:
         digest = hash_video(path, beat)
-        video = encode_video(path, encoding, start, end, beat)
+        video = encode_video(path, config, start, end, beat)
     except VideoError as error:
         return (digest, None, error.reason), b""
     except OSError as error:
@@ -235,7 +217,7 @@ def measure_in_worker(path, beat):
         return (0.0, error.reason), b""
 
 
-def sample_bytes_in_worker(path, encodings, start, end, beat):
+def sample_bytes_in_worker(path, configs, start, end, beat):
     """What a worker process says of one video or piece: about how many bytes each encoding makes of it, and no payload.
 
     Returns:
@@ -255,11 +237,11 @@ def sample_bytes_in_worker(path, encodings, start, end, beat):
     seconds = min(length, length if end is None else end) - (start or 0.0)
     if not images or seconds <= 0:
         return [], b""
-    return [_record_bytes(images, encoding, seconds * (encoding.fps or rate or 25.0)) for encoding in encodings], b""
+    return [_record_bytes(images, config, seconds * (config.fps or rate or 25.0)) for config in configs], b""
 
 
-def _record_bytes(images, encoding, frames):
+def _record_bytes(images, config, frames):
     """Bytes of a record of so many frames like these."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, encoding.quality]
-    sizes = [len(cv2.imencode(".jpg", resize_frame(image, encoding.size), settings)[1]) for image in images]
+    settings = [cv2.IMWRITE_JPEG_QUALITY, config.quality]
+    sizes = [len(cv2.imencode(".jpg", resize_frame(image, config.size), settings)[1]) for image in images]
     return RECORD_BYTES + frames * (sum(sizes) / len(sizes) + FRAME_BYTES)

@@ -10,17 +10,17 @@ VIDEOS = 12
 LOW_QUALITY, SHORT_SIDE = 75, 240  # what the advice offers; the paper's frames are 240 pixels high
 
 
-def advise(encoding):
+def advise(config):
     """The encodings to compare, by what to give for them: the one that was asked for ("") and smaller ones."""
-    choices = {"": encoding}
-    if encoding.quality > LOW_QUALITY:
-        choices[f"--quality {LOW_QUALITY}"] = dataclasses.replace(encoding, quality=LOW_QUALITY)
-    if encoding.size is None:
-        choices[f"--size {SHORT_SIDE}"] = dataclasses.replace(encoding, size=SHORT_SIDE)
+    choices = {"": config}
+    if config.quality > LOW_QUALITY:
+        choices[f"--quality {LOW_QUALITY}"] = dataclasses.replace(config, quality=LOW_QUALITY)
+    if config.size is None:
+        choices[f"--size {SHORT_SIDE}"] = dataclasses.replace(config, size=SHORT_SIDE)
     return choices
 
 
-def estimate_bytes(videos, encoding, pool):
+def estimate_bytes(videos, config, pool):
     """About how many bytes the shards of these videos take, and with smaller encodings, from at most `VIDEOS` of them.
 
     Whole videos are taken to grow in proportion to their files, pieces to be alike. The same videos give the same
@@ -28,15 +28,15 @@ def estimate_bytes(videos, encoding, pool):
 
     Args:
         videos: `labels.Video`s that are to be written.
-        encoding: The `Encoding` that was asked for.
+        config: The `ClipsConfig` that was asked for.
         pool: A `WorkerPool`.
     Returns:
         Dict to print: bytes of the videos, and about how many the shards take; {} where no video can be read.
     """
-    choices = advise(encoding)
+    choices = advise(config)
     chosen = [videos[index] for index in spread(len(videos), VIDEOS)]
-    encodings = list(choices.values())
-    results = pool.map(sample_bytes_in_worker, ((v.file.path, encodings, v.start, v.end) for v in chosen))
+    configs = list(choices.values())
+    results = pool.map(sample_bytes_in_worker, ((v.file.path, configs, v.start, v.end) for v in chosen))
     whole = all(video.start is None and video.end is None for video in videos)
     measured, weight = [], 0
     for video, result in zip(chosen, results, strict=True):

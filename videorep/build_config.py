@@ -1,0 +1,131 @@
+"""Everything that a build of shards decides, as frozen, validated dataclasses: one place for defaults and bounds.
+
+Commands, `--config` and Python make the same objects; what shapes the records goes from them into dataset.json.
+"""
+
+import dataclasses
+
+from videorep.bounds import require, require_choice, require_whole
+from videorep.config import COMPRESSIONS, DTYPES, SPLITS, STREAMS
+
+MAX_SIDE = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipsConfig:
+    """How videos become clip shards.
+
+    Args:
+        labels, split, classes, allow_leaks: See `videorep.data.videos.labels.list_videos`.
+        fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
+        size: (height, width) to resize to by area averaging, or the shorter side alone, which keeps each video's
+            proportions (the other side is rounded to whole pixels); None keeps each video's.
+        quality: Of the JPEG images, 1 to 100.
+        sample_seconds: Cut random pieces of this length instead of taking whole videos.
+        total_hours: How much to cut in all; None for as many pieces as fit without overlap.
+        seed: Decides the order of the records, the pieces, and the sides of a split by share.
+        workers: Decoding processes; one per core by default.
+        timeout: Seconds without a new frame after which a decoder is stopped; its video gets one more try.
+        max_bad_fraction: Give up when more than this share of the videos is bad: unreadable, damaged, too short,
+            crashed, timed out, not a file. Duplicates and videos that no list names are not bad.
+        keep_partial: Keep the frames that damaged videos yield; dataset.json then tells what is wrong with them.
+        name: Leading part of the shards' names.
+    Raises:
+        ConfigError: a value that makes no sense.
+    """
+
+    labels: str | None = None
+    split: float | str | None = None
+    classes: tuple[str, ...] | str | None = None
+    fps: float | None = None
+    size: tuple[int, ...] | int | None = None
+    quality: int = 95
+    sample_seconds: float | None = None
+    total_hours: float | None = None
+    seed: int = 0
+    workers: int | None = None
+    timeout: float = 60.0
+    max_bad_fraction: float = 0.5
+    keep_partial: bool = False
+    allow_leaks: bool = False
+    name: str = "clips"
+
+    def __post_init__(self):
+        require(self.fps is None or 0.001 <= self.fps <= 1000, "fps", "from 0.001 to 1000", self.fps)
+        sides = self.size if isinstance(self.size, (tuple, list)) and len(self.size) == 2 else (self.size,)
+        fits = self.size is None or all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in sides)
+        require(fits, "size", f"HEIGHTxWIDTH, or a shorter side, of 1 to {MAX_SIDE} pixels", self.size)
+        require_whole(self, 1, "quality", *([] if self.workers is None else ["workers"]))
+        for name in ("sample_seconds", "total_hours"):
+            value = getattr(self, name)
+            require(value is None or 0 < value <= 1e6, name, "above 0 and at most 1,000,000", value)
+        both = self.total_hours is None or self.sample_seconds is not None
+        require(both, "total_hours", "given together with --sample-seconds", self.total_hours)
+        require_whole(self, 0, "seed")
+        require(0 < self.timeout <= 1e6, "timeout", "above 0 and at most 1,000,000 seconds", self.timeout)
+        require(0 <= self.max_bad_fraction <= 1, "max_bad_fraction", "from 0 to 1", self.max_bad_fraction)
+
+    @property
+    def shaping(self):
+        """What shapes the records, beside the videos and the seed: part of the build's fingerprint."""
+        names = ("fps", "size", "quality", "keep_partial", "sample_seconds", "total_hours")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclasses.dataclass(frozen=True)
+class PerceptsConfig:
+    """How clip shards become percepts.
+
+    Args:
+        backbone, layer, weights: See `videorep.data.percepts.backbones.load_backbone`.
+        stream: "rgb", or "flow" for stacks of optical flow (`videorep.data.percepts.flow`). Default: what a run of
+            train-stream was trained on; else "rgb".
+        flow_stack: L, fields per stack; the network's input has 2L channels. Clips of T frames give T stacks. Default:
+            as the run; else 1.
+        dtype: "float16" or "float32", how values are stored.
+        compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
+        batch_size: Frames per call of the network.
+    Raises:
+        ConfigError: a value that makes no sense.
+    """
+
+    backbone: str
+    layer: str | None = None
+    weights: str = "imagenet"
+    stream: str | None = None
+    flow_stack: int | None = None
+    dtype: str = "float16"
+    compression: str = ""
+    batch_size: int = 32
+
+    def __post_init__(self):
+        if self.stream is not None:
+            require_choice(self, "stream", STREAMS)
+        require_choice(self, "dtype", DTYPES)
+        require(self.compression in COMPRESSIONS, "compression", "gzip, or empty", self.compression)
+        require_whole(self, 1, "batch_size", *([] if self.flow_stack is None else ["flow_stack"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class MovingMNISTConfig:
+    """Which sequences `videorep.data.MovingMNIST` draws into shards.
+
+    Args:
+        count: Sequences per split, at most 10 million.
+        digits, num_digits, frames, seed: As for `MovingMNIST`; at least 2 frames.
+        splits: Names of the splits to write.
+    Raises:
+        ConfigError: a value that makes no sense.
+    """
+
+    count: int
+    digits: str = "rendered"
+    num_digits: int = 2
+    frames: int = 20
+    seed: int = 0
+    splits: tuple[str, ...] = SPLITS
+
+    def __post_init__(self):
+        require_whole(self, 1, "count", "num_digits")
+        require_whole(self, 2, "frames")
+        require_whole(self, 0, "seed")
