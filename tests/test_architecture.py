@@ -14,12 +14,23 @@ PACKAGE = ROOT / "videorep"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may import of ours, beside itself. errors is a leaf.
-LEAVES = {"errors", "bounds", "config", "build_config", "progress", "storage", "locking", "reports"}
+LEAVES = {
+    "errors",
+    "bounds",
+    "config",
+    "build_config",
+    "comparison_config",
+    "progress",
+    "storage",
+    "locking",
+    "reports",
+}
 MAY_IMPORT = {
     "errors": set(),
     "bounds": {"errors"},
     "config": {"errors", "bounds", "storage"},
     "build_config": {"bounds", "config"},
+    "comparison_config": {"bounds", "config"},
     "progress": set(),
     "reports": {"errors", "storage"},
     "storage": {"errors"},
@@ -33,10 +44,22 @@ MAY_IMPORT = {
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
     "serving": {*LEAVES, "runs", "models", "layers", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
-    "comparison": {*LEAVES, "comparison_config", "runs", "models", "data", "training"},
+    "comparison": {*LEAVES, "runs", "models", "data", "training"},
     "report": {*LEAVES, "figures"},
     "provenance": {*LEAVES, "runs", "data", "training"},
-    "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "figures", "provenance"},
+    "cli": {
+        *LEAVES,
+        "runs",
+        "models",
+        "data",
+        "training",
+        "evaluation",
+        "serving",
+        "figures",
+        "provenance",
+        "comparison",
+        "report",
+    },
 }
 # The percept extractor reads its backbone from a run.
 EXCEPTIONS = {("data/percepts/backbones.py", "models"), ("data/percepts/backbones.py", "runs")}
@@ -54,7 +77,7 @@ ROOMS = {
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
 KERAS_ONLY = ("layers", "models")
-LIGHT = ("errors", "bounds", "config", "build_config", "progress", "storage", "cli")
+LIGHT = ("errors", "bounds", "config", "build_config", "comparison_config", "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (
