@@ -21,3 +21,18 @@ def shared_data():
     if not SHARED.is_dir():
         pytest.skip(f"needs the data at {SHARED}, which is not part of the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def made_chain(tmp_path_factory):
+    from chain_building import make_chain
+
+    return make_chain(tmp_path_factory.mktemp("made") / "chain")
+
+
+@pytest.fixture
+def chain(made_chain, tmp_path):
+    """Shards, runs and an export that came of one another, see `chain_building.make_chain`; to be changed."""
+    from chain_building import copy_chain
+
+    return copy_chain(made_chain, tmp_path / "chain")

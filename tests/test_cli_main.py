@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import types
@@ -11,6 +10,7 @@ import warnings
 import click
 import pytest
 from click.testing import CliRunner
+from made_up_command import command_of
 
 import videorep
 from videorep.cli.main import videorep_command
@@ -145,21 +145,9 @@ def test_interrupted_command_without_resume(invoke_failing):
     assert result.stderr == "\nInterrupted.\n"
 
 
-PROGRAM = """
-import click, sys, time
-import videorep.cli.main as program
-@click.command()
-def fail():
-    {body}
-program.VideorepGroup.get_command = lambda self, ctx, name: fail
-sys.argv = ["videorep", "fail"]
-program.main()
-"""
-
-
 def run_body(body, **environment):
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(body=body)],
+        command_of(body),
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
@@ -178,93 +166,6 @@ def test_traceback_on_request(error):
     result = run_body(f"raise {error}", VIDEOREP_TRACEBACK="1")
     assert result.returncode != 0
     assert "Traceback" in result.stderr
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_terminated_process_runs_its_cleanups(number, status):
-    body = "exec('try:\\n  print(1, flush=True); time.sleep(60)\\nfinally:\\n  print(2, flush=True)')"
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "1\n"
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=20)
-    assert process.returncode == status
-    assert (stdout, stderr) == ("2\n", "\nInterrupted.\n")
-
-
-def end(lines, number=signal.SIGTERM):
-    """Runs a command of these lines, sends it a signal once it has printed "ready", and gives status and output."""
-    body = f"exec({chr(10).join(lines)!r}, globals())"
-    command = [sys.executable, "-c", PROGRAM.format(body=body)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline() == "ready\n"
-            process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    return process.returncode, stdout, stderr
-
-
-SWALLOWING = {
-    "garbage collector": [
-        "import gc",
-        "gc.callbacks.append(lambda *_: (gc.callbacks.clear(), print('ready', flush=True), time.sleep(30)))",
-        "gc.collect()",
-    ],
-    "finaliser": [
-        "class Last:",
-        "    def __del__(self):",
-        "        print('ready', flush=True)",
-        "        time.sleep(30)",
-        "last = Last()",
-        "del last",
-    ],
-    "bare except": ["try:", "    print('ready', flush=True)", "    time.sleep(60)", "except:", "    pass"],
-}
-
-
-@pytest.mark.parametrize("swallowing", SWALLOWING)
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_that_is_swallowed_comes_again(swallowing, number, status):
-    lines = [*SWALLOWING[swallowing], "for _ in range(300):", "    time.sleep(0.1)", "print('still here')"]
-    received, stdout, stderr = end(lines, number)
-    assert (received, stdout) == (status, "") and stderr.endswith("\nInterrupted.\n")
-
-
-def test_a_long_cleanup_is_not_disturbed():
-    """Neither where it meets errors of its own."""
-    cleanup = [
-        "    time.sleep(2.5)",
-        "    try:",
-        "        raise KeyError",
-        "    except KeyError:",
-        "        time.sleep(2.5)",
-    ]
-    lines = ["try:", "    print('ready', flush=True)", "    time.sleep(60)", "finally:", *cleanup, "    print('clean')"]
-    assert end(lines) == (143, "clean\n", "\nInterrupted.\n")
-
-
-def test_training_that_begins_after_a_swallowed_signal_ends_in_its_own_way():
-    loop = [
-        "from videorep.training.interruption import deferred_interruption",
-        "with deferred_interruption() as interrupted:",
-        "    while not interrupted:",
-        "        time.sleep(0.1)",
-        "    time.sleep(2.5)",
-        "    print('saved', flush=True)",
-    ]
-    status, stdout, _ = end([*SWALLOWING["garbage collector"], *loop])
-    assert (status, stdout) == (143, "saved\n")
-
-
-def test_a_hang_up_that_is_ignored_stays_ignored():
-    """As under nohup."""
-    body = f"import os; os.kill(os.getpid(), {int(signal.SIGHUP)}); print('still here')"
-    command = ["nohup", sys.executable, "-c", PROGRAM.format(body=body)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stdout) == (0, "still here\n")
 
 
 def test_a_warning_is_one_line(monkeypatch):

@@ -80,7 +80,8 @@ def test_arrays_of_percepts(percept_run, tmp_path):
 
 def test_moving_picture(run, tmp_path):
     succeeds("predict", run, "moving-mnist", "--out", tmp_path / "future.gif", "--count", 1)
-    assert Image.open(tmp_path / "future.gif").n_frames == T + F
+    with Image.open(tmp_path / "future.gif") as animation:
+        assert animation.n_frames == T + F
 
 
 @pytest.mark.parametrize("what", ["strips", "curves", "features", "output-features", "activity", "horizon"])

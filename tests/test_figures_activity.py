@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pictures import size_of
 from PIL import Image
 
 from videorep.errors import ConfigError
@@ -13,8 +14,8 @@ def test_maps_of_gates_and_states(tmp_path):
     activities = {"input gate": random.uniform(size=(20, 300)), "cell state": random.normal(size=(20, 300))}
     draw_activity(tmp_path / "two.png", activities, input_frames=10)
     draw_activity(tmp_path / "three.png", {**activities, "one unit": np.zeros((20, 1))})
-    assert Image.open(tmp_path / "two.png").size == (920, 380)
-    assert Image.open(tmp_path / "three.png").size == (920, 760)
+    assert size_of(tmp_path / "two.png") == (920, 380)
+    assert size_of(tmp_path / "three.png") == (920, 760)
 
 
 def test_an_open_gate_is_white_and_a_closed_one_black(tmp_path):

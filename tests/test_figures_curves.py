@@ -1,7 +1,7 @@
 """Training curves: which figures are drawn, on which scale, in which file."""
 
 import pytest
-from PIL import Image
+from pictures import size_of
 
 from videorep.errors import ConfigError, OutputError
 from videorep.figures import curves
@@ -42,12 +42,12 @@ def test_files(tmp_path, name):
     content = (tmp_path / name).read_bytes()
     assert content[:4] in (b"\x89PNG", b"<?xm", b"%PDF")
     if name.endswith("png"):
-        assert Image.open(tmp_path / name).size == (960, 600)
+        assert size_of(tmp_path / name) == (960, 600)
 
 
 def test_one_report_is_enough(tmp_path):
     draw_curves(tmp_path / "one.png", {"run": history(1)})
-    assert Image.open(tmp_path / "one.png").height == 600
+    assert size_of(tmp_path / "one.png")[1] == 600
 
 
 def test_a_single_report_is_a_point_that_is_seen(monkeypatch):

@@ -1,7 +1,7 @@
 """The few-label curve."""
 
 import pytest
-from PIL import Image
+from pictures import size_of
 
 from videorep.errors import ConfigError
 from videorep.figures import few_labels
@@ -11,7 +11,7 @@ from videorep.figures.few_labels import draw_few_label_curve
 def test_lines_with_and_without_repeats(tmp_path):
     results = {"random": {1: [0.2, 0.3, 0.25], 4: [0.5], 10: []}, "pretrained": {1: [0.35, 0.4], 4: [0.55, 0.5]}}
     draw_few_label_curve(tmp_path / "curve.png", results, largest_class=0.1)
-    assert Image.open(tmp_path / "curve.png").size == (640, 440)
+    assert size_of(tmp_path / "curve.png") == (640, 440)
 
 
 @pytest.fixture

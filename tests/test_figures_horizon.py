@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pictures import size_of
 from PIL import Image
 
 from videorep.errors import ConfigError, OutputError
@@ -22,7 +23,7 @@ def test_a_growing_error_rises_and_a_larger_one_lies_above(tmp_path, scale):
     path = tmp_path / "horizon.png"
     curves = {"model": np.linspace(10, 20, 100), "copy": scale * np.linspace(10, 20, 100)}
     draw_horizon(path, curves, "squared_error_per_frame", trained_frames=10)
-    assert Image.open(path).size == (640, 400)
+    assert size_of(path) == (640, 400)
     model, copy = (rows_of(path, colour) for colour in COLOURS[:2])
     assert model[600] > model[300] > model[120]
     assert all(copy[column] > model[column] for column in (120, 300, 600))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pictures import size_of
 from PIL import Image
 
 from videorep.errors import ConfigError, OutputError
@@ -45,7 +46,7 @@ def test_sequences_grow_downwards(tmp_path, frames):
     heights = []
     for count in (1, 2, 3, 9):
         draw_strips(tmp_path / "strips.png", **frames, count=count)
-        heights.append(Image.open(tmp_path / "strips.png").height)
+        heights.append(size_of(tmp_path / "strips.png")[1])
     assert heights[1] - heights[0] == heights[2] - heights[1] > 3 * 70 and heights[3] == heights[2]
 
 
@@ -55,20 +56,20 @@ def test_models_with_one_branch_and_long_horizons(tmp_path, frames):
     draw_strips(tmp_path / "alone.png", **{**frames, "future": None, "outputs": {}})
     longer = {"future": np.zeros((B, 100, SIDE * SIDE))}
     draw_strips(tmp_path / "long.png", **{**frames, "outputs": longer}, count=1)
-    assert Image.open(tmp_path / "long.png").width < 2200
+    assert size_of(tmp_path / "long.png")[0] < 2200
 
 
 def test_the_animation_has_a_picture_per_step_and_rests(tmp_path, frames):
     animate_strips(tmp_path / "strips.gif", **frames)
-    animation = Image.open(tmp_path / "strips.gif")
-    assert animation.n_frames == T + F and animation.info["loop"] == 0
-    durations = []
-    for step in range(T + F):
-        animation.seek(step)
-        durations.append(animation.info["duration"])
-        tones = greys(animation.convert("RGB"))
-        assert any(abs(grey - 255 * (0.5 + (step + 1) / 40)) <= 2 for grey in tones)
-        assert any(abs(grey - 255 * (step + 1) / 40) <= 2 for grey in tones)
+    with Image.open(tmp_path / "strips.gif") as animation:
+        assert animation.n_frames == T + F and animation.info["loop"] == 0
+        durations = []
+        for step in range(T + F):
+            animation.seek(step)
+            durations.append(animation.info["duration"])
+            tones = greys(animation.convert("RGB"))
+            assert any(abs(grey - 255 * (0.5 + (step + 1) / 40)) <= 2 for grey in tones)
+            assert any(abs(grey - 255 * (step + 1) / 40) <= 2 for grey in tones)
     assert durations[-1] > durations[0]
 
 

@@ -181,3 +181,16 @@ def test_a_sequence_layer_without_inputs_cannot_be_called_and_says_so():
     layer = PeepholeLSTM(3, use_inputs=False)
     with pytest.raises(ConfigError, match="expected use_inputs to be True in a layer that is called"):
         layer(random(BATCH, STEPS, FEATURES))
+
+
+def test_a_seed_means_the_weights_that_it_always_meant():
+    model = build_model("composite", features=2, units=(3, 4), input_frames=2, future_frames=2, seed=7)
+    assert [lstm.cell.recurrent_initializer.seed for lstm in model.encoder] == [7001, 7003]
+    assert {branch: decoder.seed for branch, decoder in model.decoders.items()} == {
+        "reconstruction": 7100,
+        "future": 7200,
+    }
+    classifier = build_classifier(ClassifierConfig(features=2, units=(3, 4), classes=("a", "b")), seed=7)
+    assert [lstm.cell.kernel_initializer.seed for lstm in classifier.lstms] == [7000, 7002]
+    assert [each.seed for each in classifier.layers if isinstance(each, keras.layers.Dropout)] == [7500, 7501, 7502]
+    assert classifier.get_layer("probabilities").kernel_initializer.seed == 7004

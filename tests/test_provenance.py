@@ -8,21 +8,11 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from chain_building import FEATURES, call, change, copy_chain, make_chain, sha256, with_origins, write_percepts
+from chain_building import FEATURES, call, change, sha256, with_origins, write_percepts
 
 from videorep.data.shards.manifest import load_dataset, save_dataset
 from videorep.models import build_model
 from videorep.provenance import verify
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return make_chain(tmp_path_factory.mktemp("made") / "chain")
-
-
-@pytest.fixture
-def chain(made, tmp_path):
-    return copy_chain(made, tmp_path / "chain")
 
 
 def test_a_whole_chain_is_sound_from_every_link(chain):

@@ -3,19 +3,9 @@
 import os
 
 import pytest
-from chain_building import call, copy_chain, make_chain, with_origins
+from chain_building import call, with_origins
 
 from videorep.provenance import verify
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return make_chain(tmp_path_factory.mktemp("made") / "chain")
-
-
-@pytest.fixture
-def chain(made, tmp_path):
-    return copy_chain(made, tmp_path / "chain")
 
 
 def put_pipe(path):

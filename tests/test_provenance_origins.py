@@ -1,21 +1,11 @@
 """The end of the chain: what shards were made from, and the run that a run started from, held to their hashes."""
 
 import pytest
-from chain_building import call, change, copy_chain, make_chain, make_run, save_net, with_origins, write_percepts
+from chain_building import call, change, make_run, save_net, with_origins, write_percepts
 
 from videorep.data.shards.manifest import load_dataset
 from videorep.provenance import verify
 from videorep.runs import load_run
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return make_chain(tmp_path_factory.mktemp("made") / "chain")
-
-
-@pytest.fixture
-def chain(made, tmp_path):
-    return copy_chain(made, tmp_path / "chain")
 
 
 def test_origins_that_nobody_named_are_listed_from_every_link(chain):

@@ -141,13 +141,6 @@ def test_only_an_export_is_replaced(plain_run, tmp_path, name):
     assert note.read_text() == "keep"
 
 
-@pytest.mark.parametrize("inner", ["", "inner/serving"])
-def test_no_version_lies_in_the_run(plain_run, inner):
-    run, _ = plain_run
-    with pytest.raises(OutputError, match="expected --out outside the run"):
-        export(run.path, run.path / inner)
-
-
 def test_an_unfinished_run_is_not_exported(tmp_path):
     config = FinetuneConfig(ClassifierConfig(features=5, units=(4,), classes=CLASSES))
     run = create_run(tmp_path / "run", config)

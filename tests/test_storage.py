@@ -21,7 +21,7 @@ from videorep.data.videos.labels import list_videos
 from videorep.errors import OutputError, ShardError, StorageError, VideorepError
 from videorep.figures.contact_sheet import write_contact_sheet
 from videorep.runs import create_run, load_run
-from videorep.storage import RemotePath, fetch, locate, read_file
+from videorep.storage import RemotePath, fetch, locate, read_file, replacing
 
 without_plugins = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_io") is not None, reason="tensorflow-io is installed, so URLs can be read"
@@ -65,6 +65,20 @@ def test_only_a_regular_file_of_a_bounded_size_is_read(tmp_path, kind):
     path = make_unreadable(tmp_path, kind)
     with pytest.raises(OSError, match=f"{path.name}|directory"):
         read_file(path, 1 << 20)
+
+
+def test_two_who_write_the_same_file_at_once_leave_one_whole_file(tmp_path):
+    path = tmp_path / "file"
+    with replacing(path, shared=True) as one:
+        one.write_text("one")
+        with replacing(path, shared=True) as other:
+            other.write_text("the other")
+        assert path.read_text() == "the other"
+        with pytest.raises(ValueError), replacing(path, shared=True) as third:
+            third.write_text("half")
+            raise ValueError
+        assert path.read_text() == "the other"
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_as_large_as_is_allowed_is_read(tmp_path):

@@ -274,7 +274,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path
 def test_garbled_metrics_are_told(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1, "loss": 2.0}\n\xff\n\xfe{}\n{"step": 2')
     with pytest.warns(VideorepWarning, match=r"2 lines of .*metrics.jsonl are no reports"):
-        MetricsLog(tmp_path / "metrics.jsonl", 5)
+        MetricsLog(tmp_path / "metrics.jsonl").go_on_from(5)
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": 2.0}\n'
 
 
@@ -282,7 +282,7 @@ def test_a_resumed_run_keeps_what_is_sound_of_its_metrics(tmp_path):
     loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, steps=20))
     loop.run.metrics_path.write_bytes(b'{"step": 0, "loss": 9}\n\xff\xfe\n[1]\n{"loss": 2}\n{"step": 99}\n{"step"')
     with pytest.warns(VideorepWarning, match="3 lines of"):
-        MetricsLog(loop.run.metrics_path, 7)
+        MetricsLog(loop.run.metrics_path).go_on_from(7)
     assert loop.run.metrics_path.read_text() == '{"step": 0, "loss": 9}\n'
     assert sorted(path.name for path in loop.run.path.iterdir()) == ["config.json", "metrics.jsonl"]
 
@@ -339,6 +339,15 @@ def test_validation_figures_stand_beside(tmp_path):
     loop = make_loop(tmp_path / "run", training, evaluate=lambda: {"loss": 5.0})
     loop.fit(sequences(0))
     assert [line.get("validation_loss") for line in loop.run.metrics()] == [None, 5.0, None, 5.0]
+
+
+def test_a_resumed_run_reads_its_reports_once(tmp_path, monkeypatch):
+    make_loop(tmp_path / "run").fit(sequences(0))
+    before, read = load_run(tmp_path / "run").metrics(), []
+    monkeypatch.setattr("videorep.reports.read_file", lambda path: read.append(path) or path.read_bytes())
+    loop = make_loop(tmp_path / "run")
+    assert loop.restore() == 20 and loop.fit(sequences(20)) == before[-1]
+    assert read == [loop.run.metrics_path] and loop.run.metrics() == before
 
 
 def test_every_validation_is_reported(tmp_path):

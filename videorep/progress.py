@@ -197,6 +197,9 @@ class TerminalProgress:
             self._bars.remove_task(bar)
 
 
+Reporter = SilentProgress | PlainProgress | TerminalProgress
+
+
 def make_progress(stream=None):
     """The reporter that fits `stream` (standard error by default): bars on a terminal, plain lines elsewhere."""
     stream = sys.stderr if stream is None else stream

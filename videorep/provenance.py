@@ -4,52 +4,15 @@ Only what is still where it was is checked; what is not is named, and does not c
 """
 
 import contextlib
-import json
-import os
 from pathlib import Path
 
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.hashes import hash_file
 from videorep.data.shards.manifest import load_dataset, read_manifest
-from videorep.errors import RunError, VideorepError
-from videorep.runs import CONFIG, PROVENANCE, load_run
-from videorep.storage import is_no_regular_file, is_url, locate, read_file
-
-SAVED_MODEL = "saved_model.pb"
-FACTS = Path("assets.extra") / "run.json"
-
-
-def find_versions(path):
-    """The versions of an export, the newest last: `path` itself or the folders within it; empty where there is none."""
-    folder = Path(path)
-    if is_url(path) or not folder.is_dir():
-        return []
-    if os.path.lexists(folder / SAVED_MODEL):
-        return [folder]
-    found = [each for each in folder.iterdir() if each.name.isdecimal() and os.path.lexists(each / SAVED_MODEL)]
-    return sorted(found, key=lambda each: int(each.name))
-
-
-def is_run(path):
-    """Whether a folder of this machine holds a run."""
-    return not is_url(path) and (Path(path) / CONFIG).is_file()
-
-
-def read_export(version):
-    """What an export says of the run that it came from, as `videorep.serving.export.describe` wrote it.
-
-    Raises:
-        RunError: it says nothing, or nothing that can be read, or its model is no regular file.
-    """
-    if not (version / SAVED_MODEL).is_file():
-        raise RunError(f"expected {SAVED_MODEL} of an export in {version}, received no regular file; export again")
-    try:
-        facts = json.loads(read_file(version / FACTS))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"expected {FACTS} of an export in {version}, which cannot be read; export again") from error
-    if not isinstance(facts, dict):
-        raise RunError(f"expected {FACTS} of an export in {version}, which holds something else; export again")
-    return facts
+from videorep.errors import VideorepError
+from videorep.exports import FACTS, find_versions, read_export
+from videorep.runs import CONFIG, PROVENANCE, is_run, load_run
+from videorep.storage import is_no_regular_file, locate
 
 
 def describe_export(path):

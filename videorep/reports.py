@@ -10,27 +10,28 @@ LARGEST = 3.4028234663852886e38  # of float32, in which figures are summed; it l
 
 
 def read_reports(path):
-    """The sound lines of a run's metrics.jsonl.
+    """The sound lines of a run's metrics.jsonl: [{name: number}], in the order of the file. See `read_lines`."""
+    return [report for report in read_lines(path) if report]
 
-    Lines that are no JSON, no object or have no step are passed over, and so is one that is still being written; of a
-    line, what is no finite number is left out.
+
+def read_lines(path):
+    """The lines of a run's metrics.jsonl, but for one that is still being written.
 
     Args:
         path: Path of the file, which may be missing.
     Returns:
-        [{name: number}], in the order of the file.
+        [{name: number}], {} for a line that is no JSON, no object or has no step; what is no finite number is left out.
     Raises:
         RunError: it is no regular file, or cannot be read.
     """
     try:
-        lines = read_file(path).split(b"\n")[:-1]
+        return [parse_line(line) for line in read_file(path).split(b"\n")[:-1]]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RunError(
             f"expected the reports of a run in {path}, received: {error.strerror}; restore the file, or remove it"
         ) from error
-    return [report for report in map(_parse, lines) if report]
 
 
 def to_line(report):
@@ -50,8 +51,8 @@ def describe_rise(reports):
     )
 
 
-def _parse(line):
-    """The report that a line holds; {} where it holds none."""
+def parse_line(line):
+    """The report that a line (bytes) holds; {} where it holds none."""
     try:
         values = json.loads(line.decode())
     except (ValueError, RecursionError):

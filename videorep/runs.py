@@ -20,14 +20,14 @@ import numpy as np
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.reports import read_reports
-from videorep.storage import TEMPORARY, read_file, replacing, require_local, write_text_durably
+from videorep.storage import TEMPORARY, is_url, read_file, replacing, require_local, write_text_durably
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
-CHECKPOINTS, EVENTS = "checkpoints", "events"
+CHECKPOINTS, EVENTS, STATE = "checkpoints", "events", "checkpoint"  # the last lies among the checkpoints
 NAMED = 3  # of the values that differ
 # What a run makes in its folder and in those within it; config.json goes last, by being replaced.
 OWN = {
-    CHECKPOINTS: ("checkpoint", TEMPORARY + "checkpoint", "ckpt-*"),
+    CHECKPOINTS: (STATE, TEMPORARY + STATE, "ckpt-*"),
     EVENTS: ("events.out.tfevents.*",),
     ".": (MODEL, METRICS, PROVENANCE, *(TEMPORARY + name for name in (CONFIG, PROVENANCE, METRICS, MODEL))),
 }
@@ -137,6 +137,11 @@ def _unfit(model):
     return sum(not np.isfinite(weight).all() for weight in model.get_weights())
 
 
+def is_run(path):
+    """Whether a folder of this machine holds a run."""
+    return not is_url(path) and (Path(path) / CONFIG).is_file()
+
+
 def load_run(path):
     """Opens a run's folder.
 
@@ -144,7 +149,7 @@ def load_run(path):
         RunError: the folder is missing or holds no run.
     """
     path = Path(path)
-    if not (path / CONFIG).is_file():
+    if not is_run(path):
         received = "holds no config.json" if path.is_dir() else "is not a folder"
         raise RunError(
             f"expected the folder of a run, received {path}, which {received}; see --out of its training command"
@@ -181,7 +186,7 @@ def require_free(path, *, resume=False, overwrite=False):
         raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")
     require_local(path, OutputError)
     path = Path(path)
-    if (path / CONFIG).is_file():
+    if is_run(path):
         if not (resume or overwrite):
             raise RunError(
                 f"expected a new folder, received {path}, which holds a run; add --resume to go on with it "

@@ -13,6 +13,7 @@ import fnmatch
 import functools
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -20,10 +21,11 @@ import types
 import warnings
 from pathlib import Path
 
-from videorep.errors import StorageError
+from videorep.errors import OutputError, StorageError
 
 COPY_CHUNK = 1 << 20
 LARGEST_TEXT = 1 << 28  # bytes; a list of a million videos has half of that
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
 TEMPORARY = "unfinished-"  # before the name of a file that is being written
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
 
@@ -161,6 +163,24 @@ def require_local(path, error):
         raise error(f"expected a path on this machine, received {path}; only shards may lie at a URL")
 
 
+def require_apart(out, inputs):
+    """Raises an OutputError where a folder to be written is, lies in, or holds what is read.
+
+    Args:
+        out: The folder.
+        inputs: {what the command line calls it: path or URL, "" where there is none}.
+    """
+    for name, path in inputs.items():
+        if not path or is_url(path) != is_url(out):
+            continue
+        places = [f"{str(locate(each).resolve()).rstrip('/')}/" for each in (out, path)]
+        if any(one.startswith(other) for one, other in (places, places[::-1])):
+            raise OutputError(
+                f"expected --out outside {name} ({path}), from which this is made, and not above it, received {out}; "
+                "choose another --out"
+            )
+
+
 @functools.cache
 def _require_plugin(scheme):
     import tensorflow as tf
@@ -226,25 +246,31 @@ def publish(source, target):
         source.unlink()
         return
     os.replace(source, target)
-    folder = os.open(target.parent, os.O_RDONLY)
+    sync(target.parent)
+
+
+def sync(path):
+    """Brings the content of a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path, shared=False):
     """Writes a file of this machine so that it is there whole or not at all, even after a power cut.
 
+    Args:
+        shared: Whether other processes may be writing it too, or may have files of any name beside it.
     Yields:
         The name under which the block writes it, beside `path`; the file goes if the block fails.
     """
-    temporary = path.with_name(TEMPORARY + path.name)
+    temporary = path.with_name(f"{TEMPORARY}{f'{secrets.token_hex(8)}-' if shared else ''}{path.name}")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         publish(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -283,8 +283,11 @@ PARSERS = {
     "export": Parser(
         samples.make_export,
         readers.read_export,
-        ("1/saved_model.pb", "1/variables/variables.index", "1/variables/variables.data-00000-of-00001"),
-        alter("1/assets.extra/run.json", mutations.restructured_json),
+        tuple(
+            f"serving/1/{name}"
+            for name in ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
+        ),
+        alter("serving/1/assets.extra/run.json", mutations.restructured_json),
     ),
     "command-line": Parser(samples.make_arguments, readers.run_command, (), _craft_arguments),
 }

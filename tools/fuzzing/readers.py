@@ -150,7 +150,7 @@ def read_export(folder):
     from videorep.cli.inspect import inspect
     from videorep.cli.verify import verify
 
-    place = folder / "1"
+    place = folder / "serving" / "1"
     with contextlib.suppress(refusal()):
         _click(inspect, [str(place)])
     return _click(verify, [str(place)]).count("is sound")

@@ -31,7 +31,9 @@ def inspect(path, out, split, flow, overwrite):
       videorep inspect runs/composite
       videorep inspect serving
     """
-    from videorep.provenance import describe_export, find_versions, is_run
+    from videorep.exports import find_versions
+    from videorep.provenance import describe_export
+    from videorep.runs import is_run
 
     is_export = bool(find_versions(path))
     if is_export or is_run(path):

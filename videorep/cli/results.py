@@ -4,11 +4,8 @@ import tempfile
 from pathlib import Path
 
 from videorep.errors import OutputError
+from videorep.exports import FACTS
 from videorep.storage import require_local
-
-# Files without which a run, shards or an export cannot be read; no result takes their place.
-NEEDED = {"config.json", "provenance.json", "metrics.jsonl", "model.keras", "dataset.json", "run.json", "checkpoint"}
-SHARD = ".tfrecord-"
 
 
 def claim_file(path, overwrite):
@@ -18,12 +15,16 @@ def claim_file(path, overwrite):
         OutputError: it exists and may not be overwritten, has the name of a file that runs, shards or exports need, its
             folder is missing or cannot be written, or it is a URL.
     """
+    from videorep.data.shards.dataset import MANIFEST
+    from videorep.data.shards.manifest_schema import SHARD
+    from videorep.runs import CONFIG, METRICS, MODEL, PROVENANCE, STATE
+
     require_local(path, OutputError)
-    path = Path(path)
+    path, needed = Path(path), (CONFIG, PROVENANCE, METRICS, MODEL, STATE, MANIFEST, FACTS.name)
     if path.is_dir() or (path.exists() and not overwrite):
         remedy = "choose another name" if path.is_dir() else "add --overwrite or choose another name"
         raise OutputError(f"expected a new file, received {path}, which exists; {remedy}")
-    if path.name in NEEDED or SHARD in path.name:
+    if path.name in needed or SHARD in path.name:
         raise OutputError(
             f"expected a name of its own for the result, received {path}, as runs, shards and exports call their own "
             "files; choose another name"

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as an exception that its cleanups see, even where somebody swallows it.
+"""Ctrl-C, SIGTERM and SIGHUP end a command as an exception that its cleanups see, even where somebody swallows it.
 
 A signal's handler runs wherever Python happens to be. What it raises within a callback of the garbage collector, within
 `__del__`, or under a library's bare `except:` goes no further, and the command would go on. So it is looked after: as
@@ -27,14 +27,16 @@ class Terminated(BaseException):
 
 @contextlib.contextmanager
 def ending_on_signals():
-    """Has SIGTERM raise `Terminated` in the block, and SIGHUP, unless it is ignored as under nohup.
+    """Has SIGTERM and SIGHUP raise `Terminated` in the block, and Ctrl-C KeyboardInterrupt.
 
-    Who takes a signal over for a while, as training does (`videorep.training.interruption`), gets it where it was
-    swallowed before, and is left alone from then on.
+    SIGHUP and Ctrl-C stay ignored where they are, as under nohup or in the background. Who takes a signal over for a
+    while, as training does (`videorep.training.interruption`), gets it where it was swallowed before, and is left alone
+    from then on.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, _terminate)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _terminate)
     try:
         yield
     finally:
@@ -50,14 +52,14 @@ def _terminate(signal_number, _):
 
     signal.signal(signal.SIGALRM, look_after)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    raise Terminated(signal_number)
+    raise KeyboardInterrupt if signal_number == signal.SIGINT else Terminated(signal_number)
 
 
 def _is_on_the_way_out():
-    """Whether what runs now is a cleanup, or another answer, to a `Terminated`; cleanups may handle errors in turn."""
+    """Whether what runs now is a cleanup, or another answer, to what was raised; cleanups may handle errors in turn."""
     error, seen = sys.exception(), set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, Terminated):
+        if isinstance(error, (KeyboardInterrupt, Terminated)):
             return True
         seen.add(id(error))
         error = error.__context__

@@ -1,14 +1,26 @@
 """Video-level accuracy of action classifiers, alone or fused."""
 
+from collections.abc import Sequence
+from os import PathLike
+
 import numpy as np
 
 from videorep.config import require
 from videorep.errors import RunError
 from videorep.evaluation.caveats import classifier_caveats
 from videorep.evaluation.classification import open_videos, some
+from videorep.progress import Reporter
+from videorep.runs import Run
 
 
-def evaluate_action_recognition(runs, data=None, fuse="mean", *, split="test", progress=None):
+def evaluate_action_recognition(
+    runs: Sequence[Run],
+    data: str | PathLike | Sequence[str | PathLike] | None = None,
+    fuse: str = "mean",
+    *,
+    split: str = "test",
+    progress: Reporter | None = None,
+) -> dict:
     """Classifies every video of a split and counts how often the class is right.
 
     The probabilities of a block's steps are averaged, then those of a video's blocks, then, where there are several

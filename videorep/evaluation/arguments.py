@@ -1,12 +1,14 @@
 """Which of the things named on a command line are runs and which are data, told by what they hold."""
 
+from pathlib import Path
+
 from videorep.data.batches.sources import MOVING_MNIST
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.video_names import VIDEO_SUFFIXES
 from videorep.errors import DataError
-from videorep.runs import CONFIG
-from videorep.storage import RemotePath, locate
+from videorep.runs import CONFIG, is_run
+from videorep.storage import locate
 
 
 def tell_apart(names):
@@ -19,23 +21,13 @@ def tell_apart(names):
     Raises:
         DataError, ShardError: something is neither; says what it is.
     """
-    runs, data = [], []
-    for name in names:
-        (runs if _is_run(name) else data).append(name)
+    runs = [name for name in names if name != MOVING_MNIST and is_run(name)]
+    data = [name for name in names if name not in runs]
+    for name in data:
+        place = locate(name)
+        if name != MOVING_MNIST and isinstance(place, Path) and not (place / MANIFEST).is_file():
+            _explain(place)
     return runs, data
-
-
-def _is_run(name):
-    if name == MOVING_MNIST:
-        return False
-    place = locate(name)
-    if isinstance(place, RemotePath):
-        return False
-    if (place / CONFIG).is_file():
-        return True
-    if not (place / MANIFEST).is_file():
-        _explain(place)
-    return False
 
 
 def _explain(place):

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import PretrainConfig
+from videorep.config import DataConfig, PretrainConfig
 from videorep.data.batches.sources import MOVING_MNIST, open_source
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError, VideorepError
@@ -15,7 +15,8 @@ from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_m
 from videorep.evaluation.caveats import predictor_caveats
 from videorep.evaluation.fitting import compare_backbones, require_finite
 from videorep.models.pixels import to_unit_range
-from videorep.progress import SilentProgress
+from videorep.progress import Reporter, SilentProgress
+from videorep.runs import Run
 
 BATCH_SEQUENCES = 50
 MEAN_FRAME_SEQUENCES = 2000
@@ -24,7 +25,15 @@ MODEL, TEACHER_FORCED = "model", "model, fed with true frames"
 COPY, MEAN = "copy the last frame", "predict the mean frame"
 
 
-def evaluate_future_prediction(run, data=None, *, split="test", limit=None, horizon=None, progress=None):
+def evaluate_future_prediction(
+    run: Run,
+    data: DataConfig | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    horizon: int | None = None,
+    progress: Reporter | None = None,
+) -> dict:
     """Scores a run's model, fed with its own output, and two trivial predictors on the same sequences.
 
     Args:
@@ -61,7 +70,9 @@ def evaluate_future_prediction(run, data=None, *, split="test", limit=None, hori
     return {"split": split, "sequences": scores.sequences, **result, "warnings": doubts, **missing}
 
 
-def predict_sequences(run, data=None, *, split="test", count=4, horizon=None):
+def predict_sequences(
+    run: Run, data: DataConfig | None = None, *, split: str = "test", count: int = 4, horizon: int | None = None
+) -> dict:
     """Lets a run's model, fed with its own output, reconstruct and continue sequences.
 
     Args:

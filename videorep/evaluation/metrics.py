@@ -4,8 +4,11 @@ All take targets and predictions of one shape, (B, T, D), (B, T, H, W) or (B, T,
 into [0, 1] beforehand. Everything is computed in float64, so that bytes do not wrap round and sums do not round off.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from videorep.errors import ConfigError
 
@@ -15,7 +18,7 @@ CHUNK = 4
 BEST_PSNR = 100.0  # decibels that an exact frame counts, so that means stay finite
 
 
-def cross_entropy_per_frame(targets, probabilities):
+def cross_entropy_per_frame(targets: ArrayLike, probabilities: ArrayLike) -> float:
     """Bernoulli cross entropy in nats, summed over a frame's values, mean over frames and sequences.
 
         -sum_d [ t_d log p_d + (1 - t_d) log(1 - p_d) ]
@@ -34,59 +37,23 @@ def cross_entropy_per_frame(targets, probabilities):
     return float(cross_entropies(targets, probabilities).mean())
 
 
-def squared_error_per_frame(targets, predictions):
+def squared_error_per_frame(targets: ArrayLike, predictions: ArrayLike) -> float:
     """Squared error, summed over a frame's values, mean over frames and sequences: the literature's "MSE"."""
     return float(squared_errors(targets, predictions).mean())
 
 
-def half_squared_error_per_frame(targets, predictions):
+def half_squared_error_per_frame(targets: ArrayLike, predictions: ArrayLike) -> float:
     """Half of `squared_error_per_frame`: the unit in which the paper's authors report squared loss."""
     return float((squared_errors(targets, predictions) / 2).mean())
 
 
-def absolute_error_per_frame(targets, predictions):
-    """Absolute error, summed over a frame's values, mean over frames and sequences: the literature's "MAE"."""
-    return float(_absolute_errors(*_paired(targets, predictions)).mean())
-
-
-def psnr(targets, predictions, data_range=1.0):
-    """Peak signal-to-noise ratio of each frame in decibels, mean over frames and sequences; at most 100 per frame.
-
-        10 log10(data_range^2 / mean_d (t_d - p_d)^2)
-
-    Raises:
-        ConfigError: the shapes differ, or the frames are whole numbers.
-    """
-    _require_floats(targets, predictions)
-    return float(_psnrs(*_paired(targets, predictions), data_range).mean())
-
-
-def ssim(targets, predictions, data_range=1.0):
-    """Structural similarity of each frame, mean over frames and sequences.
-
-    The definition that the Moving MNIST literature uses (OpenSTL calls scikit-image's `structural_similarity` with its
-    defaults): uniform 7x7 window, sample covariance, K1 = 0.01, K2 = 0.03, mean over the windows that lie within the
-    frame, mean over channels. Unlike there, `data_range` is always the one given, never guessed from the array's type:
-    for floats the guess is 2, which gives higher values.
-
-    Args:
-        targets, predictions: (B, T, H, W) or (B, T, H, W, C).
-        data_range: Distance from the darkest to the brightest value possible.
-    Raises:
-        ConfigError: the frames have no height and width, are smaller than the window, or are whole numbers.
-    Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity".
-    """
-    _require_floats(targets, predictions)
-    targets, predictions = _paired(targets, predictions)
-    if targets.ndim < 4 or min(targets.shape[2:4]) < SSIM_WINDOW:
-        raise ConfigError(
-            f"expected frames (B, T, H, W[, C]) of at least {SSIM_WINDOW}x{SSIM_WINDOW} for ssim, "
-            f"received shape {targets.shape}; leave ssim out or pass the frame's shape"
-        )
-    return float(_ssims(targets, predictions, data_range).mean())
-
-
-def frame_metrics(targets, predictions, frame_shape=None, probabilities=None, data_range=1.0):
+def frame_metrics(
+    targets: ArrayLike,
+    predictions: ArrayLike,
+    frame_shape: Sequence[int] | None = None,
+    probabilities: bool | None = None,
+    data_range: float = 1.0,
+) -> dict[str, float]:
     """All figures at once.
 
     Args:
@@ -98,6 +65,8 @@ def frame_metrics(targets, predictions, frame_shape=None, probabilities=None, da
         dict: cross_entropy_per_frame, squared_error_per_frame, half_squared_error_per_frame,
         absolute_error_per_frame, psnr_per_frame, ssim_per_frame, those that apply. Errors are sums over a frame's
         values; all are means over frames and sequences. PSNR and SSIM see predictions clipped to the data range.
+    Raises:
+        ConfigError: the shapes differ, or frames that get PSNR and SSIM are whole numbers.
     """
     figures = frame_figures(targets, predictions, frame_shape, probabilities, data_range)
     return {name: float(values.mean()) for name, values in figures.items()}
@@ -107,6 +76,8 @@ def frame_figures(targets, predictions, frame_shape=None, probabilities=None, da
     """`frame_metrics` before the mean: {name: (B, T)}."""
     targets, predictions = np.asarray(targets), np.asarray(predictions)
     _require_same_shape(targets, predictions)
+    if frame_shape is not None or targets.ndim > 3:
+        _require_floats(targets, predictions)
     if probabilities is None:
         probabilities = all(array.min() >= 0 and array.max() <= 1 for array in (targets, predictions))
     parts = [  # a few sequences at a time, so that float64 copies stay in the processor's cache
@@ -148,7 +119,7 @@ def _require_same_shape(targets, predictions):
 
 
 def _require_floats(*arrays):
-    for array in map(np.asarray, arrays):
+    for array in arrays:
         if not np.issubdtype(array.dtype, np.floating):
             raise ConfigError(
                 f"expected floating point frames, received {array.dtype}; divide pixels by 255, to fit data_range"
@@ -184,13 +155,22 @@ def _absolute_errors(targets, predictions):
 
 
 def _psnrs(targets, predictions, data_range):
+    """10 log10(data_range^2 / mean_d (t_d - p_d)^2) of each frame in decibels, (B, T), at most 100."""
     values_per_frame = np.prod(targets.shape[2:])
     noise = squared_errors(targets, predictions) / values_per_frame / data_range**2
     return -10 * np.log10(np.maximum(noise, 10 ** (-BEST_PSNR / 10)))
 
 
 def _ssims(targets, predictions, data_range):
-    """(B, T) means over windows and channels."""
+    """Structural similarity of each frame, (B, T): the mean over windows and channels.
+
+    The definition that the Moving MNIST literature uses (OpenSTL calls scikit-image's `structural_similarity` with its
+    defaults): uniform 7x7 window, sample covariance, K1 = 0.01, K2 = 0.03, mean over the windows that lie within the
+    frame, mean over channels. Unlike there, `data_range` is always the one given, never guessed from the array's type:
+    for floats the guess is 2, which gives higher values.
+
+    Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity".
+    """
     batch, time, height, width = targets.shape[:4]
     channels = targets.reshape(batch, time, height, width, -1).shape[-1]
     # channels before height: then all frames are one tall picture, which one filter call serves

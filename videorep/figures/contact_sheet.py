@@ -1,7 +1,5 @@
 """A sheet of clips as one picture: each row shows frames of one, the rows many classes."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -9,7 +7,7 @@ from videorep.data.choices import spread
 from videorep.data.shards.guards import require_files
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.record_reader import RecordReader
-from videorep.data.shards.shard_writer import output_errors
+from videorep.figures.files import write_file
 from videorep.figures.samples import choose_records, describe_record
 
 SHEET_ROWS = 8
@@ -67,8 +65,7 @@ def _write_sheet(out, reader, titles):
     ]
     width = max(row.shape[1] for row in rows)
     sheet = np.concatenate([_pad(row, right=width - row.shape[1]) for row in rows])
-    with output_errors(Path(out).parent), open(out, "wb") as file:
-        file.write(cv2.imencode(".png", _pad(sheet, MARGIN, MARGIN, MARGIN, MARGIN))[1])
+    write_file(out, cv2.imencode(".png", _pad(sheet, MARGIN, MARGIN, MARGIN, MARGIN))[1])
 
 
 def _draw_clip(reader, number, frames):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from videorep.errors import OutputError
+from videorep.storage import replacing
 
 
 def write_file(path, content):
@@ -14,14 +15,10 @@ def write_file(path, content):
     Raises:
         OutputError: the folder is missing, cannot be written, or is full; nothing is left there.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.unfinished")
     try:
-        temporary.write_bytes(content)
-        temporary.rename(path)
+        with replacing(Path(path), shared=True) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
-        if temporary.is_file():
-            temporary.unlink()
         raise OutputError(
             f"expected to write {path}, received: {error.strerror}; choose a name in a folder that can be written"
         ) from error

@@ -1,12 +1,15 @@
 """The decoder LSTM: from copied states to a sequence of frames."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from videorep.config import OUTPUTS, require, whole
 from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.layers.peephole_lstm import PeepholeLSTM
-from videorep.layers.recurrence import UNROLL_LIMIT
+from videorep.layers.recurrence import UNROLL_LIMIT, Tensor
 
 KINDS_OF_OUTPUT = tuple(kind for kind in OUTPUTS if kind != "auto")
 
@@ -38,8 +41,17 @@ class Decoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, units, features, frames, *, conditional=False, output="bernoulli", backwards=False, seed=None, **kwargs
-    ):
+        self,
+        units: Sequence[int],
+        features: int,
+        frames: int,
+        *,
+        conditional: bool = False,
+        output: str = "bernoulli",
+        backwards: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         require(output in KINDS_OF_OUTPUT, "output", f"one of {', '.join(KINDS_OF_OUTPUT)}", output)
         self.units = tuple(whole("units", size) for size in units)
@@ -67,30 +79,30 @@ class Decoder(keras.layers.Layer):
         self.output_kernel = self.add_weight(name="output_kernel", shape=shape, initializer=initializer, autocast=False)
         self.output_bias = self.add_weight(name="output_bias", shape=shape[1:], initializer="zeros", autocast=False)
 
-    def call(self, states, teacher=None):
+    def call(self, states: list[list[Tensor]], teacher: Tensor = None) -> Tensor:
         return self.read_out(self.natural_order(self.hiddens(states, teacher)))
 
-    def hiddens(self, states, teacher=None):
+    def hiddens(self, states: list[list[Tensor]], teacher: Tensor = None) -> Tensor:
         """h of the top layer for every frame, (F, B, units) float32 in emission order; called as the layer is."""
         runs_free = self.conditional and teacher is None
         return self._own_output(states) if runs_free else self._unrolled(states, teacher)
 
-    def emission_order(self, frames):
+    def emission_order(self, frames: Tensor) -> Tensor:
         """Frames (B, F, ...) in natural time order as (F, B, ...), the frame that is emitted first at the front."""
         frames = ops.swapaxes(frames, 0, 1)
         return ops.flip(frames, axis=0) if self.backwards else frames
 
-    def natural_order(self, emitted):
+    def natural_order(self, emitted: Tensor) -> Tensor:
         """What `emission_order` undoes: (F, B, ...) as (B, F, ...)."""
         emitted = ops.flip(emitted, axis=0) if self.backwards else emitted
         return ops.swapaxes(emitted, 0, 1)
 
-    def read_out(self, hidden):
+    def read_out(self, hidden: Tensor) -> Tensor:
         """(..., D) float32 from the top layer's h (..., U)."""
         kernel = ops.cast(self.output_kernel, self.compute_dtype)
         return ops.cast(ops.matmul(ops.cast(hidden, self.compute_dtype), kernel), "float32") + self.output_bias
 
-    def emitted(self, read_out):
+    def emitted(self, read_out: Tensor) -> Tensor:
         """What a frame's read-out stands for: probabilities or values."""
         return ops.sigmoid(read_out) if self.output_kind == "bernoulli" else read_out
 
@@ -128,14 +140,6 @@ class Decoder(keras.layers.Layer):
     def compute_output_spec(self, states, teacher=None):
         return keras.KerasTensor((states[0][0].shape[0], self.frames, self.features), dtype="float32")
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "features": self.features,
-            "frames": self.frames,
-            "conditional": self.conditional,
-            "output": self.output_kind,
-            "backwards": self.backwards,
-            "seed": self.seed,
-        }
+    def get_config(self) -> dict:
+        names = ("units", "features", "frames", "conditional", "backwards", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}, "output": self.output_kind}

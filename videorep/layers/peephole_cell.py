@@ -1,15 +1,19 @@
 """Peephole LSTM as a Keras cell: its weights and options, and the one step that every way of running shares."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell  # the only class whose masks `keras.layers.RNN` draws
 
 from videorep.config import require, whole
-from videorep.layers.recurrence import gate_sums, peephole_step, product
+from videorep.layers.recurrence import Tensor, gate_sums, peephole_step, product
 
 WEIGHTS = ("kernel", "recurrent", "bias", "peephole")
 ROLES = {"initializer": keras.initializers, "regularizer": keras.regularizers, "constraint": keras.constraints}
 PLAIN = ("units", "use_inputs", "use_bias", "unit_forget_bias", "dropout", "recurrent_dropout", "seed")
+Identifier = str | dict | Callable | None  # what `keras.initializers.get` and the like take
 
 
 def uniform_fan_in(seed=None):
@@ -51,30 +55,30 @@ class PeepholeLSTMCell(DropoutRNNCell, keras.layers.Layer):
 
     def __init__(
         self,
-        units,
+        units: int,
         *,
-        use_inputs=True,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        unit_forget_bias=False,
-        kernel_initializer=None,
-        recurrent_initializer=None,
-        bias_initializer="zeros",
-        peephole_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        peephole_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        peephole_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        use_inputs: bool = True,
+        activation: Identifier = "tanh",
+        recurrent_activation: Identifier = "sigmoid",
+        use_bias: bool = True,
+        unit_forget_bias: bool = False,
+        kernel_initializer: Identifier = None,
+        recurrent_initializer: Identifier = None,
+        bias_initializer: Identifier = "zeros",
+        peephole_initializer: Identifier = "zeros",
+        kernel_regularizer: Identifier = None,
+        recurrent_regularizer: Identifier = None,
+        bias_regularizer: Identifier = None,
+        peephole_regularizer: Identifier = None,
+        kernel_constraint: Identifier = None,
+        recurrent_constraint: Identifier = None,
+        bias_constraint: Identifier = None,
+        peephole_constraint: Identifier = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         # No autocasting of inputs or weights: matrix products are cast by hand, all else stays in float32.
         super().__init__(autocast=False, **kwargs)
         self.units, self.use_inputs = whole("units", units), use_inputs
@@ -103,11 +107,11 @@ class PeepholeLSTMCell(DropoutRNNCell, keras.layers.Layer):
         self.kernel = self.bias = None
 
     @property
-    def drops(self):
+    def drops(self) -> bool:
         """Whether training drops anything."""
         return self.dropout > 0 or self.recurrent_dropout > 0
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple | None = None) -> None:
         def weight(name, *shape, **options):
             kind = name.removesuffix("_kernel")
             options = {role: getattr(self, f"{kind}_{role}") for role in ROLES} | options
@@ -127,21 +131,21 @@ class PeepholeLSTMCell(DropoutRNNCell, keras.layers.Layer):
         i, candidate_and_o = (self.bias_initializer((size,), dtype=dtype) for size in sizes)
         return ops.concatenate([i, ops.ones((self.units,), dtype=dtype), candidate_and_o])
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         hidden, cell = self.step(inputs, [ops.cast(each, "float32") for each in states], training)
         new_states = [ops.cast(new, old.dtype) for new, old in zip((hidden, cell), states, strict=True)]
         return ops.cast(hidden, self.compute_dtype), new_states
 
-    def step(self, inputs, state, training=False):
+    def step(self, inputs: Tensor, state: list[Tensor], training: bool = False) -> tuple[Tensor, Tensor]:
         """h_t and c_t from x_t (B, D), or None, and [h_{t-1}, c_{t-1}]; states are (B, units) float32."""
         return self.transition(training)(self.project(inputs, training) if self.use_inputs else None, state)
 
-    def project(self, inputs, training=False):
+    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
         """W_x x for any leading axes, in the compute dtype."""
         inputs, kernel = ops.cast(inputs, self.compute_dtype), ops.cast(self.kernel, self.compute_dtype)
         return product(inputs, kernel, self.get_dropout_mask(inputs) if training and self.dropout else None)
 
-    def transition(self, training=False):
+    def transition(self, training: bool = False) -> Callable:
         """The step as a function of (W_x x_t or None, [h_{t-1}, c_{t-1}]): outside of a loop, weights are cast once."""
         recurrent_kernel, bias, peephole = self.recurrent_weights()
 
@@ -153,17 +157,17 @@ class PeepholeLSTMCell(DropoutRNNCell, keras.layers.Layer):
 
         return advance
 
-    def recurrent_weights(self):
+    def recurrent_weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """W_h in the compute dtype, b (zeros where there is none) and the peepholes in float32."""
         bias = ops.cast(self.bias, "float32") if self.use_bias else ops.zeros((4 * self.units,), dtype="float32")
         recurrent_kernel = ops.cast(self.recurrent_kernel, self.compute_dtype)
         return recurrent_kernel, bias, ops.cast(self.peephole_kernel, "float32")
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         """[h, c], each (batch_size, units) float32 zeros."""
         return [ops.zeros((batch_size, self.units), dtype="float32") for _ in range(2)]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         weights = {
             f"{weight}_{role}": module.serialize(getattr(self, f"{weight}_{role}"))
             for weight in WEIGHTS

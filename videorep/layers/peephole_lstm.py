@@ -1,11 +1,13 @@
 """Peephole LSTM over whole sequences: a recurrent layer as Keras' are, with a fast path of its own."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from videorep.config import require
-from videorep.layers.peephole_cell import PeepholeLSTMCell
-from videorep.layers.recurrence import UNROLL_LIMIT, peephole_sequence, step_by_step
+from videorep.layers.peephole_cell import Identifier, PeepholeLSTMCell
+from videorep.layers.recurrence import UNROLL_LIMIT, Tensor, peephole_sequence, step_by_step
 
 
 @keras.saving.register_keras_serializable(package="videorep")
@@ -49,20 +51,20 @@ class PeepholeLSTM(keras.layers.RNN):
 
     def __init__(
         self,
-        units,
+        units: int,
         *,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        zero_output_for_mask=False,
-        activity_regularizer=None,
-        name=None,
-        dtype=None,
-        trainable=True,
-        **options,
-    ):
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        activity_regularizer: Identifier = None,
+        name: str | None = None,
+        dtype: str | dict | keras.DTypePolicy | None = None,
+        trainable: bool = True,
+        **options: Any,
+    ) -> None:
         super().__init__(
             PeepholeLSTMCell(units, name="cell", dtype=dtype, trainable=trainable, **options),
             return_sequences=return_sequences,
@@ -80,14 +82,16 @@ class PeepholeLSTM(keras.layers.RNN):
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     @property
-    def units(self):
+    def units(self) -> int:
         return self.cell.units
 
     @property
-    def use_inputs(self):
+    def use_inputs(self) -> bool:
         return self.cell.use_inputs
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(
+        self, sequences: Tensor, initial_state: list[Tensor] | None = None, mask: Tensor = None, training: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
         # `Decoder` makes layers without inputs and calls `run`, which is told how many steps they make.
         require(self.use_inputs, "use_inputs", "True in a layer that is called; use PeepholeLSTMCell", False)
         self._require_length(sequences.shape[1])
@@ -114,7 +118,9 @@ class PeepholeLSTM(keras.layers.RNN):
         require(received in (None, expected), "the batch of a stateful layer", f"of {expected} sequences", received)
         return self.states
 
-    def run(self, state, inputs=None, mask=None, steps=None, training=False):
+    def run(
+        self, state: list, inputs: Tensor = None, mask: Tensor = None, steps: int | None = None, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """All steps, time-major: h_1..h_T (T, B, units) and c_T (B, units), float32.
 
         Args:
@@ -156,7 +162,7 @@ class PeepholeLSTM(keras.layers.RNN):
         output = keras.KerasTensor(output, dtype=self.compute_dtype)
         return (output, *(keras.KerasTensor(s, dtype="float32") for s in states)) if self.return_state else output
 
-    def get_config(self):
+    def get_config(self) -> dict:
         own = super().get_config()
         del own["cell"]
         regularizer = keras.regularizers.serialize(self.activity_regularizer)

@@ -13,9 +13,12 @@ compute dtype; gate sums, gates and the cell state are float32.
 Source: Srivastava et al. 2015, section 2.1.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
+Tensor = Any  # of whichever backend Keras runs on
 # Up to this many steps the loop is unrolled: backends then schedule and fuse across steps, and the
 # hand-written gradient applies. Longer (or unknown) lengths run in one compiled loop, so that
 # neither the graph nor the compile time grows with the length. On a CPU the plain graph is faster than

@@ -1,7 +1,11 @@
 """Values of every feature less their mean, divided by their deviation, and back."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from videorep.layers.recurrence import Tensor
 
 
 @keras.saving.register_keras_serializable(package="videorep")
@@ -18,7 +22,7 @@ class Standardisation(keras.layers.Layer):
         undo: Whether to go back from z to x.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
 
     def build(self, input_shape):
@@ -26,12 +30,12 @@ class Standardisation(keras.layers.Layer):
         self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
         self.deviation = self.add_weight(name="deviation", shape=shape, initializer="ones", trainable=False)
 
-    def assign(self, mean, deviation):
+    def assign(self, mean: Tensor, deviation: Tensor) -> None:
         """Takes the constants, (D,) each; every deviation must be greater than 0."""
         self.mean.assign(mean)
         self.deviation.assign(deviation)
 
-    def call(self, inputs, undo=False):
+    def call(self, inputs: Tensor, undo: bool = False) -> Tensor:
         inputs = ops.cast(inputs, "float32")
         return inputs * self.deviation + self.mean if undo else (inputs - self.mean) / self.deviation
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+import keras
 import numpy as np
 
-from videorep.config import ModelConfig, require
+from videorep.config import ClassifierConfig, ModelConfig, require
 from videorep.errors import ConfigError
 from videorep.models.classifier import Classifier
 from videorep.models.encoder_decoder import EncoderDecoder
@@ -13,17 +14,17 @@ __all__ = ["Classifier", "EncoderDecoder", "build_classifier", "build_model"]
 
 
 def build_model(
-    name,
-    features=4096,
-    units=(2048, 2048),
-    input_frames=10,
-    future_frames=10,
-    conditional=(),
-    output="bernoulli",
-    seed=None,
-    dtype=None,
-    standardise=False,
-):
+    name: str,
+    features: int = 4096,
+    units: int | Iterable[int] = (2048, 2048),
+    input_frames: int = 10,
+    future_frames: int = 10,
+    conditional: str | Iterable[str] = (),
+    output: str = "bernoulli",
+    seed: int | None = None,
+    dtype: str | keras.DTypePolicy | None = None,
+    standardise: bool = False,
+) -> EncoderDecoder:
     """Builds an encoder-decoder by name.
 
     Args:
@@ -51,7 +52,12 @@ def build_model(
     return EncoderDecoder(config, seed=seed, dtype=dtype)
 
 
-def build_classifier(config, encoder=None, seed=None, dtype=None):
+def build_classifier(
+    config: ClassifierConfig,
+    encoder: EncoderDecoder | None = None,
+    seed: int | None = None,
+    dtype: str | keras.DTypePolicy | None = None,
+) -> Classifier:
     """Builds an action classifier, its LSTM initialised from a pretrained encoder where one is given.
 
     Args:

@@ -1,6 +1,6 @@
 """The LSTM action classifier and its single-frame baseline."""
 
-import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,8 +8,9 @@ from keras import ops
 from videorep.config import ClassifierConfig, require
 from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_cell import uniform_fan_in
+from videorep.layers.recurrence import Tensor
 from videorep.models.averaging import average_steps
-from videorep.models.configuration import restore, training_config
+from videorep.models.configuration import DROPOUT_SEEDS, describe, initializers, part_seed, restore
 from videorep.models.objective import ObjectiveModel
 
 
@@ -37,7 +38,7 @@ class Classifier(ObjectiveModel):
     Source: Srivastava et al. 2015, section 3.3.
     """
 
-    def __init__(self, config, seed=None, dtype=None, **kwargs):
+    def __init__(self, config: ClassifierConfig, seed: int | None = None, dtype: Any = None, **kwargs: Any) -> None:
         require(config.features >= 1, "features", "the number of values per frame, at least 1", config.features)
         require(len(config.classes) >= 2, "classes", "at least two class names", config.classes)
 
@@ -47,8 +48,7 @@ class Classifier(ObjectiveModel):
             PeepholeLSTM(
                 size,
                 return_sequences=True,
-                kernel_initializer=uniform_fan_in(_offset(seed, 2 * depth)),
-                recurrent_initializer=uniform_fan_in(_offset(seed, 2 * depth + 1)),
+                **initializers(seed, depth),
                 trainable=not config.freeze_encoder,
                 dtype=dtype,
                 name=f"lstm_{depth}",
@@ -58,7 +58,7 @@ class Classifier(ObjectiveModel):
         softmax = keras.layers.Dense(
             len(config.classes),
             activation="softmax",
-            kernel_initializer=uniform_fan_in(_offset(seed, 2 * len(units))),
+            kernel_initializer=uniform_fan_in(part_seed(seed, 2 * len(units))),
             dtype="float32",
             name="probabilities",
         )
@@ -76,7 +76,7 @@ class Classifier(ObjectiveModel):
         self.config, self.seed, self.lstms, self.standardisation = config, seed, lstms, standardisation
         self.policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
-    def block_losses(self, probabilities, label, mask):
+    def block_losses(self, probabilities: Tensor, label: Tensor, mask: Tensor) -> Tensor:
         """Cross entropy of the label at every step that counts, averaged over a block's steps.
 
         Args:
@@ -94,13 +94,8 @@ class Classifier(ObjectiveModel):
         require(weight is None or len(weight.shape) == 2, "sample_weight", "(B, T), a number per step", weight)
         return self.block_losses(y_pred, y, ops.ones(ops.shape(y_pred)[:2]) if weight is None else weight)
 
-    def get_config(self):
-        return {
-            "config": dataclasses.asdict(self.config),
-            "seed": self.seed,
-            "dtype": keras.dtype_policies.serialize(self.policy),
-            **training_config(self),
-        }
+    def get_config(self) -> dict:
+        return describe(self, self.policy)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -108,8 +103,5 @@ class Classifier(ObjectiveModel):
 
 
 def _dropout(config, seed, depth, dtype):
-    return keras.layers.Dropout(config.dropout, seed=_offset(seed, 500 + depth), dtype=dtype, name=f"dropout_{depth}")
-
-
-def _offset(seed, number):
-    return None if seed is None else seed * 1000 + number
+    own = part_seed(seed, DROPOUT_SEEDS + depth)
+    return keras.layers.Dropout(config.dropout, seed=own, dtype=dtype, name=f"dropout_{depth}")

@@ -1,19 +1,18 @@
 """Autoencoder, future predictor and composite: one encoder, one or two decoders."""
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
 
 from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
-from videorep.layers.peephole_cell import uniform_fan_in
-from videorep.models.configuration import restore, training_config
+from videorep.layers.recurrence import Tensor
+from videorep.models.configuration import DECODER_SEEDS, describe, initializers, part_seed, restore
 from videorep.models.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
 from videorep.models.objective import ObjectiveModel
 from videorep.models.pixels import to_unit_range
-
-SEEDS_PER_STACK = 100
 
 
 @keras.saving.register_keras_serializable(package="videorep")
@@ -37,7 +36,7 @@ class EncoderDecoder(ObjectiveModel):
     Source: Srivastava et al. 2015, sections 2.2 to 2.5.
     """
 
-    def __init__(self, config, seed=None, dtype=None, **kwargs):
+    def __init__(self, config: ModelConfig, seed: int | None = None, dtype: Any = None, **kwargs: Any) -> None:
         require(config.features >= 1, "features", "the number of values per frame, at least 1", config.features)
         require(config.output != "auto", "output", "bernoulli or gaussian", config.output)
 
@@ -47,8 +46,7 @@ class EncoderDecoder(ObjectiveModel):
                 size,
                 return_sequences=depth < len(config.units) - 1,
                 return_state=True,
-                kernel_initializer=uniform_fan_in(_offset(seed, 2 * depth)),
-                recurrent_initializer=uniform_fan_in(_offset(seed, 2 * depth + 1)),
+                **initializers(seed, depth),
                 dtype=dtype,
                 name=f"encoder_{depth}",
             )
@@ -62,7 +60,7 @@ class EncoderDecoder(ObjectiveModel):
                 conditional=branch in config.conditional,
                 output=config.output,
                 backwards=branch == "reconstruction",
-                seed=_offset(seed, SEEDS_PER_STACK * (1 + BRANCHES.index(branch))),
+                seed=part_seed(seed, DECODER_SEEDS * (1 + BRANCHES.index(branch))),
                 dtype=dtype,
                 name=f"{branch}_decoder",
             )
@@ -86,15 +84,15 @@ class EncoderDecoder(ObjectiveModel):
         self.config, self.seed = config, seed
         self.encoder, self.decoders, self.standardisation = encoder, decoders, standardisation
 
-    def standardise(self, frames):
+    def standardise(self, frames: Tensor) -> Tensor:
         """Frames (B, T, D) as encoder, decoders and loss see them: as they are, unless `config.standardise`."""
         return self.standardisation(frames) if self.standardisation else frames
 
-    def encode(self, frames):
+    def encode(self, frames: Tensor) -> list[list[Tensor]]:
         """Every encoder layer's final [h, c], each (B, units) float32, from frames (B, T, D)."""
         return _encode(self.encoder, self.standardise(frames))
 
-    def hiddens(self, frames, teacher=None):
+    def hiddens(self, frames: Tensor, teacher: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """What each decoder reads its frames off: the top layer's h.
 
         Args:
@@ -108,7 +106,7 @@ class EncoderDecoder(ObjectiveModel):
         teacher = {branch: self.standardise(true_frames) for branch, true_frames in (teacher or {}).items()}
         return {branch: decoder.hiddens(states, teacher.get(branch)) for branch, decoder in self.decoders.items()}
 
-    def logits(self, frames, teacher=None):
+    def logits(self, frames: Tensor, teacher: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Decoder outputs before the logistic, or before standardisation is undone. Arguments as for `hiddens`.
 
         Returns:
@@ -121,14 +119,14 @@ class EncoderDecoder(ObjectiveModel):
             for branch, decoder in self.decoders.items()
         }
 
-    def emitted(self, logits):
+    def emitted(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
         """The frames that `logits` stand for: {branch: (B, T or F, D)}, probabilities or values in the data's units."""
         frames = {branch: self.decoders[branch].emitted(each) for branch, each in logits.items()}
         if self.standardisation:
             frames = {branch: self.standardisation(each, undo=True) for branch, each in frames.items()}
         return frames
 
-    def frame_losses(self, inputs, future=None, teacher_forced=True):
+    def frame_losses(self, inputs: Tensor, future: Tensor = None, teacher_forced: bool = True) -> dict[str, Tensor]:
         """What training minimises is the sum of these, of equal weight (paper section 2.5).
 
         Args:
@@ -164,7 +162,7 @@ class EncoderDecoder(ObjectiveModel):
         losses = sum(self.frame_losses(inputs, y, teacher_forced=training).values())
         return losses if weight is None else losses * ops.cast(weight, "float32")
 
-    def with_horizon(self, future_frames):
+    def with_horizon(self, future_frames: int) -> "EncoderDecoder":
         """The same model, same weights, that emits another number of future frames."""
         longer = EncoderDecoder(
             dataclasses.replace(self.config, future_frames=future_frames),
@@ -174,21 +172,12 @@ class EncoderDecoder(ObjectiveModel):
         longer.set_weights(self.get_weights())
         return longer
 
-    def get_config(self):
-        return {
-            "config": dataclasses.asdict(self.config),
-            "seed": self.seed,
-            "dtype": keras.dtype_policies.serialize(self.encoder[0].dtype_policy),
-            **training_config(self),
-        }
+    def get_config(self) -> dict:
+        return describe(self, self.encoder[0].dtype_policy)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return restore(cls, ModelConfig, config)
-
-
-def _offset(seed, number):
-    return None if seed is None else seed * 1000 + number
 
 
 def _encode(encoder, frames):

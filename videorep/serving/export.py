@@ -10,15 +10,15 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from videorep.data.batches.sources import inputs_of
 from videorep.data.shards.hashes import hash_file
-from videorep.errors import OutputError
+from videorep.errors import OutputError, RunError
+from videorep.exports import FACTS, read_facts
 from videorep.locking import exclusive
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
-from videorep.storage import read_file, require_local
+from videorep.storage import FULL, TEMPORARY, require_apart, require_local, sync
 
-FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
-UNFINISHED = "unfinished-"  # no number: no server loads it
 EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
@@ -48,7 +48,8 @@ def export(run_path, out, version=None, overwrite=False):
     require_local(out, OutputError)
     out = Path(out)
     _require_new(out, version, overwrite)
-    _require_apart(out, run)
+    inputs = {f"the {name} of RUN": path for name, path in inputs_of(run.config).items() if Path(path).exists()}
+    require_apart(out, {"RUN": run.path} | inputs)
     served = serve(run.model(), run.config)
     facts = describe(run, served)
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
@@ -104,11 +105,11 @@ def describe(run, served):
 
 
 def _write(served, facts, out, version, overwrite):
-    for rest in out.glob(f"{UNFINISHED}*"):  # of exports that were killed: nobody else writes here now
+    for rest in out.glob(f"{TEMPORARY}*"):  # of exports that were killed: nobody else writes here now
         _remove(rest)
     target = out / str(version or _newest(out) + 1)
     _require_new(out, version, overwrite)
-    temporary = out / f"{UNFINISHED}{target.name}"
+    temporary = out / f"{TEMPORARY}{target.name}"  # no number: no server loads it
     try:
         tf.saved_model.save(served, str(temporary), signatures=served.__call__.get_concrete_function(served.signature))
         facts = facts | {"files": _hash_files(temporary)}
@@ -116,7 +117,7 @@ def _write(served, facts, out, version, overwrite):
         (temporary / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
         _flush(temporary)
         _put_in_place(temporary, target)
-        _sync(out)
+        sync(out)
     finally:
         _remove(temporary)  # what was not finished, or the version that was replaced
     return target
@@ -158,8 +159,8 @@ def _require_new(out, version, overwrite):
 def _require_own(version):
     """Raises an OutputError where a version to be replaced holds what no export put there."""
     try:
-        made = set(json.loads(read_file(version / FACTS))["files"]) | {FACTS.as_posix()}
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        made = set(read_facts(version)["files"]) | {FACTS.as_posix()}
+    except (RunError, LookupError, TypeError):
         made = set()
     there = [path.relative_to(version).as_posix() for path in sorted(version.rglob("*")) if not path.is_dir()]
     others = [name for name in there if name not in made]
@@ -169,13 +170,6 @@ def _require_own(version):
             f"expected an export in {version}, to be replaced, received {what}; move it away, or choose another "
             "--version"
         )
-
-
-def _require_apart(out, run):
-    """Raises an OutputError where versions would lie in the run, or in the data that it was trained on."""
-    for what, path in (("the run", run.path), ("its data", Path(run.config.data.path))):
-        if Path(path).exists() and Path(path).resolve() in (out.resolve(), *out.resolve().parents):
-            raise OutputError(f"expected --out outside {what}, {path}, received {out}; choose another --out")
 
 
 def _put_in_place(temporary, target):
@@ -201,18 +195,7 @@ def _flush(folder):
     """Brings all files of a folder to the disk, so that a power cut does not leave a version of empty files."""
     for parent, _, files in os.walk(folder):
         for path in (*(os.path.join(parent, name) for name in files), parent):
-            _sync(path)
-
-
-def _sync(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            sync(path)
 
 
 def _explain(error, out):

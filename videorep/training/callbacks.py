@@ -6,34 +6,37 @@ import keras
 import tensorflow as tf
 
 from videorep.errors import VideorepWarning
-from videorep.reports import STEP, read_reports, to_line
+from videorep.reports import STEP, parse_line, read_lines, to_line
 from videorep.storage import write_text_durably
 from videorep.training.writing import written
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """Appends one JSON line per report to metrics.jsonl; first drops what is no sound line of a step up to `step`.
+    """Appends one JSON line per report to metrics.jsonl, which is read once, when this is made, into `reports`.
 
     Raises:
-        OutputError: the file cannot be written; what is there stays.
+        RunError, OutputError: the file cannot be read or written; what is there stays.
     """
 
-    def __init__(self, path, step):
+    def __init__(self, path):
         super().__init__()
-        self.path = path
-        reports = read_reports(path)
-        kept = "".join(to_line(report) for report in reports if report[STEP] <= step)
-        garbled = path.read_bytes().count(b"\n") - len(reports) if path.is_file() else 0
-        if garbled:
-            sentence = f"{garbled} lines of {path} are no reports and are dropped; the figures of their steps are lost"
-            warnings.warn(sentence, VideorepWarning, stacklevel=2)
-        with written("metrics", path):
-            if not path.is_file() or path.read_bytes() != kept.encode():
-                write_text_durably(path, kept)
+        lines = read_lines(path)
+        self.path, self.reports = path, [report for report in lines if report]
+        self._garbled = len(lines) - len(self.reports)
+
+    def go_on_from(self, step):
+        """Drops what is no sound line of a step up to this one."""
+        if self._garbled:
+            what = f"{self._garbled} lines of {self.path} are no reports and are dropped"
+            warnings.warn(f"{what}; the figures of their steps are lost", VideorepWarning, stacklevel=2)
+        self.reports = [report for report in self.reports if report[STEP] <= step]
+        with written("metrics", self.path):
+            write_text_durably(self.path, "".join(map(to_line, self.reports)))
 
     def on_epoch_end(self, epoch, logs=None):
         with written("metrics", self.path), open(self.path, "a") as file:
-            file.write(to_line(logs))
+            file.write(line := to_line(logs))
+        self.reports.append(parse_line(line.encode()))
 
 
 class EventLog(keras.callbacks.Callback):

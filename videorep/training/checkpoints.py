@@ -14,11 +14,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from videorep.errors import RunError, VideorepWarning
+from videorep.runs import STATE
 from videorep.storage import write_text_durably
 from videorep.training.writing import written
 
 KEPT = 2
-STATE = "checkpoint"
 FILES = re.compile(r"ckpt-(\d+)(\.index|\.data-.*|_temp.*)")
 # What TensorFlow raises where a file is missing, cut off or damaged; DecodeError where the damage has a right checksum.
 UNREADABLE = (tf.errors.OpError, OSError, ValueError, AssertionError, LookupError, RuntimeError, TypeError, DecodeError)

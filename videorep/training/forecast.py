@@ -14,12 +14,12 @@ from videorep.config import ClassifierConfig, ModelConfig, StreamModelConfig
 from videorep.errors import ConfigError
 from videorep.progress import format_seconds
 from videorep.runs import Run
+from videorep.training.checkpoints import KEPT
 from videorep.training.interruption import OutOfTime, stopped_after
 from videorep.training.loop import TrainingLoop
 
 FLOAT = 4  # bytes
 MOMENTS = {"sgd": 1, "rmsprop": 1, "adam": 2}
-CHECKPOINTS_KEPT = 2  # beside model.keras, which has the moments too
 STEPS = 5
 LONGEST_SECONDS = 10.0  # that steps are compiled and measured for
 MATRIX = 1024
@@ -86,7 +86,7 @@ def forecast(job):
         "time_per_step": f"{least}{_seconds(seconds)}, {how} on this machine, as busy as it is now",
         "time_of_all_steps": least + format_seconds(seconds * training.steps),
         "memory": _size(peak if times else peak + trained + _activations(job)),
-        "disk": _size((CHECKPOINTS_KEPT + 1) * trained),
+        "disk": _size((KEPT + 1) * trained),  # checkpoints, and model.keras, which has the moments too
     }
 
 

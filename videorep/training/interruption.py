@@ -62,11 +62,12 @@ def stopped_after(seconds):
         yield
         return
     hook, sys.unraisablehook = sys.unraisablehook, ignore
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
+    before, timer = signal.signal(signal.SIGALRM, stop), signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
         sys.unraisablehook = hook
+        if signal.getsignal(signal.SIGALRM) is stop:  # else a signal that ends the command has taken the timer over
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            signal.setitimer(signal.ITIMER_REAL, *timer)

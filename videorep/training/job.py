@@ -12,12 +12,11 @@ from pathlib import Path
 
 import keras
 
-from videorep.config import DIGITS
-from videorep.data.batches.sources import MOVING_MNIST
+from videorep.data.batches.sources import inputs_of
 from videorep.errors import OutputError, VideorepWarning
 from videorep.locking import exclusive
 from videorep.runs import CHECKPOINTS, PROVENANCE, check_run, create_run, require_free
-from videorep.storage import is_url, require_local
+from videorep.storage import require_apart, require_local
 from videorep.training import provenance
 from videorep.training.forecast import forecast
 from videorep.training.loop import TrainingLoop
@@ -71,7 +70,7 @@ def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=Fals
     """
     choices = {"resume": resume, "overwrite": overwrite}
     require_local(out, OutputError)
-    _require_apart(out, config)
+    require_apart(out, inputs_of(config))
     _require_unused(Path(out), choices)
     with _alone_in(Path(out), dry_run):
         job = prepare(config, hashed=not dry_run)
@@ -107,7 +106,7 @@ def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
     """
     require_local(out, OutputError)
     for name, config in configs.items():
-        _require_apart(out, config)
+        require_apart(out, inputs_of(config))
         _require_unused(Path(out) / name, choices)
     with _alone_in(Path(out), dry_run):
         summaries = [
@@ -127,24 +126,6 @@ def _require_unused(folder, choices):
 def _has_begun(run):
     """Whether there is something to go on with, which must have been made from the same."""
     return any((run.path / name).exists() for name in (PROVENANCE, CHECKPOINTS, run.model_path.name))
-
-
-def _require_apart(out, config):
-    """Raises an OutputError where the run's folder is, holds, or lies in what the run is made from."""
-    generated = config.data.path == MOVING_MNIST
-    inputs = {"DATA": "" if generated else config.data.path, "--init": getattr(config, "init", "")}
-    if generated and config.data.digits not in DIGITS:
-        inputs["--digits"] = config.data.digits
-    place = Path(out).resolve()
-    for name, path in inputs.items():
-        if not path or is_url(path):
-            continue
-        other = Path(path).resolve()
-        if place == other or place in other.parents or other in place.parents:
-            raise OutputError(
-                f"expected --out apart from {name} ({path}), which it would write into, received {out}; "
-                "choose another --out"
-            )
 
 
 @contextlib.contextmanager

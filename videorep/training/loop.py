@@ -6,6 +6,7 @@ lie `report_every` steps; losses stay on the device until then.
 
 import contextlib
 import dataclasses
+import functools
 import time
 import warnings
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import tensorflow as tf
 from videorep.data.python_functions import readable
 from videorep.errors import ConfigError, RunError, VideorepWarning
 from videorep.progress import SilentProgress
-from videorep.reports import STEP, describe_rise, read_reports
+from videorep.reports import STEP, describe_rise
 from videorep.training.callbacks import EventLog, MetricsLog
 from videorep.training.checkpoints import Checkpoints, Position
 from videorep.training.gradients import before_cast, global_norm
@@ -68,6 +69,10 @@ class TrainingLoop:
     def _is_distributed(self):
         return self.strategy.num_replicas_in_sync > 1
 
+    @functools.cached_property
+    def _metrics(self):
+        return MetricsLog(self.run.metrics_path)
+
     def restore(self):
         """Goes back to the last checkpoint that can be read, and warns where that is not the last.
 
@@ -77,7 +82,7 @@ class TrainingLoop:
             RunError: no checkpoint can be read, one is of other settings, or all are gone.
         """
         self.position = self.checkpoints.restore()
-        reported = max((report[STEP] for report in read_reports(self.run.metrics_path)), default=0)
+        reported = max((report[STEP] for report in self._metrics.reports), default=0)
         if not self.position.step and reported > self.config.checkpoint_every:
             raise RunError(
                 f"expected checkpoints in {self.run.checkpoints}, received none though {self.run.metrics_path} has "
@@ -98,9 +103,9 @@ class TrainingLoop:
             OutputError: metrics, events or checkpoints cannot be written.
         """
         step = self.position.step
-        metrics = MetricsLog(self.run.metrics_path, step)
+        self._metrics.go_on_from(step)
         with contextlib.closing(EventLog(self.run.events, step)) as events:
-            callbacks = keras.callbacks.CallbackList([metrics, events, *self.callbacks], model=self.model)
+            callbacks = keras.callbacks.CallbackList([self._metrics, events, *self.callbacks], model=self.model)
             self.model.stop_training = False
             callbacks.on_train_begin()
             title, reporter = f"Training {self.model.name}", progress or SilentProgress()
@@ -109,10 +114,9 @@ class TrainingLoop:
                 with deferred_interruption() as interrupted:
                     self._run_steps(batches, callbacks, advance, interrupted)
             callbacks.on_train_end()
-        reports = read_reports(self.run.metrics_path)
-        if sentence := describe_rise(reports):
+        if sentence := describe_rise(self._metrics.reports):
             warnings.warn(sentence, VideorepWarning, stacklevel=2)
-        return reports[-1] if reports else {}
+        return (self._metrics.reports or [{}])[-1]
 
     def _run_steps(self, batches, callbacks, advance, interrupted):
         config, position, note = self.config, self.position, ""

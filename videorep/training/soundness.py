@@ -2,13 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
 from videorep.errors import RunError
 from videorep.runs import CONFIG, METRICS, MODEL, PROVENANCE
 from videorep.storage import is_no_regular_file
-
-UNREADABLE = (tf.errors.OpError, OSError, ValueError, LookupError, RuntimeError, TypeError, DecodeError)
+from videorep.training.checkpoints import UNREADABLE
 
 
 def find_flaws(run):

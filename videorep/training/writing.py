@@ -1,14 +1,12 @@
 """What is said where a run's files cannot be written."""
 
 import contextlib
-import errno
 import os
 
 import tensorflow as tf
 
 from videorep.errors import OutputError
-
-FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+from videorep.storage import FULL
 
 
 @contextlib.contextmanager
@@ -22,7 +20,7 @@ def written(what, place):
         yield
     except (OSError, tf.errors.OpError) as error:
         reason = _reason(error)
-        remedy = "free some space there" if reason in FULL else "see to it that it can be written"
+        remedy = "free some space there" if reason in map(os.strerror, FULL) else "see to it that it can be written"
         raise OutputError(
             f"expected to write {what} into {place}, received: {reason}; {remedy} and give the same command again "
             f"with --resume"

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import require
+from videorep.config import DIGITS, require
 from videorep.data.batches.several import TRAIN, SeveralSources, require_no_leak
 from videorep.data.batches.streams import choose_items, open_stream
 from videorep.data.choices import make_generator
@@ -20,6 +20,14 @@ from videorep.errors import ShardError
 
 MOVING_MNIST = "moving-mnist"
 VIDEO_STREAM = 3  # keeps the random numbers of video subsets apart from those of videorep.data.batches.streams
+
+
+def inputs_of(config):
+    """Where a run's configuration has it read: {argument or option: path or URL, "" where there is none}."""
+    data, generated = config.data, config.data.path == MOVING_MNIST
+    digits = data.digits if generated and data.digits not in DIGITS else ""
+    inputs = {"DATA": "" if generated else data.path, "--digits": digits, "--init": getattr(config, "init", "")}
+    return inputs | {f"DATA {number}": path for number, path in enumerate(data.also, 2)}
 
 
 def open_source(data, split, frames, hashed=True):

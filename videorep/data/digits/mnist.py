@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import os
-import tempfile
 import tokenize
 import urllib.request
 import zipfile
@@ -16,6 +15,7 @@ import numpy as np
 from videorep.config import require
 from videorep.data.digits.rendered import render_digits
 from videorep.errors import DataError
+from videorep.storage import replacing
 
 DIGIT_SIZE = 28
 SPLITS = ("train", "test")
@@ -170,9 +170,8 @@ def _cached_mnist():
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            Path(folder, path.name).write_bytes(content)
-            os.replace(Path(folder, path.name), path)
+        with replacing(path, shared=True) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
         raise DataError(
             f"expected to store MNIST at {path}, received: {error}; set KERAS_HOME to a writable folder"

@@ -1,6 +1,8 @@
 """Moving MNIST on the fly: digits that bounce inside a square, endless, every sequence fixed by its number."""
 
 import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +10,8 @@ from videorep.config import SPLITS, require
 from videorep.data.digits.mnist import DIGIT_SIZE, describe_digits, load_digits
 from videorep.data.threads import release_iterators_at_exit
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 DRAWS = 4  # per digit of a sequence: x, y, direction, speed; also what one step of Philox' counter yields
 MAX_NUM_DIGITS, MAX_FRAMES, MAX_SIZE, MAX_SEED = 100, 10_000, 4096, 2**64 - 1
 CHUNK = 64  # sequences that are drawn at once: their frames stay in the processor's cache
@@ -39,7 +43,16 @@ class MovingMNIST:
     Source: Srivastava et al. 2015, section 3.2, and the generator that its authors released.
     """
 
-    def __init__(self, digits="rendered", num_digits=2, frames=20, size=64, seed=0, split="train", speed=0.1):
+    def __init__(
+        self,
+        digits: str | Path = "rendered",
+        num_digits: int = 2,
+        frames: int = 20,
+        size: int = 64,
+        seed: int = 0,
+        split: str = "train",
+        speed: float | tuple[float, float] = 0.1,
+    ) -> None:
         for name, value, low, high in (
             ("num_digits", num_digits, 1, MAX_NUM_DIGITS),
             ("frames", frames, 1, MAX_FRAMES),
@@ -56,23 +69,23 @@ class MovingMNIST:
         self._order = functools.lru_cache(maxsize=4)(self._shuffle)
 
     @property
-    def provenance(self):
+    def provenance(self) -> dict:
         """How the sequences come about: enough to make them again."""
         settings = {name: getattr(self, name) for name in ("num_digits", "frames", "size", "seed", "split")}
         return {"generator": "moving-mnist", **self._description, **settings, "speed": list(self.speed)}
 
-    def sequences(self, start, count):
+    def sequences(self, start: int, count: int) -> np.ndarray:
         """Draws sequences `start` to `start + count - 1`: (count, frames, size, size) uint8."""
         frames = np.zeros((count, self.frames, self.size, self.size), np.uint8)
         for first in range(0, count, CHUNK):
             self._draw(frames[first : first + CHUNK], start + first)
         return frames
 
-    def batch(self, k, batch_size):
+    def batch(self, k: int, batch_size: int) -> np.ndarray:
         """Batch k of the endless stream: the same whenever it is asked for."""
         return self.sequences(k * batch_size, batch_size)
 
-    def dataset(self, batch_size, start_step=0):
+    def dataset(self, batch_size: int, start_step: int = 0) -> "tf.data.Dataset":
         """The endless stream from batch `start_step` on, as a tf.data.Dataset that draws ahead in the background.
 
         Yields:
@@ -87,7 +100,7 @@ class MovingMNIST:
         release_iterators_at_exit()
         return tf.data.Dataset.counter(start_step).map(draw).prefetch(4)
 
-    def positions(self, start, count):
+    def positions(self, start: int, count: int) -> np.ndarray:
         """Left and top pixel of every digit: (count, num_digits, frames, 2) int64, as (x, y)."""
         draws = self._generator(MOTION, counter=start * self.num_digits).random((count, self.num_digits, DRAWS))
         low, high = self.speed
@@ -103,7 +116,7 @@ class MovingMNIST:
             places[:, :, t] = place
         return ((self.size - DIGIT_SIZE) * places).astype(np.int64)
 
-    def digit_indices(self, start, count):
+    def digit_indices(self, start: int, count: int) -> np.ndarray:
         """Which digit image every digit is: (count, num_digits) int64."""
         draws = np.arange(start * self.num_digits, (start + count) * self.num_digits)
         epochs, places = np.divmod(draws, len(self._images))

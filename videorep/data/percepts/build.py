@@ -10,7 +10,7 @@ from videorep.data.percepts.flow import require_longer
 from videorep.data.percepts.frames import ADVICE, read_batches
 from videorep.data.python_functions import ReadableDataset
 from videorep.data.shards.build import build_dataset
-from videorep.data.shards.build_folder import require_apart, require_free
+from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.images import DECODER
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.manifest_schema import WRITTEN
@@ -20,7 +20,7 @@ from videorep.data.shards.records import Percept
 from videorep.data.shards.verify import require_sound
 from videorep.data.threads import without_tuning
 from videorep.errors import BackboneError, ShardError
-from videorep.storage import fetch
+from videorep.storage import fetch, require_apart
 
 
 def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
@@ -68,7 +68,7 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
 def _open_clips(shards, out, hashed):
     """The clip shards, compared with what their build wrote."""
     dataset = load_dataset(shards)
-    require_apart(out, dataset.folder)
+    require_apart(out, {"SHARDS": dataset.folder})
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
     for split in dataset.splits:

@@ -8,6 +8,7 @@ from pathlib import Path
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.hashes import checksum
 from videorep.data.shards.manifest import load_dataset, read_manifest
+from videorep.data.shards.manifest_schema import SHARD
 from videorep.data.shards.shard_writer import output_errors
 from videorep.errors import ConfigError, OutputError, ShardError
 from videorep.locking import exclusive
@@ -15,18 +16,8 @@ from videorep.storage import locate, remove_folder, write_text_durably
 
 BUILD_FOLDER = ".build"
 PLAN_FILE = "plan.json"
-SHARD_PATTERN = "*.tfrecord-[0-9]*-of-[0-9]*"
+SHARD_PATTERN = f"*{SHARD}[0-9]*-of-[0-9]*"
 SHARD_NAME = re.compile(r"[A-Za-z0-9._-]+\.tfrecord-\d{5,}-of-\d{5,}")
-
-
-def require_apart(out, given):
-    """Raises OutputError if the folder `out` is the folder `given`, or lies above or below it."""
-    places = [f"{str(locate(path).resolve()).rstrip('/')}/" for path in (out, given)]
-    if any(one.startswith(other) for one, other in (places, places[::-1])):
-        raise OutputError(
-            f"expected --out to be outside {given}, from which the shards are made, and not above it, received {out}; "
-            "choose another folder"
-        )
 
 
 def require_free(out, resume, overwrite, dry_run=False):
@@ -195,7 +186,7 @@ def _list_shards(out, coming):
         try:
             files = [*files, *(shard.file for shards in read_manifest(out)[0].splits.values() for shard in shards)]
         except ShardError:
-            stems = {file.split(".tfrecord-")[0] for file in coming}
+            stems = {file.split(SHARD)[0] for file in coming}
             found = (path.name for path in out.glob(SHARD_PATTERN))
-            files = [*files, *(name for name in found if name.split(".tfrecord-")[0] in stems)]
+            files = [*files, *(name for name in found if name.split(SHARD)[0] in stems)]
     return [file for file in files if isinstance(file, str) and SHARD_NAME.fullmatch(file)]

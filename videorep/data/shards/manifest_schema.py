@@ -31,6 +31,7 @@ from videorep.data.shards.json_types import (
 
 SCHEMA_VERSION = 1
 KINDS = ("clips", "percepts")
+SHARD = ".tfrecord-"  # in the name of every shard
 WRITTEN, LEFT_OUT = "written", "left out"
 FRAMING_BYTES, HEADER_BYTES = 16, 12
 MOST_BYTES = 2**31 - 1  # of a record, which is one protocol buffer, and of a percept's array
@@ -40,7 +41,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 def shard_name(name, split, index, of):
     """The file name of shard `index` of `of`."""
-    return f"{name}-{split}.tfrecord-{index:05d}-of-{of:05d}"
+    return f"{name}-{split}{SHARD}{index:05d}-of-{of:05d}"
 
 
 # ---- the table

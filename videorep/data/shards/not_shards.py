@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from videorep.data.shards.dataset import MANIFEST
+from videorep.data.shards.manifest_schema import SHARD
 from videorep.data.video_names import looks_like_video
 
 MANY_FILES = 1000  # to look at, for an error message
@@ -16,7 +17,7 @@ def what_lacks_manifest(folder):
         return "the folder of a run; name a folder of shards"
     if not any(folder.iterdir()):
         return "an empty folder; run videorep build-shards"
-    if (folder / ".build").exists() or any(folder.glob("*.tfrecord-*")):
+    if (folder / ".build").exists() or any(folder.glob(f"*{SHARD}*")):
         return "an unfinished build; give the build command again with --resume"
     if isinstance(folder, Path) and _holds_videos(folder):
         return f"a folder of videos; make shards of it: videorep build-shards clips {folder} --out SHARDS"
@@ -27,7 +28,7 @@ def what_is_file(path):
     """What a file where a folder of shards is wanted is, and the remedy."""
     if looks_like_video(path.name):
         return f"a video; make shards of its folder: videorep build-shards clips {path.parent} --out SHARDS"
-    if path.name == MANIFEST or ".tfrecord-" in path.name:
+    if path.name == MANIFEST or SHARD in path.name:
         return "a file within one; name the folder"
     return "a file; name a folder that videorep build-shards has made"
 

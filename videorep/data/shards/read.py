@@ -3,6 +3,8 @@
 for clip in read_shards("my-shards", "train"): clip["frames"], clip["label"]
 """
 
+from os import PathLike
+
 import tensorflow as tf
 
 from videorep.data.python_functions import ReadableDataset, call_python
@@ -12,7 +14,7 @@ from videorep.data.shards.parse import parse_clip, parse_percept
 from videorep.data.shards.record_reader import RecordContents
 
 
-def read_shards(folder, split="train"):
+def read_shards(folder: str | PathLike, split: str = "train") -> tf.data.Dataset:
     """Reads the decoded records of one split, in the order in which they were written, for ever the same.
 
     For training with windows, shuffling and batches use `videorep.data.batches.sources`; this is the plain way in.

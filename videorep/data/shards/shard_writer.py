@@ -1,7 +1,6 @@
 """Writes one TFRecord shard: temporary name, flush to disk, rename or upload; and notes where each record lies."""
 
 import contextlib
-import errno
 import os
 import tempfile
 from pathlib import Path
@@ -15,9 +14,8 @@ from videorep.data.shards.keys import NO_LABEL
 from videorep.data.shards.manifest_schema import FRAMING_BYTES, HEADER_BYTES
 from videorep.data.shards.records import EncodedClip
 from videorep.errors import OutputError, ShardError
-from videorep.storage import publish
+from videorep.storage import FULL, publish
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TRAITS = ("height", "width", "channels", "features", "dtype", "compression", "frame_rate")
 
 
@@ -31,7 +29,7 @@ def output_errors(out):
     except tf.errors.OpError as error:
         raise OutputError(f"expected to write in {out}, received: {error.message}; check the path") from error
     except OSError as error:
-        if error.errno in FULL_DISK:
+        if error.errno in FULL:
             raise _full(out) from error
         raise OutputError(f"expected to write in {out}, received: {error.strerror}; choose another folder") from error
 

@@ -9,11 +9,11 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
 
 from videorep.data.shards.hashes import hash_file
+from videorep.storage import replacing
 
 FRESH = 2_000_000_000  # nanoseconds: no file system keeps times more coarsely than FAT, 2 s
 VERSION = 1
@@ -57,14 +57,9 @@ def save(folder):
     with contextlib.suppress(OSError, RuntimeError):
         place = _cache_file(folder)
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, temporary = tempfile.mkstemp(prefix=place.name, dir=place.parent)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"version": VERSION, "folder": folder, "files": _load(folder) | entries}, file)
-            os.replace(temporary, place)
-        except OSError:
-            os.unlink(temporary)
-            raise
+        known = {"version": VERSION, "folder": folder, "files": _load(folder) | entries}
+        with replacing(place, shared=True) as temporary:
+            temporary.write_text(json.dumps(known))
 
 
 def _cache_file(folder):

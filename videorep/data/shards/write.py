@@ -3,24 +3,35 @@
 write_shards([{"frames": frames, "label": "wave"}, ...], "my-shards")
 """
 
-import collections.abc
 import contextlib
 import dataclasses
 import functools
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.build_folder import require_free
+from videorep.data.shards.dataset import Dataset
 from videorep.data.shards.own_records import Spool, find_label, name_labels, to_record
 from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
-from videorep.data.shards.records import Clip
+from videorep.data.shards.records import Clip, Percept
 from videorep.data.shards.shard_writer import output_errors
 from videorep.errors import DataError
 
 SHARD_RECORDS = 100
 
 
-def write_shards(records, out, *, name="data", split="train", labels=None, shards=None, overwrite=False):
+def write_shards(
+    records: Iterable[Clip | Percept | dict] | Mapping[str, Iterable[Clip | Percept | dict]],
+    out: str | PathLike,
+    *,
+    name: str = "data",
+    split: str = "train",
+    labels: Sequence[str] | None = None,
+    shards: int | None = None,
+    overwrite: bool = False,
+) -> Dataset:
     """Writes one's own frames or features as a folder of shards that every command reads.
 
     Records are taken once, one after another, and kept in a temporary file (`TMPDIR`) until the last one has told how
@@ -43,7 +54,7 @@ def write_shards(records, out, *, name="data", split="train", labels=None, shard
         DataError: a record is none of the above, holds NaN or infinity, or has a label that is none of `labels`.
         OutputError: `out` cannot be written or holds something.
     """
-    by_split = records if isinstance(records, collections.abc.Mapping) else {split: records}
+    by_split = records if isinstance(records, Mapping) else {split: records}
     require_free(out, resume=False, overwrite=overwrite)
     with contextlib.closing(Spool()) as spool:
         kinds, given = set(), []

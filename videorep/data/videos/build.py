@@ -12,7 +12,7 @@ import numpy as np
 
 from videorep.build_config import ClipsConfig
 from videorep.data.shards.build import build_dataset
-from videorep.data.shards.build_folder import require_apart, require_free
+from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 from videorep.data.shards.records import EncodedClip
 from videorep.data.threads import count_cores
@@ -23,6 +23,7 @@ from videorep.data.videos.pieces import sample_pieces
 from videorep.data.videos.workers import WorkerError, WorkerPool
 from videorep.errors import DataError
 from videorep.progress import SilentProgress
+from videorep.storage import require_apart
 
 CLIPS_PER_SHARD = 32
 # Left out by intent; every other reason means that a video is bad.
@@ -50,7 +51,7 @@ def build_clips(videos, out, config=ClipsConfig(), *, resume=False, overwrite=Fa
     progress = progress or SilentProgress()
     require_free(out, resume, overwrite, dry_run)
     if Path(videos).is_dir():
-        require_apart(out, videos)
+        require_apart(out, {"VIDEOS": videos})
     choices = {name: getattr(config, name) for name in ("labels", "split", "classes", "seed", "allow_leaks")}
     listing = list_videos(videos, **choices)
     with WorkerPool(config.workers or count_cores(), config.timeout) as pool:

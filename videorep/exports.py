@@ -1,0 +1,48 @@
+"""What tells an export: its versions, and the file in each that says which run it came from."""
+
+import json
+import os
+from pathlib import Path
+
+from videorep.errors import RunError
+from videorep.storage import is_url, read_file
+
+SAVED_MODEL = "saved_model.pb"
+FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
+
+
+def find_versions(path):
+    """The versions of an export, the newest last: `path` itself or the folders within it; empty where there is none."""
+    folder = Path(path)
+    if is_url(path) or not folder.is_dir():
+        return []
+    if os.path.lexists(folder / SAVED_MODEL):
+        return [folder]
+    found = [each for each in folder.iterdir() if each.name.isdecimal() and os.path.lexists(each / SAVED_MODEL)]
+    return sorted(found, key=lambda each: int(each.name))
+
+
+def read_export(version):
+    """`read_facts` of a version that holds a model.
+
+    Raises:
+        RunError: as `read_facts`, or its model is no regular file.
+    """
+    if not (version / SAVED_MODEL).is_file():
+        raise RunError(f"expected {SAVED_MODEL} of an export in {version}, received no regular file; export again")
+    return read_facts(version)
+
+
+def read_facts(version):
+    """What an export says of the run that it came from, as `videorep.serving.export.describe` wrote it.
+
+    Raises:
+        RunError: it says nothing, or nothing that can be read.
+    """
+    try:
+        facts = json.loads(read_file(version / FACTS))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"expected {FACTS} of an export in {version}, which cannot be read; export again") from error
+    if not isinstance(facts, dict):
+        raise RunError(f"expected {FACTS} of an export in {version}, which holds something else; export again")
+    return facts
