@@ -292,7 +292,7 @@ def test_every_folder_is_a_package():
 
 
 # Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
 NOT_IMPORTED = {"tensorboard"}
 OF_AN_EXTRA = {"tensorflow_io": "remote"}
 
