@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
+from videorep.comparison.comparison import advise
 from videorep.comparison_config import CompareConfig
 from videorep.data import write_shards
 from videorep.errors import OutputError, RunError, ShardError
@@ -55,7 +56,7 @@ def test_every_contender_has_a_row_per_number_of_labels(compared):
         ("single-frame", "mean-pooled"),
         ("random weights", "mean-pooled"),
     }
-    assert result["advice"].startswith("On these data: with 1 labelled video per class use ")
+    assert result["advice"].startswith("On these data use mean-pooled percepts and logistic regression, beside which")
 
 
 def test_it_goes_on_where_it_was_interrupted(compared, shards, tmp_path, monkeypatch):
@@ -138,3 +139,17 @@ def test_the_command_writes_a_page_with_table_pictures_and_advice(shards, tmp_pa
         assert f"<td>{name}</td>" in page
     for text in (result["advice"], "mean-pooled", "report.html"):
         assert text in done.output
+
+
+def test_advice_names_a_winner_only_where_chance_does_not_explain_it():
+    names = ("mean-pooled", "lstm")
+    results = [
+        {"contender": n, "videos_per_class": k, "mean": 0.5 + 0.2 * (n == "lstm")} for n in names for k in (1, 0)
+    ]
+    tests = [
+        {"a": "lstm", "b": "mean-pooled", "videos_per_class": k, "difference": 0.2, "p_corrected": p}
+        for k, p in ((1, 0.3), (0, 0.01))
+    ]
+    sentence = advise(results, tests, [1, 0])
+    assert "(by labelled videos per class: 1: 50.0%)" in sentence
+    assert "use lstm, better than mean-pooled" in sentence and "all: 70.0%, mean-pooled 50.0%" in sentence

@@ -180,23 +180,23 @@ def _tests(names, count, correct):
 
 
 def advise(results, tests, counts):
-    """One sentence: which contender to use with how many labels, and whether it beats mean-pooled percepts."""
-    sentences = []
+    """One sentence: which contender to use with how many labels, and whether more than chance speaks for it."""
+    parts = {}
     for count in counts:
         of = {row["contender"]: row["mean"] for row in results if row["videos_per_class"] == count}
-        best = max(of, key=of.get)
-        label = f"{count} labelled video{'s' * (count > 1)} per class" if count else "all labels"
         better = [t for t in tests if t["b"] == REFERENCE and t["videos_per_class"] == count and t["difference"] > 0]
         sure = [test for test in better if test["p_corrected"] <= SIGNIFICANT]
-        if sure:
-            winner = max(sure, key=lambda test: test["difference"])
-            ahead = f"{100 * winner['difference']:+.1f} points against mean-pooled percepts"
-            sentences.append(
-                f"with {label} use {winner['a']} ({of[winner['a']]:.1%}, {ahead}, p = {winner['p_corrected']:.3f})"
-            )
-        else:
-            ahead = f"; {best}, {of[best]:.1%}, cannot be told from it" if best != REFERENCE else ""
-            sentences.append(
-                f"with {label} use logistic regression on mean-pooled percepts ({of[REFERENCE]:.1%}){ahead}"
-            )
-    return "On these data: " + "; ".join(sentences) + "."
+        winner = max(sure, key=lambda test: test["difference"])["a"] if sure else REFERENCE
+        ahead = f", mean-pooled {of[REFERENCE]:.1%}" if sure else ""
+        parts.setdefault(winner, []).append(f"{count or 'all'}: {of[winner]:.1%}{ahead}")
+    sentences = [
+        f"use {name}{_why(name)} (by labelled videos per class: {', '.join(figures)})"
+        for name, figures in parts.items()
+    ]
+    return "On these data " + "; ".join(sentences) + "."
+
+
+def _why(name):
+    if name == REFERENCE:
+        return " percepts and logistic regression, beside which nothing else is better by more than chance"
+    return f", better than mean-pooled percepts by more than chance (p at most {SIGNIFICANT}, corrected)"
