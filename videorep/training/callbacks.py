@@ -8,11 +8,13 @@ import tensorflow as tf
 from videorep.errors import VideorepWarning
 from videorep.reports import STEP, parse_line, read_lines, to_line
 from videorep.storage import write_text_durably
-from videorep.training.writing import written
+from videorep.training.writing import uncached, written
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """Appends one JSON line per report to metrics.jsonl, which is read once, when this is made, into `reports`.
+    """Appends one JSON line per report to metrics.jsonl, which is read once, when this is made.
+
+    `reports` are those that lay there, and while training goes on the first and the last.
 
     Raises:
         RunError, OutputError: the file cannot be read or written; what is there stays.
@@ -32,11 +34,15 @@ class MetricsLog(keras.callbacks.Callback):
         self.reports = [report for report in self.reports if report[STEP] <= step]
         with written("metrics", self.path):
             write_text_durably(self.path, "".join(map(to_line, self.reports)))
+        self._keep(self.reports)
 
     def on_epoch_end(self, epoch, logs=None):
         with written("metrics", self.path), open(self.path, "a") as file:
             file.write(line := to_line(logs))
-        self.reports.append(parse_line(line.encode()))
+        self._keep([*self.reports, parse_line(line.encode())])
+
+    def _keep(self, reports):
+        self.reports = reports[:1] + reports[1:][-1:]
 
 
 class EventLog(keras.callbacks.Callback):
@@ -54,9 +60,9 @@ class EventLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         with written("events", self.folder):
-            with self.writer.as_default(step=epoch):
+            with self.writer.as_default(step=uncached(epoch)):
                 for name, value in logs.items():
-                    tf.summary.scalar(name, value)
+                    tf.summary.scalar(name, uncached(value))
             self.writer.flush()
 
     def close(self):

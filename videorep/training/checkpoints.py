@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from videorep.errors import RunError, VideorepWarning
 from videorep.runs import STATE
 from videorep.storage import write_text_durably
-from videorep.training.writing import written
+from videorep.training.writing import uncached, written
 
 KEPT = 2
 FILES = re.compile(r"ckpt-(\d+)(\.index|\.data-.*|_temp.*)")
@@ -70,8 +70,8 @@ class Checkpoints:
         self.require_finite(totals, position.step)
         if not self._is_finite():
             raise RunError(self._describe_divergence("finite weights", "some that are not", position.step))
-        self._step.assign(position.step)
-        self._seconds.assign(position.seconds)
+        self._step.assign(uncached(position.step))
+        self._seconds.assign(uncached(position.seconds))
         self._unreported.assign(json.dumps([totals, position.count]))
         with written("a checkpoint", self._folder):
             try:

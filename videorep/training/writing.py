@@ -1,8 +1,9 @@
-"""What is said where a run's files cannot be written."""
+"""Numbers and files of a run: what is written, and what is said where it cannot be."""
 
 import contextlib
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from videorep.errors import OutputError
@@ -32,3 +33,8 @@ def _reason(error):
         return error.strerror or str(error)
     # TensorFlow's first line: the operation and the file, "; " and the reason, the operation again.
     return error.message.splitlines()[0].split("; ")[-1].split(" [Op:")[0]
+
+
+def uncached(number):
+    """A number as an array: TensorFlow keeps a tensor of every Python number that it has ever been given."""
+    return np.asarray(number)
