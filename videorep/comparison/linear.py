@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from videorep.data.choices import spread
 
@@ -67,7 +68,7 @@ class Linear:
         for penalty in PENALTIES:
             regression = LogisticRegression(C=penalty, max_iter=MOST_STEPS)
             steps = [StandardScaler(), regression] if trial["standardise"] else [regression]
-            with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            with warnings.catch_warnings(action="ignore", category=ConvergenceWarning), threadpool_limits(1):
                 model = make_pipeline(*steps).fit(self.features[rows], labels)
             of_rows = np.zeros((len(asked), len(self.videos.classes)))
             of_rows[:, model.classes_] = model.predict_proba(self.features[asked])
