@@ -6,12 +6,14 @@ import pytest
 from syntax_trees import FILES, KERAS_ONLY, PACKAGE, ROOT, imported_modules, name_of, part_of, tree_of
 
 # What each part may import of ours, beside itself. errors is a leaf.
-LEAVES = {"errors", "bounds", "config", "build_config", "progress", "storage", "locking", "reports", "exports"}
+CONFIGS = {"config", "build_config", "comparison_config"}
+LEAVES = {*CONFIGS, "errors", "bounds", "progress", "storage", "locking", "reports", "exports"}
 MAY_IMPORT = {
     "errors": set(),
     "bounds": {"errors"},
     "config": {"errors", "bounds", "storage"},
     "build_config": {"bounds", "config"},
+    "comparison_config": {"bounds", "config"},
     "progress": set(),
     "reports": {"errors", "storage"},
     "storage": {"errors"},
@@ -26,8 +28,22 @@ MAY_IMPORT = {
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
     "serving": {*LEAVES, "runs", "models", "layers", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
+    "comparison": {*LEAVES, "runs", "models", "data", "training"},
+    "report": {*LEAVES, "figures"},
     "provenance": {*LEAVES, "runs", "data", "training"},
-    "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "figures", "provenance"},
+    "cli": {
+        *LEAVES,
+        "runs",
+        "models",
+        "data",
+        "training",
+        "evaluation",
+        "serving",
+        "figures",
+        "provenance",
+        "comparison",
+        "report",
+    },
 }
 # The percept extractor reads its backbone from a run.
 EXCEPTIONS = {("data/percepts/backbones.py", "models"), ("data/percepts/backbones.py", "runs")}
@@ -44,7 +60,7 @@ ROOMS = {
     "percepts": {*DATA_LEAVES, "shards"},
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
-LIGHT = ("errors", "bounds", "config", "build_config", "progress", "storage", "cli")
+LIGHT = ("errors", "bounds", "config", "build_config", "comparison_config", "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (

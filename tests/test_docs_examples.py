@@ -36,6 +36,7 @@ SMALL = {
     "pretrain": "--units 3 --layers 1 --steps 1 --batch-size 2",
     "train-stream": "--steps 1 --batch-size 2",
     "finetune": "--steps 1 --batch-size 2",
+    "compare": "--units 3 --draws 1 --trials 1 --pretrain-steps 1",
 }
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}

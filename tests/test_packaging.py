@@ -36,8 +36,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(made):
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
     about = f"videorep-{videorep.__version__}.dist-info"
-    modules = {each.relative_to(ROOT).as_posix() for each in (ROOT / "videorep").rglob("*.py")}
-    assert {name for name in names if not name.startswith(about)} == {*modules, "videorep/py.typed"}
+    own = [each for end in ("*.py", "*.j2", "py.typed") for each in (ROOT / "videorep").rglob(end)]
+    assert {name for name in names if not name.startswith(about)} == {each.relative_to(ROOT).as_posix() for each in own}
     assert {f"{about}/entry_points.txt"} <= names and [name for name in names if name.endswith("LICENSE")]
 
 
@@ -46,6 +46,7 @@ def test_the_source_distribution_can_be_built_again(made):
     with tarfile.open(path) as source:
         names = {name.split("/", 1)[-1] for name in source.getnames()}
     assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", "videorep/py.typed"} <= names
+    assert "videorep/report/comparison.html.j2" in names
     assert not [name for name in names if name.startswith(("tests", "tools"))]
 
 
@@ -58,7 +59,7 @@ def test_the_citation_names_this_version():
 
 
 # Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
 NOT_IMPORTED = {"tensorboard"}
 OF_AN_EXTRA = {"tensorflow_io": "remote"}
 

@@ -106,9 +106,10 @@ class ClassifierConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Where frames come from and how they become (T, D) arrays."""
+    """Where frames come from and how they become (T, D) arrays; `also` are more folders, for pretraining."""
 
     path: str = "moving-mnist"
+    also: tuple[str, ...] = ()
     digits: str = "rendered"
     num_digits: int = 2
     colour: bool = False

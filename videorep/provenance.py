@@ -32,16 +32,26 @@ def describe(provenance):
     """
     provenance = _table(provenance)
     data, init = _table(provenance.get("data")), _table(provenance.get("init"))
-    shards = [{"file": str(name), "sha256": str(digest)} for name, digest in _table(data.get("shards")).items()]
-    described = {"data": _plain(data | {"shards": None}) | {"shards": shards}}
+    folders = [_table(each) for each in (data, *_list(data.get("also")))]
+    described = {f"data_{number}" if number > 1 else "data": _data(each) for number, each in enumerate(folders, 1)}
     if init:
         stated = {name: init.get(name) for name in ("path", "model_sha256")}
         described["initial_weights"] = _plain(stated) | describe(init.get("provenance"))
     return described | {"made_with": _plain(_table(provenance.get("versions")))}
 
 
+def _data(data):
+    """A folder of shards that a run was made from, as text."""
+    shards = [{"file": str(name), "sha256": str(digest)} for name, digest in _table(data.get("shards")).items()]
+    return _plain(data | {"shards": None, "also": None}) | {"shards": shards}
+
+
 def _table(value):
     return value if isinstance(value, dict) else {}
+
+
+def _list(value):
+    return value if isinstance(value, list) else []
 
 
 def _plain(table):
@@ -149,7 +159,10 @@ class _Chain:
             if not run.model_path.exists():
                 self.unchecked.append(f"the model of {path}: the run is not finished")
             origins, self._origins = self._origins, (None, None)
-            self._check_data(_table(run.provenance.get("data")), path, *origins)
+            data = _table(run.provenance.get("data"))
+            self._check_data(data, path, *origins)
+            for more in _list(data.get("also")):
+                self._check_data(_table(more), path)
             if init := _table(run.provenance.get("init")):
                 self._check_model(init.get("path"), init.get("model_sha256"), str(path))
                 if self._has_changed(init.get("path"), init.get("provenance")):

@@ -62,6 +62,7 @@ def _warnings_in_one_line():
         "pretrain": "videorep.cli.pretrain:pretrain",
         "train-stream": "videorep.cli.train_stream:train_stream",
         "finetune": "videorep.cli.finetune:finetune",
+        "compare": "videorep.cli.compare:compare",
         "evaluate": "videorep.cli.evaluate:evaluate",
         "predict": "videorep.cli.predict:predict",
         "visualize": "videorep.cli.visualize:visualize",

@@ -13,6 +13,7 @@ DEFAULTS = ModelConfig()
 
 @click.command(short_help="Train an encoder-decoder without labels.")
 @options.data_setting
+@click.argument("data__also", nargs=-1, metavar="[DATA ...]")
 @options.out_run
 @setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)
 @options.units
@@ -40,12 +41,13 @@ def pretrain(ctx, out, **_):
     """Train an LSTM encoder-decoder on unlabelled sequences: to reconstruct them, to predict what follows, or both.
 
     DATA is a folder of shards, its URL such as s3://bucket/folder, or the word moving-mnist for digits that are made on
-    the fly, without end.
+    the fly, without end. Several folders are mixed, each as much as it holds; what one of them tests on none trains on.
 
     \b
     Examples:
       videorep pretrain moving-mnist --out runs/digits --steps 2000
       videorep pretrain percepts --out runs/composite --input-frames 16 --future-frames 13
+      videorep pretrain percepts more-percepts --out runs/more --standardise
       videorep pretrain percepts --out runs/paper --units 2048 --layers 2 --dry-run
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """

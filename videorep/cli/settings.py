@@ -52,7 +52,7 @@ def _read_settings(ctx, fields, path):
         elif given(ctx, name) and SEPARATOR in name:
             table, field = name.split(SEPARATOR)
             _table(settings, table, path)[field] = value
-    if any(given(ctx, name) for name in ("units", "layers")):
+    if "model" in fields and any(given(ctx, name) for name in ("units", "layers")):
         model = _table(settings, "model", path)
         stacked = model.get("units", ModelConfig().units)
         stacked = list(stacked) if isinstance(stacked, (list, tuple)) else [stacked]

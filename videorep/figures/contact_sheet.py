@@ -33,10 +33,36 @@ def write_contact_sheet(path, out, split=None):
     split = next(iter(dataset.splits)) if split is None else split
     require_files(dataset, split)
     reader = RecordReader(dataset, split)
-    rows = []
-    for number in choose_records(reader.index["label"], SHEET_ROWS):
-        row = reader.index[number]
-        rows.append(_add_title(_draw_clip(reader, number, int(row["frames"])), describe_record(dataset, row)))
+    chosen = choose_records(reader.index["label"], SHEET_ROWS)
+    _write_sheet(out, reader, {number: describe_record(dataset, reader.index[number]) for number in chosen})
+
+
+def draw_clips(path, out, titles, split="test"):
+    """Draws certain clips of a split, as `write_contact_sheet` does.
+
+    Args:
+        path, out: As there.
+        titles: {path of the video: title}, in order; videos that are not there are left out.
+        split: Name of the split.
+    Returns:
+        How many were drawn; of none there is no picture.
+    """
+    dataset = load_dataset(path)
+    require_files(dataset, split)
+    reader = RecordReader(dataset, split)
+    paths = [dataset.sources[number]["path"] for number in reader.index["source"]]
+    rows = {paths.index(video): title for video, title in titles.items() if video in paths}
+    if rows:
+        _write_sheet(out, reader, rows)
+    return len(rows)
+
+
+def _write_sheet(out, reader, titles):
+    """{number of the record: title}, a row each."""
+    rows = [
+        _add_title(_draw_clip(reader, number, int(reader.index[number]["frames"])), title)
+        for number, title in titles.items()
+    ]
     width = max(row.shape[1] for row in rows)
     sheet = np.concatenate([_pad(row, right=width - row.shape[1]) for row in rows])
     write_file(out, cv2.imencode(".png", _pad(sheet, MARGIN, MARGIN, MARGIN, MARGIN))[1])

@@ -34,7 +34,7 @@ def require_memory(config):
     Raises:
         ConfigError: weights, gradients, moments and one batch take more than there is.
     """
-    least, there = _least_bytes(config), _memory()
+    least, there = _least_bytes(config), memory()
     if least > there:
         raise ConfigError(
             f"expected a model and batches that fit into the {_size(there)} of memory of this machine, received ones "
@@ -57,7 +57,8 @@ def _least_bytes(config):
     return FLOAT * (weights * (2 + MOMENTS[training.optimizer]) + batch)
 
 
-def _memory():
+def memory():
+    """Bytes of memory that this process may have."""
     limit = CGROUP.read_text().strip() if CGROUP.is_file() else "max"
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min(physical, int(limit)) if limit.isdecimal() else physical

@@ -4,10 +4,13 @@ The position (seed, step) decides a batch, so that a run resumed at step k sees 
 seen; `videorep.data.batches.streams` says how.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
 from videorep.config import DIGITS, require
+from videorep.data.batches.several import TRAIN, SeveralSources, require_no_leak
 from videorep.data.batches.streams import choose_items, open_stream
 from videorep.data.choices import make_generator
 from videorep.data.python_functions import ReadableDataset, call_python
@@ -23,7 +26,8 @@ def inputs_of(config):
     """Where a run's configuration has it read: {argument or option: path or URL, "" where there is none}."""
     data, generated = config.data, config.data.path == MOVING_MNIST
     digits = data.digits if generated and data.digits not in DIGITS else ""
-    return {"DATA": "" if generated else data.path, "--digits": digits, "--init": getattr(config, "init", "")}
+    inputs = {"DATA": "" if generated else data.path, "--digits": digits, "--init": getattr(config, "init", "")}
+    return inputs | {f"DATA {number}": path for number, path in enumerate(data.also, 2)}
 
 
 def open_source(data, split, frames, hashed=True):
@@ -35,14 +39,23 @@ def open_source(data, split, frames, hashed=True):
         frames: Positive int T, frames of one sequence.
         hashed: False leaves the comparison of hashes out, for a dry run.
     Returns:
-        `ShardSource`, or `GeneratedSource` where `data.path` is "moving-mnist".
+        `ShardSource`, `GeneratedSource` where `data.path` is "moving-mnist", or `SeveralSources` to train on
+        `data.also` too.
     Raises:
-        ShardError: no such shards, damaged ones (see `require_sound`), or no record of T frames.
+        ShardError: no such shards, damaged ones (see `require_sound`), or no record of T frames; a folder trains on
+            what another tests on.
         ConfigError: the frames do not fit the settings.
     """
+    folders = [data.path, *data.also]
+    require(len(folders) == 1 or MOVING_MNIST not in folders, "DATA", "moving-mnist alone, or shards", folders)
     if data.path == MOVING_MNIST:
         return GeneratedSource(data, split, frames)
-    return ShardSource(data, split, frames, hashed)
+    if not data.also or split != TRAIN:
+        return ShardSource(data, split, frames, hashed)
+    require_no_leak(folders)
+    return SeveralSources(
+        [ShardSource(dataclasses.replace(data, path=path, also=()), split, frames, hashed) for path in folders]
+    )
 
 
 class ShardSource:
@@ -162,6 +175,7 @@ class LabelledBlocks:
         video_labels: (videos,) int32, their labels, numbered like "video" in the batches.
         video_paths: Their paths, in the same order.
         blocks: How many blocks an epoch has.
+        block_records: (blocks,) numbers of the records that they are cut from.
     """
 
     def __init__(self, data, split, block_frames, stride, seed, videos_per_class, hashed=True):
@@ -185,7 +199,7 @@ class LabelledBlocks:
         self._video = renumbered[video[stream.records]].astype(np.int32)
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
-        self.video_labels = labels[chosen]
+        self.block_records, self.video_labels = stream.records, labels[chosen]
         self.video_paths = [name for name, one in zip(names, chosen, strict=True) if one]
         counts = {"split": split, "videos": self.videos, "blocks": self.blocks, "videos_per_class": videos_per_class}
         self.provenance = dataset.provenance | {"frame_shape": self.frame_shape and list(self.frame_shape)} | counts

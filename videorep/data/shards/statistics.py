@@ -46,6 +46,23 @@ class FeatureStatistics:
         return {"split": split, "frames": self._frames} | rounded
 
 
+def pool_moments(statistics, weights):
+    """Mean and deviation of all of several sets together.
+
+    Args:
+        statistics: {"mean": (D,), "deviation": (D,)} of each set.
+        weights: How much each counts.
+    Returns:
+        {"mean", "deviation"}: (D,) float64; None where those of one set are not known.
+    """
+    if None in statistics:
+        return None
+    means, deviations = (np.array([each[key] for each in statistics], np.float64) for key in ("mean", "deviation"))
+    mean = np.average(means, 0, weights)
+    square = np.average(np.square(means) + np.square(deviations), 0, weights)
+    return {"mean": mean, "deviation": np.sqrt(np.maximum(square - np.square(mean), 0))}
+
+
 def standardising_constants(statistics):
     """What makes every feature's mean 0 and its deviation 1; a feature that does not vary only loses its mean.
 

@@ -2,15 +2,13 @@
 
 import collections
 import dataclasses
-import re
 from pathlib import Path
 
 import numpy as np
 
 from videorep.data.shards.hashes import hash_file
+from videorep.data.video_names import ucf_group
 from videorep.errors import DataError
-
-UCF_GROUP = re.compile(r"(v_.+_g\d+)_c\d+$")
 
 
 def content_keys(videos):
@@ -40,12 +38,6 @@ def leave_out_duplicates(videos, keys):
     return kept
 
 
-def ucf_group(file):
-    """The recording that a clip named as in UCF-101 was cut from, such as "v_Archery_g07", or ""."""
-    match = UCF_GROUP.match(file.stem)
-    return match[1] if match else ""
-
-
 def split_by_share(videos, share, seed):
     """Puts about `share` of every class into "train" and the rest into "test"; a group or a file goes to one side.
 
@@ -54,7 +46,7 @@ def split_by_share(videos, share, seed):
     groups = collections.defaultdict(list)
     for video in videos:
         if not video.reason:
-            groups[ucf_group(video.file) or video.file.path].append(video)
+            groups[ucf_group(video.file.name) or video.file.path].append(video)
     strata = collections.defaultdict(list)
     for group in groups.values():
         strata[group[0].label or ""].append(group)
@@ -78,7 +70,7 @@ def refuse_leaks(videos, keys, allow):
     for video in videos:
         if not video.reason:
             contents[keys[video.file.path]].setdefault(video.split, video.file.name)
-            if group := ucf_group(video.file):
+            if group := ucf_group(video.file.name):
                 groups[group].setdefault(video.split, video.file.name)
     shared = [found for found in contents.values() if len(found) > 1]
     shared_groups = {group: found for group, found in groups.items() if len(found) > 1}

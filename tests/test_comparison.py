@@ -1,0 +1,155 @@
+"""The whole comparison on small shards: its table, its page, going on, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from videorep.cli.main import videorep_command
+from videorep.comparison import compare
+from videorep.comparison.comparison import advise
+from videorep.comparison_config import CompareConfig
+from videorep.data import write_shards
+from videorep.errors import OutputError, RunError, ShardError
+
+CLASSES = ("Archery", "Bowling")
+SMALL = {"models": ("none",), "units": 4, "draws": 2, "trials": 1}
+
+
+def make_records(generator, groups, clips=1):
+    return [
+        {
+            "frames": (label + generator.normal(size=(int(generator.integers(17, 25)), 5))).astype(np.float32),
+            "label": name,
+            "path": f"v_{name}_g{group:02d}_c{clip:02d}.avi",
+        }
+        for label, name in enumerate(CLASSES)
+        for group in groups
+        for clip in range(clips)
+    ]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder, generator = tmp_path_factory.mktemp("data") / "shards", np.random.default_rng(0)
+    write_shards({"train": make_records(generator, (1, 2, 3, 4)), "test": make_records(generator, (8, 9))}, folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def compared(shards, tmp_path_factory):
+    out = tmp_path_factory.mktemp("compared") / "out"
+    return out, compare(CompareConfig(shards, **SMALL), out)
+
+
+def test_every_contender_has_a_row_per_number_of_labels(compared):
+    _, result = compared
+    rows = {(row["contender"], row["videos_per_class"]): row for row in result["results"]}
+    names = ("majority", "mean-pooled", "single-frame", "random weights")
+    assert set(rows) == {(name, count) for name in names for count in (1, 2, 0)}
+    for row in rows.values():
+        assert len(row["accuracies"]) == 2 and row["interval"][0] <= row["mean"] <= row["interval"][1]
+    assert rows["majority", 0]["accuracies"] == [0.5, 0.5]
+    assert rows["mean-pooled", 0]["mean"] == 1.0
+    assert {(test["a"], test["b"]) for test in result["tests"]} == {
+        ("single-frame", "mean-pooled"),
+        ("random weights", "mean-pooled"),
+    }
+    assert result["advice"].startswith("On these data use mean-pooled percepts and logistic regression, beside which")
+
+
+def test_it_goes_on_where_it_was_interrupted(compared, shards, tmp_path, monkeypatch):
+    out, result = compared
+    (tmp_path / "out" / "measured").mkdir(parents=True)
+    for path in [out / "config.json", *sorted((out / "measured").iterdir())[::2]]:
+        (tmp_path / "out" / path.relative_to(out)).write_bytes(path.read_bytes())
+    config = CompareConfig(shards, **SMALL)
+    with pytest.raises(OutputError, match="go on with --resume, or replace it with --overwrite"):
+        compare(config, tmp_path / "out")
+    resumed = compare(config, tmp_path / "out", resume=True)
+    for one, other in zip(result["results"], resumed["results"], strict=True):
+        assert one["accuracies"] == other["accuracies"] and one["settings"] == other["settings"]
+    with pytest.raises(OutputError, match="received other draws; give the same command again"):
+        compare(CompareConfig(shards, **SMALL | {"draws": 3}), tmp_path / "out", resume=True)
+
+
+def test_a_folder_of_others_is_left_alone(shards, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for choices in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(OutputError, match="which holds other files"):
+            compare(CompareConfig(shards, **SMALL), tmp_path, **choices)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_damaged_file_of_what_was_measured_is_told(compared, shards, tmp_path):
+    out, _ = compared
+    damaged = out / "measured" / "mean-pooled-1.npz"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RunError, match=r"received a damaged file; remove it"):
+        compare(CompareConfig(shards, **SMALL), out, resume=True)
+    damaged.write_bytes(whole)
+
+
+def test_a_recording_on_both_sides_is_refused(tmp_path):
+    generator = np.random.default_rng(0)
+    records = make_records(generator, (1, 2), clips=2)
+    sides = {"train": [each for each in records if "c00" in each["path"]], "test": records[1::2]}
+    write_shards(sides, tmp_path / "shards")
+    with pytest.raises(RunError, match="expected every recording on one side"):
+        compare(CompareConfig(str(tmp_path / "shards"), **SMALL), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unlabelled_shards_that_show_the_test_side_are_refused(shards, tmp_path):
+    more = str(tmp_path / "more")
+    write_shards(
+        [{**each, "path": each["path"].replace("c00", "c05")} for each in make_records(np.random.default_rng(1), (8,))],
+        more,
+    )
+    config = CompareConfig(shards, (more,), **SMALL | {"models": ("autoencoder",)})
+    with pytest.raises(ShardError, match="received the recording v_Archery_g08"):
+        compare(config, tmp_path / "out")
+
+
+def test_the_command_writes_a_page_with_table_pictures_and_advice(shards, tmp_path):
+    out = tmp_path / "out"
+    arguments = [
+        "compare",
+        shards,
+        "--out",
+        str(out),
+        "--models",
+        "none",
+        "--units",
+        "4",
+        "--draws",
+        "1",
+        "--trials",
+        "1",
+    ]
+    planned = CliRunner().invoke(videorep_command, [*arguments, "--dry-run"])
+    assert planned.exit_code == 0 and not out.exists()
+    done = CliRunner().invoke(videorep_command, arguments)
+    assert done.exit_code == 0, done.output
+    page, result = (out / "report.html").read_text(), json.loads((out / "comparison.json").read_text())
+    assert result["advice"] in page and page.count("data:image/png;base64,") == 2
+    for name in {row["contender"] for row in result["results"]}:
+        assert f"<td>{name}</td>" in page
+    for text in (result["advice"], "mean-pooled", "report.html"):
+        assert text in done.output
+
+
+def test_advice_names_a_winner_only_where_chance_does_not_explain_it():
+    names = ("mean-pooled", "lstm")
+    results = [
+        {"contender": n, "videos_per_class": k, "mean": 0.5 + 0.2 * (n == "lstm")} for n in names for k in (1, 0)
+    ]
+    tests = [
+        {"a": "lstm", "b": "mean-pooled", "videos_per_class": k, "difference": 0.2, "p_corrected": p}
+        for k, p in ((1, 0.3), (0, 0.01))
+    ]
+    sentence = advise(results, tests, [1, 0])
+    assert "(by labelled videos per class: 1: 50.0%)" in sentence
+    assert "use lstm, better than mean-pooled" in sentence and "all: 70.0%, mean-pooled 50.0%" in sentence

@@ -1,0 +1,90 @@
+"""A comparison's folder: what was asked for, and what was measured, a file per contender and number of labels."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from videorep.errors import OutputError, RunError
+from videorep.storage import read_file, replacing, write_text_durably
+
+RESULT, CONFIG, MEASURED, PRETRAINED = "comparison.json", "config.json", "measured", "pretrained"
+REPORT = ("report.html", RESULT)
+
+
+class Store:
+    """Reads and writes a comparison's folder.
+
+    Args:
+        folder: Path.
+        asked: What decides the results, a dict for JSON.
+    """
+
+    def __init__(self, folder, asked):
+        self.folder, self._asked = Path(folder), json.loads(json.dumps(asked))
+
+    def require_free(self, resume, overwrite):
+        """Raises an OutputError where the folder holds something else, or another comparison."""
+        if not self.folder.is_dir() or not any(self.folder.iterdir()):
+            return
+        path = self.folder / CONFIG
+        begun = self._read_config(path)
+        if begun is None:
+            raise OutputError(
+                f"expected a new or empty folder, or one of videorep compare, received {self.folder}, which holds "
+                "other files; choose another --out"
+            )
+        if not resume and not overwrite:
+            raise OutputError(
+                f"expected a new folder, received {self.folder}, which holds a comparison; go on with --resume, or "
+                "replace it with --overwrite"
+            )
+        if resume and begun != self._asked:
+            differ = [key for key in self._asked if begun.get(key) != self._asked[key]]
+            raise OutputError(
+                f"expected the same settings and data as {self.folder} was begun with, received other "
+                f"{', '.join(differ)}; give the same command again, or choose another --out"
+            )
+
+    def begin(self, overwrite):
+        """Makes the folder; with `overwrite` what an earlier comparison measured there goes."""
+        (self.folder / MEASURED).mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            for path in (*(self.folder / MEASURED).glob("*.npz"), *(self.folder / name for name in REPORT)):
+                path.unlink(missing_ok=True)
+        write_text_durably(self.folder / CONFIG, json.dumps(self._asked, indent=2) + "\n")
+
+    def read(self, name, count):
+        """What was measured of a contender, or None."""
+        path = self._path(name, count)
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {"probabilities": file["probabilities"], **json.loads(str(file["facts"]))}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(
+                f"expected what videorep compare measured in {path}, received a damaged file; remove it and give the "
+                "same command again with --resume"
+            ) from error
+
+    def write(self, name, count, measured):
+        """Keeps what was measured, whole or not at all."""
+        facts = {key: value for key, value in measured.items() if key != "probabilities"}
+        with replacing(self._path(name, count)) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(
+                file, probabilities=measured["probabilities"].astype(np.float32), facts=json.dumps(facts)
+            )
+
+    def _path(self, name, count):
+        return self.folder / MEASURED / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{count or 'all'}.npz"
+
+    @staticmethod
+    def _read_config(path):
+        try:
+            asked = json.loads(read_file(path))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return asked if isinstance(asked, dict) and asked.get("kind") == "comparison" else None

@@ -1,0 +1,154 @@
+"""The labelled videos that contenders are compared on: every frame read once, kept in memory."""
+
+import dataclasses
+
+import numpy as np
+
+from videorep.bounds import require
+from videorep.data.batches.sources import labelled_blocks
+from videorep.data.batches.windows import list_windows
+from videorep.data.video_names import ucf_group
+from videorep.errors import RunError
+from videorep.training.forecast import memory
+
+READ_FRAMES = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledVideos:
+    """The videos of a training and a test split, those of training first, each side sorted by path.
+
+    Args:
+        folder: Where the shards lie.
+        classes: K names.
+        paths: Of the V videos.
+        labels: (V,) whole numbers.
+        is_test: (V,) bool.
+        groups: (V,) names of the recordings that they were cut from.
+        frames: (N, D) float32, the frames of all videos one after another.
+        lengths: {video: frames of each of its records}, in the order of `frames`.
+    """
+
+    folder: str
+    classes: tuple
+    paths: list
+    labels: np.ndarray
+    is_test: np.ndarray
+    groups: np.ndarray
+    frames: np.ndarray
+    lengths: list
+
+    @property
+    def training(self):
+        """Numbers of the training videos."""
+        return np.flatnonzero(~self.is_test)
+
+    @property
+    def test(self):
+        """Numbers of the test videos."""
+        return np.flatnonzero(self.is_test)
+
+    def spans(self):
+        """First frame of each video, and one past the last of all: (V + 1,)."""
+        return np.concatenate([[0], np.cumsum([sum(each) for each in self.lengths])])
+
+    def pooled(self, values=None):
+        """The mean of each video's frames, or of other `values` per frame (N, ...): (V, ...) float64."""
+        values = self.frames if values is None else values
+        return np.stack([values[a:b].mean(0, dtype=np.float64) for a, b in zip(*_pairs(self.spans()), strict=True)])
+
+    def blocks(self, length, stride):
+        """Blocks of frames within records; a shorter record is one block, padded.
+
+        Returns:
+            rows: (B, T) numbers of frames; N, one past the last, stands for padding.
+            video: (B,) numbers of the videos.
+        """
+        counts = np.array([count for each in self.lengths for count in each])
+        owner = np.repeat(np.arange(len(self.paths)), [len(each) for each in self.lengths])
+        records, starts = list_windows(counts, length, stride, pad=True)
+        places = starts[:, None] + np.arange(length)
+        first = np.concatenate([[0], np.cumsum(counts)])[records]
+        rows = np.where(places < counts[records][:, None], first[:, None] + places, len(self.frames))
+        return rows, owner[records]
+
+
+def load_videos(data, train="train", test="test"):
+    """Reads both sides of labelled shards.
+
+    Args:
+        data: `DataConfig`.
+        train, test: Names of the splits.
+    Returns:
+        LabelledVideos.
+    Raises:
+        ShardError: no such shards or splits, damaged ones, or records without label.
+        ConfigError: their frames do not fit into memory.
+        RunError: a video, or another clip of its recording, is on both sides.
+    """
+    sides = [_Side(labelled_blocks(data, split, 1, 1)) for split in (train, test)]
+    needed = sum(side.blocks.blocks for side in sides) * sides[0].blocks.features * 4
+    room = memory()
+    require(
+        needed <= room / 2,
+        f"the frames of {data.path}",
+        f"at most half of the memory of {room / 2**30:.1f} GiB (compare fewer videos, or shorter ones)",
+        f"{needed / 2**30:.1f} GiB",
+    )
+    read = [side.read() for side in sides]
+    paths = [path for side in read for path in side["paths"]]
+    groups = np.array([ucf_group(path) or path for path in paths])
+    is_test = np.repeat([False, True], [len(side["paths"]) for side in read])
+    _require_apart(paths, groups, is_test)
+    return LabelledVideos(
+        str(data.path),
+        tuple(sides[0].blocks.labels),
+        paths,
+        np.concatenate([side["labels"] for side in read]),
+        is_test,
+        groups,
+        np.concatenate([side["frames"] for side in read]),
+        [lengths for side in read for lengths in side["lengths"]],
+    )
+
+
+class _Side:
+    """One split, a frame being a block."""
+
+    def __init__(self, blocks):
+        self.blocks = blocks
+
+    def read(self):
+        """Frames, paths and labels by path; the lengths of each video's records."""
+        blocks = self.blocks
+        frames = np.empty((blocks.blocks, blocks.features), np.float32)
+        video, done = np.empty(blocks.blocks, np.int64), 0
+        for batch in blocks.evaluation(READ_FRAMES):
+            count = len(batch["video"])
+            scale = 255 if batch["frames"].dtype == "uint8" else 1
+            frames[done : done + count] = batch["frames"].numpy()[:, 0] / np.float32(scale)
+            video[done : done + count] = batch["video"].numpy()
+            done += count
+        by_path = sorted(range(blocks.videos), key=lambda number: blocks.video_paths[number])
+        members = [np.flatnonzero(video == number) for number in by_path]
+        return {
+            "frames": frames[np.concatenate(members)],
+            "paths": [blocks.video_paths[number] for number in by_path],
+            "labels": np.asarray(blocks.video_labels)[by_path],
+            "lengths": [np.unique(blocks.block_records[each], return_counts=True)[1].tolist() for each in members],
+        }
+
+
+def _require_apart(paths, groups, is_test):
+    shared = sorted(set(groups[is_test]) & set(groups[~is_test]))
+    if shared:
+        members = np.flatnonzero(groups == shared[0])
+        train, test = (paths[members[is_test[members] == side][0]] for side in (False, True))
+        raise RunError(
+            f"expected every recording on one side, received {train} (training) and {test} (test), both of "
+            f"{shared[0]}, and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
+        )
+
+
+def _pairs(spans):
+    return spans[:-1], spans[1:]

@@ -1,0 +1,79 @@
+"""Unlabelled sequences out of several folders of shards at once, none of which may show what another tests on."""
+
+import tensorflow as tf
+
+from videorep.bounds import require
+from videorep.data.python_functions import ReadableDataset
+from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.statistics import pool_moments
+from videorep.data.video_names import ucf_group
+from videorep.errors import ShardError
+
+TRAIN = "train"
+
+
+class SeveralSources:
+    """Sequences of several sources of one kind; every batch holds of each as large a share as it has sequences.
+
+    Args:
+        sources: Two or more `ShardSource`; attributes and methods as there, those of the first where they are equal.
+    """
+
+    def __init__(self, sources):
+        first, *others = self._sources = sources
+        self.features, self.dtype, self.frame_shape = first.features, first.dtype, first.frame_shape
+        self.labels, self.windows = first.labels, sum(source.windows for source in sources)
+        for source in others:
+            kinds = [(each.dtype, each.frame_shape, each.features) for each in (first, source)]
+            require(kinds[0] == kinds[1], "all folders", f"of frames like the first's, {kinds[0]}", kinds[1])
+        self.provenance = first.provenance | {"also": [source.provenance for source in others]}
+
+    def statistics(self):
+        """As `ShardSource.statistics`, over all sources, each weighted by its sequences."""
+        return pool_moments([source.statistics() for source in self._sources], [each.windows for each in self._sources])
+
+    def training(self, batch_size, seed, start_step=0):
+        """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`."""
+        shares = self._shares(batch_size)
+        streams = [
+            source.training(share, seed, start_step) for source, share in zip(self._sources, shares, strict=True)
+        ]
+        joined = tf.data.Dataset.zip(tuple(streams)).map(
+            lambda *batches: {"frames": tf.concat([batch["frames"] for batch in batches], 0)}
+        )
+        return ReadableDataset(joined)
+
+    def _shares(self, batch_size):
+        """How many examples of a batch each source gives: at least one."""
+        most = len(self._sources)
+        require(batch_size >= most, "batch_size", f"at least {most}, one example per folder", batch_size)
+        room, shares = batch_size - most, []
+        total = sum(source.windows for source in self._sources)
+        for number, source in enumerate(self._sources):
+            upto = sum(each.windows for each in self._sources[: number + 1])
+            shares.append(1 + round(room * upto / total) - round(room * (upto - source.windows) / total))
+        return shares
+
+
+def require_no_leak(folders):
+    """Raises a ShardError where a folder trains on what another tests on: the same video, or another of its recording.
+
+    Args:
+        folders: Folders of shards; of each the split "train" is trained on, every other one is not.
+    """
+    trained, kept = {}, {}
+    for folder in folders:
+        for source in load_dataset(folder).sources:
+            side = trained if source["split"] == TRAIN else kept
+            keys = (source.get("sha256"), ucf_group(source["path"])) if source["records"] else ()
+            for key in filter(None, keys):
+                side.setdefault(key, (source["path"], str(folder), source["split"]))
+    shared = [key for key in trained if key in kept]
+    if shared:
+        one, other = trained[shared[0]], kept[shared[0]]
+        what = "the same video" if len(shared[0]) == 64 else f"the recording {shared[0]}"
+        raise ShardError(
+            f"expected nothing of a test or validation split to be trained on, received {what} in {one[0]} "
+            f"({one[1]}, {one[2]}) and {other[0]} ({other[1]}, {other[2]}), and {len(shared) - 1} more such; leave "
+            "them out of one folder"
+        )

@@ -1,0 +1,98 @@
+"""The page of `videorep compare`: one file, its pictures within."""
+
+import base64
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from videorep.figures.confusion import draw_confusion
+from videorep.figures.contact_sheet import draw_clips
+from videorep.figures.few_labels import draw_few_label_curve
+from videorep.storage import write_text_durably
+
+PAGE, TEMPLATE = "report.html", "comparison.html.j2"
+WRONG = 12  # clips shown
+
+
+def write_comparison_page(folder, result, clips=None):
+    """Writes report.html, and its pictures beside it.
+
+    Args:
+        folder: Path of the comparison.
+        result: What `videorep.comparison.compare` returned.
+        clips: Folder of the clip shards that the percepts were made from, whose frames are shown; or None.
+    Raises:
+        OutputError, OSError: it cannot be written.
+    """
+    folder = Path(folder)
+    draw_few_label_curve(folder / "curve.png", _lines(result), _mean_of(result, "majority", 0))
+    best = max((each for each in result["results"] if not each["videos_per_class"]), key=lambda each: each["mean"])
+    answered = np.array(result["answers"][best["contender"]])
+    labels, classes = np.array(result["test_labels"]), result["classes"]
+    counts = np.zeros((len(classes), len(classes)))
+    np.add.at(counts, (np.broadcast_to(labels, answered.shape), answered), 1)
+    draw_confusion(folder / "confusion.png", counts, classes)
+    wrong = _list_wrong(result, labels, answered)
+    shown = (
+        draw_clips(clips, folder / "wrong.png", {each["path"]: each["title"] for each in wrong[:WRONG]}) if clips else 0
+    )
+    pictures = {name: _embed(folder / f"{name}.png") for name in ("curve", "confusion", *(("wrong",) if shown else ()))}
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("videorep", "report"), autoescape=True)
+    page = environment.get_template(TEMPLATE).render(
+        result=result,
+        rows=_rows(result),
+        tests=_pairs(result),
+        counts=list(dict.fromkeys(each["videos_per_class"] for each in result["results"])),
+        best=best,
+        wrong=wrong,
+        pictures=pictures,
+    )
+    write_text_durably(folder / PAGE, page)
+
+
+def _rows(result):
+    """{contender: {number of labels: result}}, in the order in which they were measured."""
+    rows = {}
+    for each in result["results"]:
+        rows.setdefault(each["contender"], {})[each["videos_per_class"]] = each
+    return rows
+
+
+def _pairs(result):
+    """{(a, b): {number of labels: test}}."""
+    pairs = {}
+    for test in result["tests"]:
+        pairs.setdefault((test["a"], test["b"]), {})[test["videos_per_class"]] = test
+    return pairs
+
+
+def _mean_of(result, contender, count):
+    return _rows(result)[contender][count]["mean"]
+
+
+def _lines(result):
+    """As `draw_few_label_curve` wants them; all labels stand at the mean number per class."""
+    everything = result["training_videos"] / len(result["classes"])
+    return {
+        name: {count or everything: each["accuracies"] for count, each in row.items()}
+        for name, row in _rows(result).items()
+        if name != "majority"
+    }
+
+
+def _list_wrong(result, labels, answered):
+    """The test videos that were taken for another class, the most often first."""
+    wrong = []
+    for number, path in enumerate(result["test_paths"]):
+        misses = answered[:, number][answered[:, number] != labels[number]]
+        if len(misses):
+            taken = result["classes"][np.bincount(misses).argmax()]
+            is_class, share = result["classes"][labels[number]], len(misses) / len(answered)
+            title = f"{path}: is {is_class}, taken for {taken} in {share:.0%} of the draws"
+            wrong.append({"path": path, "label": is_class, "taken": taken, "share": share, "title": title})
+    return sorted(wrong, key=lambda each: -each["share"])
+
+
+def _embed(path):
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
