@@ -33,9 +33,10 @@ MAY_IMPORT = {
     "training": {*LEAVES, "runs", "models", "layers", "data"},
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
     "serving": {*LEAVES, "runs", "models", "layers", "data"},
+    "live": {*LEAVES, "runs", "models", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
     "provenance": {*LEAVES, "runs", "data", "training"},
-    "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "figures", "provenance"},
+    "cli": {*LEAVES, "runs", "models", "data", "training", "evaluation", "serving", "live", "figures", "provenance"},
 }
 # The percept extractor reads its backbone from a run.
 EXCEPTIONS = {("data/percepts/backbones.py", "models"), ("data/percepts/backbones.py", "runs")}

@@ -63,6 +63,7 @@ def _warnings_in_one_line():
         "train-stream": "videorep.cli.train_stream:train_stream",
         "finetune": "videorep.cli.finetune:finetune",
         "evaluate": "videorep.cli.evaluate:evaluate",
+        "classify": "videorep.cli.classify:classify",
         "predict": "videorep.cli.predict:predict",
         "visualize": "videorep.cli.visualize:visualize",
         "export": "videorep.cli.export:export",
