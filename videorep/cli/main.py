@@ -13,7 +13,7 @@ import click
 import videorep
 from videorep.cli.errors import explain_operating_system_error, explain_unexpected_error, is_resumable
 from videorep.cli.lazy import LazyGroup
-from videorep.cli.quiet import silence_tensorflow
+from videorep.cli.quiet import silence_libraries
 from videorep.cli.termination import Terminated, ending_on_signals
 from videorep.errors import VideorepError, VideorepWarning
 from videorep.progress import visible
@@ -64,6 +64,7 @@ def _warnings_in_one_line():
         "finetune": "videorep.cli.finetune:finetune",
         "evaluate": "videorep.cli.evaluate:evaluate",
         "classify": "videorep.cli.classify:classify",
+        "watch": "videorep.cli.watch:watch",
         "predict": "videorep.cli.predict:predict",
         "visualize": "videorep.cli.visualize:visualize",
         "export": "videorep.cli.export:export",
@@ -89,7 +90,7 @@ def videorep_command():
 
 def main():
     """Entry point of the `videorep` program."""
-    silence_tensorflow()
+    silence_libraries()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # training is written for it
     if os.environ.get("VIDEOREP_TRACEBACK"):
         sys.exit(videorep_command.main(prog_name="videorep", standalone_mode=False))

@@ -63,9 +63,8 @@ class LiveClassifier:
     """
 
     def __init__(self, runs, backbones=()):
-        self.classes = runs[0].config.model.classes
-        self.seconds = {"backbone": 0.0, "step": 0.0}
         self._views = [_View(group) for group in open_groups(runs, backbones)]
+        self.classes, self.seconds = runs[0].config.model.classes, {"backbone": 0.0, "step": 0.0}
         self.fps = self._views[0].perception.stages.clips.fps
 
     def reset(self):
