@@ -4,14 +4,15 @@ import gc
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from live_building import CLASSES, STACK, frames_of
 
 from videorep.config import ClassifierConfig
+from videorep.data.videos.decode import resize_frame
 from videorep.live import LiveClassifier
-from videorep.live.perception import stacks
-from videorep.live.stages import open_groups
+from videorep.live.perception import open_classifiers
 from videorep.live.stream import Stream
 from videorep.models import build_classifier
 from videorep.runs import load_run
@@ -68,29 +69,28 @@ def test_thousands_of_steps_take_no_more_memory():
     assert stream._step.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("name", ["rgb", "pixels", "flow"])
+@pytest.mark.parametrize("name", ["rgb", "flow"])
 def test_frames_are_seen_as_clips_are(live_chain, name):
     run, frames = load_run(live_chain / name), frames_of(12)
     live = LiveClassifier([run])
     stepped = [live.step(frame) for frame in frames]
-    [group] = open_groups([run])
-    views = [group.perception.see(group.perception.resize(frame)) for frame in frames]
-    if name == "flow":
-        fields = map(group.perception.field, views, views[1:])
-        views = list(stacks(fields, STACK, len(frames)))[: len(frames) - STACK]
-        assert stepped[:STACK] == [None] * STACK
-    features = group.perception.extract(views, len(views))
-    whole = group.models[0]({"frames": features[None]}, training=False).numpy()[0]
-    np.testing.assert_allclose(stepped[STACK if name == "flow" else 0 :], whole, atol=1e-5)
+    _, [(perception, [model])] = open_classifiers([run])
+    small = [resize_frame(frame, (16, 30)) for frame in frames]
+    images = [cv2.imencode(".png", frame[..., ::-1])[1].tobytes() for frame in small]
+    features = perception.extract_clip(images, (16, 30))
+    first = STACK if name == "flow" else 0
+    assert stepped[:first] == [None] * first and len(features) == 12
+    whole = model({"frames": features[None, : 12 - first]}, training=False).numpy()[0]
+    np.testing.assert_allclose(stepped[first:], whole, atol=1e-5)
     assert live.classes == CLASSES and live.seconds["backbone"] > 0 and live.fps == 20
 
 
 def test_several_runs_are_averaged_and_share_their_convnet(live_chain):
-    runs, frames = [load_run(live_chain / name) for name in ("rgb", "frames", "pixels")], frames_of(3)
+    runs, frames = [load_run(live_chain / name) for name in ("rgb", "frames", "rgb")], frames_of(3)
     apart = [[LiveClassifier([run]) for run in runs], LiveClassifier(runs)]
     for frame in frames:
         alone = [live.step(frame) for live in apart[0]]
         np.testing.assert_allclose(apart[1].step(frame), np.mean(alone, axis=0), atol=1e-6)
-    assert len(apart[1]._views) == 2
+    assert len(apart[1]._views) == 1
     apart[1].reset()
     np.testing.assert_allclose(apart[1].step(frames[0]), LiveClassifier(runs).step(frames[0]), atol=1e-6)

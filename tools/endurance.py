@@ -22,7 +22,7 @@ from endurance_jobs import JOBS, Workspace
 from endurance_soak import FIGURES, soak
 from endurance_trials import contend, disk_full, kill
 
-from videorep.cli.quiet import load_tensorflow, silence_libraries
+from videorep.cli.quiet import load_tensorflow, silence_tensorflow
 
 MARKER = "made-by-endurance"
 
@@ -36,7 +36,7 @@ def main():
         print("Nothing was tried: disk-full mounts small disks, which needs root.")
         return
     print(f"Everything is made in {folder}", flush=True)
-    silence_libraries()
+    silence_tensorflow()
     load_tensorflow()
     workspace = Workspace(folder, arguments.videos)
     if arguments.mode == "soak":

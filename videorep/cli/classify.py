@@ -25,14 +25,12 @@ def classify(names, out, top, backbone, overwrite):
     """Say which class each VIDEO shows, by the classifier in RUN; several are averaged.
 
     A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of path[,start,end]. Frames go through the
-    stages that the run's shards went through, with the convnet of its percepts, so that the probabilities are those of
-    build-shards clips, build-shards percepts and evaluate. Every file ends with its classes or with the reason why it
-    has none.
+    stages that the run's shards went through, so that the probabilities are those of build-shards clips, build-shards
+    percepts and evaluate. Every file ends with its classes or with the reason why it has none.
 
     \b
     Examples:
       videorep classify runs/classifier holiday.mp4
-      videorep classify runs/classifier VIDEOS --out classes.csv
       videorep classify runs/rgb runs/flow VIDEOS --out classes.json --top 3
     """
     kind = Path(out).suffix.lower() if out else ""
@@ -40,27 +38,24 @@ def classify(names, out, top, backbone, overwrite):
         raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
     out = claim_file(out, overwrite) if out else None
 
-    from videorep.runs import is_run, load_run
-
-    runs = [name for name in names if is_run(name)]
-    videos = [name for name in names if name not in runs]
-    if not runs or not videos:
-        raise click.UsageError(f"Expected at least one RUN and one VIDEO, received {len(runs)} and {len(videos)}.")
     load_tensorflow()
     from videorep.live import classify_videos
     from videorep.progress import make_progress
+    from videorep.runs import is_run, load_run
     from videorep.storage import write_text_durably
 
-    opened = [load_run(run) for run in runs]
-    classes, rows = classify_videos(opened, videos, backbones=backbone, progress=make_progress())
+    runs = [load_run(name) for name in names if is_run(name)]
+    videos = [name for name in names if not is_run(name)]
+    if not runs or not videos:
+        raise click.UsageError(f"Expected at least one RUN and one VIDEO, received {len(runs)} and {len(videos)}.")
+    classes, rows = classify_videos(runs, videos, backbones=backbone, progress=make_progress())
     told = [_describe(path, classes, probabilities, reason, top) for path, probabilities, reason in rows]
     if out:
-        write_text_durably(out, json.dumps(told, indent=2) + "\n" if kind == ".json" else _table(told, top, classes))
+        write_text_durably(out, json.dumps(told, indent=2) + "\n" if kind == ".json" else _table(told))
         say(f"Wrote {out}")
     else:
-        print_table([_line(row) for row in told])
-    classified = sum(bool(row["classes"]) for row in told)
-    say(f"{classified:,} of {len(told):,} videos classified", err=True)
+        print_table([{"video": row["path"], "classes": _shown(row)} for row in told])
+    say(f"{sum(bool(row['classes']) for row in told):,} of {len(told):,} videos classified", err=True)
 
 
 def _describe(path, classes, probabilities, reason, top):
@@ -69,17 +64,14 @@ def _describe(path, classes, probabilities, reason, top):
     return {"path": path, "classes": ranked, "reason": reason or None}
 
 
-def _line(row):
-    shown = ", ".join(f"{each['label']} {each['probability']:.2f}" for each in row["classes"])
-    return {"video": row["path"], "classes": "; ".join(filter(None, [shown, row["reason"]]))}
+def _shown(row):
+    return ", ".join([f"{each['label']} {each['probability']:.2f}" for each in row["classes"]] or [row["reason"]])
 
 
-def _table(rows, top, classes):
+def _table(rows):
     """The text of a CSV: path, reason, then label and probability of each class, the best first."""
-    places, file = range(1, min(top, len(classes)) + 1), io.StringIO(newline="")
-    writer = csv.writer(file)
-    writer.writerow(["path", "reason", *(f"{name}_{place}" for place in places for name in ("label", "probability"))])
-    for row in rows:
-        ranked = [value for each in row["classes"] for value in each.values()]
-        writer.writerow([row["path"], row["reason"] or "", *ranked])
+    file, most = io.StringIO(newline=""), max(len(row["classes"]) for row in rows)
+    numbered = (f"{name}_{place + 1}" for place in range(most) for name in ("label", "probability"))
+    lines = ([row["path"], row["reason"], *(v for each in row["classes"] for v in each.values())] for row in rows)
+    csv.writer(file).writerows([["path", "reason", *numbered], *lines])
     return file.getvalue()

@@ -13,7 +13,7 @@ import click
 import videorep
 from videorep.cli.errors import explain_operating_system_error, explain_unexpected_error, is_resumable
 from videorep.cli.lazy import LazyGroup
-from videorep.cli.quiet import silence_libraries
+from videorep.cli.quiet import silence_tensorflow
 from videorep.cli.termination import Terminated, ending_on_signals
 from videorep.errors import VideorepError, VideorepWarning
 from videorep.progress import visible
@@ -90,8 +90,10 @@ def videorep_command():
 
 def main():
     """Entry point of the `videorep` program."""
-    silence_libraries()
+    silence_tensorflow()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # training is written for it
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a video is told in a sentence
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     if os.environ.get("VIDEOREP_TRACEBACK"):
         sys.exit(videorep_command.main(prog_name="videorep", standalone_mode=False))
     sys.excepthook = explain_unexpected_error

@@ -9,13 +9,11 @@ import sys
 import tempfile
 
 QUIET_LEVEL = "3"
-OPENCV_LEVELS = {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}
 
 
-def silence_libraries():
-    """Sets the log level of the C++ parts of TensorFlow and OpenCV, unless the user has; before they are loaded."""
-    for name, level in (("TF_CPP_MIN_LOG_LEVEL", QUIET_LEVEL), *OPENCV_LEVELS.items()):
-        os.environ.setdefault(name, level)
+def silence_tensorflow():
+    """Sets the log level of TensorFlow's C++ parts, unless the user has; to be called before they are loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET_LEVEL)
 
 
 def load_tensorflow():

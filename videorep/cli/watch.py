@@ -11,6 +11,7 @@ from videorep.cli import options
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts, say
 from videorep.cli.results import claim_file
+from videorep.progress import visible
 
 LINES_EVERY = 1.0  # seconds, where there is no terminal
 BARS, WIDTH = 10, 30
@@ -61,13 +62,13 @@ def watch(source, runs, out, events, every, backbone, overwrite):
             with _display(live.classes) as show:
                 watch_source(opened, live, tally, out=out, events=events, show=show)
         finally:
-            print_facts(tally.summary(opened))
+            print_facts(tally.summary(opened.skipped))
     for path in filter(None, (out, events)):
         say(f"Wrote {path}")
 
 
 def _display(classes):
-    """A context that gives the function which shows every moment: bars on a terminal, plain lines elsewhere."""
+    """A context that gives what shows every moment: bars on a terminal, a line per second elsewhere."""
     return _bars(classes) if sys.stdout.isatty() else contextlib.nullcontext(_lines(classes))
 
 
@@ -87,8 +88,6 @@ def _lines(classes):
 def _bars(classes):
     from rich.live import Live
     from rich.text import Text
-
-    from videorep.progress import visible
 
     length = max(map(len, classes))
     with Live(refresh_per_second=10) as screen:

@@ -16,7 +16,7 @@ from videorep.data.videos.find import VideoFile, find_videos, inspect_file, prin
 from videorep.data.videos.labels import Video, read_csv
 from videorep.data.videos.workers import WorkerError, WorkerPool
 from videorep.errors import DataError
-from videorep.live.stages import open_groups
+from videorep.live.perception import open_classifiers
 from videorep.models.averaging import average_steps
 from videorep.progress import SilentProgress
 
@@ -38,23 +38,29 @@ def classify_videos(runs, names, *, backbones=(), progress=None):
         (classes, rows): the K names, and one (path, (K,) float64 probabilities or None, reason or "") per video, in
         the order given. A video that is damaged, where the shards kept such, has both.
     Raises:
-        RunError, BackboneError: see `open_groups`.
+        RunError, BackboneError: see `open_classifiers`.
     """
-    groups, progress = open_groups(runs, backbones), progress or SilentProgress()
-    classes, videos = runs[0].config.model.classes, find_inputs(names)
-    reasons = {video.file.path: video.file.problem for video in videos}
-    tables = []
+    classes, opened = open_classifiers(runs, backbones)
+    videos, progress = find_inputs(names), progress or SilentProgress()
+    reasons, made = {video.file.path: video.file.problem for video in videos}, []
+    usable = [video for video in videos if not video.file.problem]
     with (
         WorkerPool(count_cores(), ClipsConfig.timeout) as pool,
-        progress.task("Classifying", len(videos) * len(groups), "videos") as advance,
+        progress.task("Classifying", len(usable) * len(opened), "videos") as advance,
     ):
-        for group in groups:
-            tables += _classify_group(group, videos, reasons, pool, advance, classes)
+        for perception, models in opened:
+            own = [(_block_classifier(model, classes), {}) for model in models]
+            made += [blocks for _, blocks in own]
+            for video, features, reason in _extract(perception, usable, pool):
+                path = video.file.path
+                reasons[path] = reasons[path] or reason
+                for classify, blocks in own if features is not None else []:
+                    blocks.setdefault(path, []).append(classify(features))
+                advance(1, note=video.file.name)
     rows = []
-    for path in reasons:
-        each = [table[path] for table in tables if path in table]
-        fused = np.mean(each, axis=0) if len(each) == len(runs) else None
-        rows.append((printable(path), fused, reasons[path]))
+    for path, reason in reasons.items():
+        each = [np.concatenate(blocks[path]).mean(axis=0) for blocks in made if path in blocks]
+        rows.append((printable(path), np.mean(each, axis=0) if len(each) == len(runs) else None, reason))
     return classes, rows
 
 
@@ -74,61 +80,33 @@ def find_inputs(names):
     return found
 
 
-def _classify_group(group, videos, reasons, pool, advance, classes):
-    """One {path: (K,) probabilities} per run of a group; notes in `reasons` why a video has none."""
-    tables = [_Averages(run, model, classes) for run, model in zip(group.runs, group.models, strict=True)]
-    clips = _decode(group.perception, videos, reasons, pool, advance)
-    with contextlib.closing(group.perception.extract_clips(clips)) as extracted:
-        for path, features in extracted:
-            if np.isfinite(features).all():
-                for table in tables:
-                    table.add(path, features)
-            else:
-                reasons[path] = f"percepts that {group.perception.stages.percepts.dtype} cannot hold"
-    return [table.means() for table in tables]
-
-
-def _decode(perception, videos, reasons, pool, advance):
-    """Yields (path, JPEG images, (height, width)) of every video or piece that can be decoded."""
-    usable = [video for video in videos if not video.file.problem]
-    advance(len(videos) - len(usable))
+def _extract(perception, videos, pool):
+    """Yields (video, (T, D) features or None, what is wrong or "") of every video or piece."""
     named = {"path": "", "label_index": None, "label_text": None}
-    tasks = ((video.file.path, perception.stages.clips, video.start, video.end, named) for video in usable)
-    shape = perception.stages.frame_shape
+    tasks = ((video.file.path, perception.stages.clips, video.start, video.end, named) for video in videos)
     with contextlib.closing(pool.map(encode_in_worker, tasks)) as results:
-        for video, result in zip(usable, results, strict=True):
-            path = video.file.path
+        for video, result in zip(videos, results, strict=True):
             (_, facts, reason), data = (("", None, str(result)), b"") if isinstance(result, WorkerError) else result
-            if facts is not None and shape and (facts["height"], facts["width"]) != shape[:2]:
-                reason = f"frames of {facts['height']}x{facts['width']}, not {shape[0]}x{shape[1]} as in training"
-                facts = None
-            reasons[path] = reasons[path] or reason
-            if facts is not None:
-                yield path, *read_images(data, range(facts["frames"]), facts["frames"])
-            advance(1, note=video.file.name)
+            features = None
+            if facts:
+                features = perception.extract_clip(*read_images(data, range(facts["frames"]), facts["frames"]))
+                if not np.isfinite(features).all():
+                    features, reason = None, f"percepts that {perception.stages.percepts.dtype} cannot hold"
+            yield video, features, reason
 
 
-class _Averages:
-    """What one run makes of every video: the means over steps, then over blocks."""
+def _block_classifier(model, classes):
+    """A function of a video's features (T, D) that gives the probabilities (N, K) of its N blocks."""
+    config, order = model.config, [model.config.classes.index(name) for name in classes]
+    length, stride = config.block
+    spec = [tf.TensorSpec((None, length, config.features))]
+    predict = tf.function(lambda frames: model({"frames": frames}, training=False), spec)
 
-    def __init__(self, run, model, classes):
-        self._config = run.config.model
-        self._order = [self._config.classes.index(name) for name in classes]
-        blocks = tf.TensorSpec((None, self._config.block[0], self._config.features))
-        self._classify = tf.function(lambda frames: model({"frames": frames}, training=False), [blocks])
-        self._blocks = {}
-
-    def add(self, path, features):
-        """Takes the features (T, D) of a video, or of a piece of it."""
-        length, stride = self._config.block
+    def classify(features):
         _, starts = list_windows(np.array([len(features)]), length, stride, pad=True)
-        for first in range(0, len(starts), BATCH_BLOCKS):
-            places = starts[first : first + BATCH_BLOCKS, None] + np.arange(length)
-            mask = places < len(features)
-            frames = np.where(mask[..., None], features[np.minimum(places, len(features) - 1)], np.float32(0))
-            per_step = self._classify(frames).numpy().astype(np.float64)
-            self._blocks.setdefault(path, []).append(average_steps(per_step, mask).numpy())
+        padded = np.pad(features, ((0, length), (0, 0)))
+        places = np.split(starts[:, None] + np.arange(length), range(BATCH_BLOCKS, len(starts), BATCH_BLOCKS))
+        per_step = ((part, predict(padded[part]).numpy().astype(np.float64)) for part in places)
+        return np.concatenate([average_steps(steps, part < len(features)) for part, steps in per_step])[:, order]
 
-    def means(self):
-        """{path: (K,) probabilities}."""
-        return {path: np.concatenate(blocks).mean(axis=0)[self._order] for path, blocks in self._blocks.items()}
+    return classify

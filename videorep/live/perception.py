@@ -1,135 +1,147 @@
-"""From frames to what a classifier takes: cropped, stacked and seen by the convnet as builds of percepts do it."""
+"""From frames to what a run's classifier takes: the stages of its shards, as its provenance tells them, repeated."""
 
 import collections
-import concurrent.futures
-import functools
+import dataclasses
 import itertools
+from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
+from videorep.build_config import ClipsConfig, PerceptsConfig
+from videorep.config import FinetuneConfig, from_dict
+from videorep.data.percepts.backbones import load_backbone
 from videorep.data.percepts.build import to_storage
 from videorep.data.percepts.flow import flow_field
 from videorep.data.percepts.frames import crop_centre, cut_centre, scale_frame
 from videorep.data.shards.images import decode_image
-from videorep.data.threads import count_cores
 from videorep.data.videos.decode import resize_frame
-from videorep.models.pixels import to_unit_range
+from videorep.errors import BackboneError, ConfigError, RunError
 
-AHEAD = 4  # frames per thread that are ready before the convnet asks for them
+REPEATED = ("fps", "size", "quality", "keep_partial")  # of a build of clips; pieces are not cut anew
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """What happens to a video before a classifier sees it, and the hash of the convnet's weights."""
+
+    clips: ClipsConfig
+    percepts: PerceptsConfig
+    weights_sha256: str
+
+
+def open_classifiers(runs, backbones=()):
+    """Opens the classifiers of runs, and one `Perception` for all of them that share their stages.
+
+    Args:
+        runs: Runs of `videorep finetune` on percepts, with the same classes.
+        backbones: Files of convnets that have moved since the percepts were built; compared by hash.
+    Returns:
+        (classes, [(perception, [model, ...]), ...]).
+    Raises:
+        RunError: a run is no such classifier, does not say how its data were made, or has other classes.
+        BackboneError: no convnet with the weights of a run's percepts.
+    """
+    members, first = {}, runs[0]
+    for run in runs:
+        members.setdefault(_read_stages(run), []).append(run.model())
+        if set(run.config.model.classes) != set(first.config.model.classes):
+            raise RunError(
+                f"expected runs with the same classes, received {first.path} and {run.path}; name runs of one dataset"
+            )
+    opened = [(Perception(stages, _find_backbone(stages, backbones)), models) for stages, models in members.items()]
+    return first.config.model.classes, opened
+
+
+def _read_stages(run):
+    """The stages of a run, from its provenance.json alone: its shards need not be there any more."""
+    try:
+        data = run.provenance["data"]
+        if not isinstance(run.config, FinetuneConfig) or data["kind"] != "percepts":
+            raise RunError(
+                f"expected a classifier that videorep finetune trained on percepts, received {run.path}, a "
+                f"{run.config.kind} run on {data['kind']}; name another run"
+            )
+        clips = from_dict(ClipsConfig, {name: data["stages"]["clips"][name] for name in REPEATED})
+        return Stages(clips, from_dict(PerceptsConfig, data["stages"]["percepts"]), data["backbone"]["weights_sha256"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise RunError(
+            f"expected the provenance of {run.path} to say how its data were made of videos, received none that can "
+            "be repeated; train it on percepts of what videorep build-shards clips made of videos"
+        ) from error
+
+
+def _find_backbone(stages, backbones):
+    """The convnet with the weights that the stages name, among those named or where it once was."""
+    own, layer = stages.percepts.backbone, stages.percepts.layer
+    for name in backbones or [own]:
+        weights = stages.percepts.weights if name == own else "imagenet"
+        try:
+            net = load_backbone(*((own, layer, name) if Path(name).suffix == ".h5" else (name, layer, weights)))
+            if net.description["weights_sha256"] == stages.weights_sha256:
+                return net
+        except BackboneError:
+            if len(backbones) < 2:
+                raise
+    raise BackboneError(
+        f"expected {Path(own).name}, the convnet of the run's percepts, whose weights have SHA-256 "
+        f"{stages.weights_sha256[:12]}..., received {', '.join(backbones) or own}; name its file with --backbone"
+    )
 
 
 class Perception:
-    """The stages between frames and a classifier's features (T, D).
-
-    Args:
-        stages: `Stages`.
-        net: `Backbone`, or None where the features are the pixels.
-    Attributes:
-        features: D.
-    """
+    """The `Stages` between frames and a classifier's features (T, D), with the `Backbone` that they name."""
 
     def __init__(self, stages, net):
         self.stages, self._net = stages, net
-        percepts = stages.percepts
-        self.stack = percepts.flow_stack if percepts and percepts.stream == "flow" else 0
-        self.features = int(np.prod(stages.frame_shape)) if net is None else net.features
-        image = [tf.TensorSpec((None, None, 3), tf.uint8)]
-        scale = scale_frame if self.stack else crop_centre
-        self._scale = None if net is None else tf.function(lambda frame: scale(frame, net.size), image)
+        self._stack = stages.percepts.flow_stack if stages.percepts.stream == "flow" else 0
+        scale, image = scale_frame if self._stack else crop_centre, [tf.TensorSpec((None, None, 3), tf.uint8)]
+        self._scale = tf.function(lambda frame: scale(frame, net.size), image)
+        self.reset()
 
-    def see(self, frame):
-        """A frame (H, W, 3) uint8 as the convnet takes it, less the cutting where it sees flow; pixels flat, (D,)."""
-        return frame.reshape(-1) if self._net is None else self._scale(frame).numpy()
+    def reset(self):
+        """Forgets the frames before the next one."""
+        self._last, self._fields = None, collections.deque(maxlen=self._stack)
 
-    def field(self, first, second):
-        """The flow between two frames that were seen: (S, S, 2)."""
+    def follow(self, frame):
+        """The features (D,) of the next frame (H, W, 3) uint8 RGB of a stream, or of the stack of flow that it
+        completes; None without such."""
+        last, self._last = self._last, self._see(resize_frame(frame, self.stages.clips.size))
+        if self._stack and last is not None:
+            self._fields.append(self._field(last, self._last))
+        if len(self._fields) < self._stack:
+            return None
+        return self._extract([np.concatenate(self._fields, axis=-1) if self._stack else self._last], 1)[0]
+
+    def extract_clip(self, images, size):
+        """Features (T, D) float32 of a clip's T > 1 JPEG images of (height, width) `size`."""
+        inputs = (self._see(decode_image(each, size, 3, f"frame {place}")) for place, each in enumerate(images))
+        if self._stack:
+            inputs = self._stacks(itertools.starmap(self._field, itertools.pairwise(inputs)), len(images))
+        parts, count = [], self.stages.percepts.batch_size
+        while batch := list(itertools.islice(inputs, count)):
+            parts.append(self._extract(batch, count))
+        return np.concatenate(parts)
+
+    def _stacks(self, fields, frames):
+        """Stacks (S, S, 2L) of L fields, one per frame; the last field stands for all that would follow it."""
+        recent = collections.deque(maxlen=self._stack)
+        for _ in range(frames + self._stack - 1):
+            recent.append(next(fields, recent[-1] if recent else None))
+            if len(recent) == self._stack:
+                yield np.concatenate(recent, axis=-1)
+
+    def _see(self, frame):
+        """A frame as the convnet takes it, not yet cut where it sees flow."""
+        return self._scale(frame).numpy()
+
+    def _field(self, first, second):
+        """The flow (S, S, 2) between two frames that were seen."""
         return cut_centre(flow_field(first, second), self._net.size).numpy()
 
-    def resize(self, frame):
-        """A frame (H, W, 3) uint8 RGB of any size as the clips have it; grey (H, W, 1) where the pixels were."""
-        frame = resize_frame(frame, self.stages.frame_shape[:2] or self.stages.clips.size)
-        return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None] if self.stages.frame_shape[-1:] == (1,) else frame
-
-    def extract(self, inputs, batch_size):
-        """Features (n, D) float32, as percepts store them, of n inputs; the convnet is called with whole batches."""
-        batch = np.stack(inputs)
-        if self._net is None:
-            return to_unit_range(batch).numpy()
-        whole = np.zeros((batch_size, *batch.shape[1:]), batch.dtype)
-        whole[: len(batch)] = batch
-        seen = self._net.extract(whole).numpy()[: len(batch)]
+    def _extract(self, inputs, batch_size):
+        """Features (n, D) float32, as percepts store them, of n inputs; the convnet is called with a whole batch."""
+        whole = np.zeros((batch_size, *inputs[0].shape), inputs[0].dtype)
+        whole[: len(inputs)] = inputs
+        seen = self._net.extract(whole).numpy()[: len(inputs)]
         return to_storage(seen, self.stages.percepts.dtype).astype(np.float32)
-
-    def extract_clips(self, clips):
-        """Features of whole clips, in batches that go across clips.
-
-        Args:
-            clips: Iterable of (name, JPEG images, (height, width)); it is read a little ahead.
-        Yields:
-            (name, (T, D) float32) of every clip, in order.
-        """
-        size, ends, rows = self.stages.percepts.batch_size if self._net else 32, collections.deque(), []
-        with concurrent.futures.ThreadPoolExecutor(count_cores()) as threads:
-            inputs = self._inputs(clips, ends, threads)
-            while True:
-                batch = list(itertools.islice(inputs, size))
-                if batch:
-                    rows.append(self.extract(batch, size))
-                while ends and sum(map(len, rows)) >= ends[0][1]:
-                    name, count = ends.popleft()
-                    held = np.concatenate(rows)
-                    rows = [held[count:]]
-                    yield name, held[:count]
-                if not batch:
-                    return
-
-    def _inputs(self, clips, ends, threads):
-        """What the convnet sees of one clip after another; the name and length of those that are over go to `ends`."""
-        channels = (self.stages.frame_shape or (3,))[-1]
-        for name, images, size in clips:
-            see = functools.partial(self._see_image, images, size, channels)
-            if self.stack:
-                field = functools.partial(lambda see, place: self.field(see(place), see(place + 1)), see)
-                yield from stacks(_ahead(threads, field, max(1, len(images) - 1)), self.stack, len(images))
-            else:
-                yield from _ahead(threads, see, len(images))
-            ends.append((name, len(images)))
-
-    def _see_image(self, images, size, channels, place):
-        """`see` of the JPEG at a place, or of the last one."""
-        place = min(place, len(images) - 1)
-        return self.see(decode_image(images[place], size, channels, f"frame {place}"))
-
-
-def stacks(fields, flow_stack, frames):
-    """Stacks of L fields (S, S, 2L), one per frame; the last field stands for all that would follow it.
-
-    Args:
-        fields: Iterable of the fields (S, S, 2) between `frames` frames; one of no motion for a single frame.
-        flow_stack: L.
-        frames: How many stacks there are to be.
-    """
-    recent, made = collections.deque(maxlen=flow_stack), 0
-    for field in fields:
-        recent.append(field)
-        if len(recent) == flow_stack:
-            yield np.concatenate(recent, axis=-1)
-            made += 1
-    while made < frames:
-        recent.append(recent[-1])
-        if len(recent) == flow_stack:
-            yield np.concatenate(recent, axis=-1)
-            made += 1
-
-
-def _ahead(threads, function, count):
-    """`function` of 0 to count - 1, in order, computed a little ahead."""
-    pending = collections.deque()
-    for number in range(count):
-        pending.append(threads.submit(function, number))
-        if len(pending) > AHEAD * count_cores():
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()

@@ -64,7 +64,7 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
     choices = {"stream": stream, "flow_stack": flow_stack, "layer": net.description["layer"]}
     choices |= {name: _place(getattr(config, name)) for name in ("backbone", "weights")}
-    made["stages"] = dataset.stages | {"percepts": dataclasses.asdict(config) | choices}
+    made["stages"] = {"clips": dataset.made.get("settings"), "percepts": dataclasses.asdict(config) | choices}
     recipe = Recipe("percepts", "percepts", plan, dataset.labels, made)
     run = _Extraction(net, inputs, dataset.labels, settings).run
     return build_dataset(out, recipe, run, resume=resume, overwrite=overwrite, progress=progress)

@@ -112,16 +112,9 @@ class Dataset:
         return {key: settings[key] for key in BACKBONE if key in settings} if isinstance(settings, dict) else {}
 
     @property
-    def stages(self):
-        """How videos became these shards, for whoever repeats it on other videos: {"clips": `ClipsConfig`'s fields,
-        "percepts": `PerceptsConfig`'s}, as far as the builds noted it."""
-        is_of_videos = self.made.get("command") == "build-shards clips"
-        return {"clips": self.made.get("settings")} if is_of_videos else self.made.get("stages", {})
-
-    @property
     def provenance(self):
         """What a run records of the data it saw: dataset.json and the shards by hash, and what they were made by."""
         hashes = {shard.file: shard.sha256 for shards in self.splits.values() for shard in shards}
         known = {"path": str(self.folder), "name": self.name, "kind": self.kind, "backbone": self.backbone}
-        known["stages"] = self.stages
+        known |= {"stages": self.made["stages"]} if "stages" in self.made else {}
         return known | {"manifest_sha256": hash_file(self.folder / MANIFEST), "shards": hashes}

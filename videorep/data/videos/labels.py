@@ -207,13 +207,7 @@ def _match_official(files, official):
 
 
 def read_csv(path, root):
-    """Reads a list of path[,start,end][,label], paths below `root`.
-
-    Returns:
-        One `Video` per row, in order; rows that say the same twice count once.
-    Raises:
-        DataError: it is no such list.
-    """
+    """One `Video` per row of a list, paths below `root`; rows that say the same twice count once."""
     try:
         reader = csv.reader(io.StringIO(read_file(path).decode("utf-8-sig"), newline=""))
         rows = [(reader.line_num, row) for row in reader if any(row)]
