@@ -1,7 +1,11 @@
 """Small real video files whose frames carry their own number, so that a test can tell which frame it got."""
 
+import contextlib
+
 import cv2
 import numpy as np
+
+from videorep.data.videos.decode import VideoReader, read_frames, resize_frame
 
 BITS = 10
 BLOCK = 8
@@ -33,3 +37,11 @@ def write_video(path, frames=20, fps=25.0, first=0, fourcc=None, width=WIDTH, he
         writer.write(numbered_frame(number, width, height))
     writer.release()
     return path
+
+
+def decode_video(path, *, fps=None, size=None, start=None, end=None):
+    """Yields the frames of a video, or of a piece of it, as builds take them: (H, W, 3) RGB uint8."""
+    reader = VideoReader(path)
+    with contextlib.closing(reader):
+        for _, image in read_frames(reader, fps, start, end):
+            yield cv2.cvtColor(resize_frame(image, size), cv2.COLOR_BGR2RGB)

@@ -1,5 +1,6 @@
 """Small builds for the tests of shards: slow enough to be killed, the same bytes whenever and however they are run."""
 
+import collections
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import numpy as np
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 from videorep.data.shards.records import Clip, Percept
+from videorep.data.videos.build import kind_of
 
 LABELS = ["jump", "run", "wave"]
 LEFT_OUT = 5  # the source that yields nothing
@@ -70,3 +72,14 @@ def build(out, kind="clips", workers=1, pause=0.0, per_shard=2, compression="", 
 def folder_bytes(folder):
     """{name: bytes} of every file under a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def count_outcomes(dataset):
+    """How many sources were written, written in part, and left out by kind of reason."""
+    written = [source for source in dataset.sources if source["records"]]
+    left_out = collections.Counter(kind_of(source["reason"]) for source in dataset.sources if not source["records"])
+    return {
+        "written": len(written),
+        "partial": sum(bool(source["reason"]) for source in written),
+        "left_out": dict(sorted(left_out.items())),
+    }

@@ -79,7 +79,7 @@ def test_bytes_are_linear_symmetric_and_clipped():
     assert encoded.dtype == np.uint8
     assert encoded.tolist() == [1, 1, 122, 128, 128, 128, 134, 254, 255, 255]
     grid = np.linspace(-20, 20, 4001, dtype=np.float32)
-    assert np.abs(flow.bytes_to_flow(flow.flow_to_bytes(grid)) - grid).max() <= 20 / 127 / 2 + 1e-5
+    assert np.abs((flow.flow_to_bytes(grid).astype(float) - flow.ZERO) / flow.STEPS - grid).max() <= 20 / 127 / 2 + 1e-5
 
 
 def test_flow_field_takes_off_the_mean_of_each_direction(pairs):

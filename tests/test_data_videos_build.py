@@ -12,13 +12,12 @@ import time
 import numpy as np
 import pytest
 from generated_videos import read_number, write_video
-from shard_building import with_options
+from shard_building import count_outcomes, with_options
 
 from videorep.build_config import ClipsConfig
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.read import read_shards
 from videorep.data.videos import build
-from videorep.data.videos.build import count_outcomes
 from videorep.errors import ConfigError, DataError, OutputError
 from videorep.progress import SilentProgress
 

@@ -10,13 +10,12 @@ from pathlib import Path
 import cv2
 import pytest
 from generated_videos import numbered_frame, read_number, write_video
-from shard_building import with_options
+from shard_building import count_outcomes, with_options
 
 from videorep.build_config import ClipsConfig
 from videorep.data.shards.read import read_shards
 from videorep.data.shards.verify import verify_dataset
 from videorep.data.videos import build
-from videorep.data.videos.build import count_outcomes
 from videorep.errors import DataError
 
 build_clips = with_options(build.build_clips, ClipsConfig)

@@ -7,9 +7,9 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from generated_videos import HEIGHT, WIDTH, numbered_frame, read_number, write_video
+from generated_videos import HEIGHT, WIDTH, decode_video, numbered_frame, read_number, write_video
 
-from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, decode_video, read_frames
+from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, read_frames
 
 
 def numbers(path, **options):

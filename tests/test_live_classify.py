@@ -86,6 +86,12 @@ def test_pieces_in_a_list_are_one_video_and_a_table_has_the_best_first(chain, tm
     assert row[:2] == [str(video), ""] and row[2] in CLASSES and 0.5 < float(row[3]) < 1
 
 
+def test_a_list_is_not_overwritten_by_its_result(chain, tmp_path):
+    (tmp_path / "list.csv").write_text("a.mp4\n")
+    words = ["classify", chain / "rgb", tmp_path / "list.csv", "--out", tmp_path / "list.csv", "--overwrite"]
+    assert "one of the VIDEOs" in refused(*words) and (tmp_path / "list.csv").read_text() == "a.mp4\n"
+
+
 def test_python_gives_all_classes(chain):
     classes, rows = classify_videos([load_run(chain / "rgb")], [chain / "whole.mp4"])
     assert classes == CLASSES and rows[0][1].sum() == pytest.approx(1) and rows[0][2] == ""

@@ -112,6 +112,7 @@ def test_what_cannot_be_watched_is_one_sentence(live_chain, tmp_path):
         ([live_chain / "whole.mp4", "--run", live_chain / "pretrained"], "a pretrain run on percepts"),
         ([live_chain / "whole.mp4", *run, "--out", "film.avi"], "does not end in .mp4"),
         ([live_chain / "whole.mp4", *run, "--events", live_chain / "whole.mp4"], "which exists"),
+        ([live_chain / "whole.mp4", *run, "--out", live_chain / "whole.mp4", "--overwrite"], "outside SOURCE"),
         ([live_chain / "whole.mp4"], "Missing option '--run'"),
     ):
         result = CliRunner().invoke(videorep_command, ["watch", *map(str, words)])

@@ -48,6 +48,8 @@ def classify(names, out, top, backbone, overwrite):
     videos = [name for name in names if not is_run(name)]
     if not runs or not videos:
         raise click.UsageError(f"Expected at least one RUN and one VIDEO, received {len(runs)} and {len(videos)}.")
+    if out and any(Path(name).resolve() == out.resolve() for name in videos):
+        raise click.BadParameter(f"{out} is one of the VIDEOs", param_hint="'--out'")
     classes, rows = classify_videos(runs, videos, backbones=backbone, progress=make_progress())
     told = [_describe(path, classes, probabilities, reason, top) for path, probabilities, reason in rows]
     if out:

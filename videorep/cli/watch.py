@@ -12,6 +12,7 @@ from videorep.cli.quiet import load_tensorflow
 from videorep.cli.report import print_facts, say
 from videorep.cli.results import claim_file
 from videorep.progress import visible
+from videorep.storage import require_apart
 
 LINES_EVERY = 1.0  # seconds, where there is no terminal
 BARS, WIDTH = 10, 30
@@ -46,6 +47,8 @@ def watch(source, runs, out, events, every, backbone, overwrite):
     if out and Path(out).suffix.lower() != ".mp4":
         raise click.BadParameter(f"{out!r} does not end in .mp4", param_hint="'--out'")
     out, events = (claim_file(path, overwrite) if path else None for path in (out, events))
+    for path in filter(None, (out, events)):
+        require_apart(path, {"SOURCE": source})
 
     load_tensorflow()
     from videorep.live import LiveClassifier

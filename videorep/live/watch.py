@@ -19,11 +19,12 @@ class Tally:
     """What was watched, for the end: frames, and the seconds that each stage took of every frame."""
 
     def __init__(self):
-        self._times, self._began, self.frames = collections.deque(maxlen=REMEMBERED), time.perf_counter(), 0
+        self._times, self._began, self.frames = collections.deque(maxlen=REMEMBERED), 0.0, 0
 
     def add(self, seconds):
         """Counts a frame; `seconds` are {stage: seconds}."""
         self._times.append(seconds | {"all": sum(seconds.values())})
+        self._began = self._began or time.perf_counter()  # the first frame waits for TensorFlow's graphs
         self.frames += 1
 
     def summary(self, skipped):
@@ -32,7 +33,7 @@ class Tally:
         for stage in self._times[0] if self._times else ():
             median, slow = np.percentile([seconds[stage] for seconds in self._times], (50, 99)) * 1000
             rows.append({"stage": stage, "median_ms": median, "99th_percentile_ms": slow})
-        rate = self.frames / (time.perf_counter() - self._began)
+        rate = max(0, self.frames - 1) / (time.perf_counter() - self._began)
         return {"frames": self.frames, "skipped": skipped, "frames_per_second": rate, "time_per_frame": rows}
 
 

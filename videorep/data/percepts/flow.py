@@ -68,11 +68,6 @@ def flow_to_bytes(flow):
     return np.rint(np.clip(flow, -BOUND, BOUND) * STEPS + ZERO).astype(np.uint8)
 
 
-def bytes_to_flow(encoded):
-    """Displacements in pixels, float32, of what `flow_to_bytes` returned; off by 0.08 pixels at most."""
-    return (encoded.astype(np.float32) - ZERO) / np.float32(STEPS)
-
-
 def flow_field(first, second):
     """One displacement field as the temporal stream receives it: bytes, less the field's mean.
 

@@ -192,14 +192,3 @@ def is_intended(reason):
 def kind_of(reason):
     """The kind of a reason: "damaged" of "damaged: 28 of 50 frames decoded"."""
     return reason.split(":")[0]
-
-
-def count_outcomes(dataset):
-    """How many sources were written, written in part, and left out by kind of reason: what the command prints."""
-    written = [source for source in dataset.sources if source["records"]]
-    left_out = collections.Counter(kind_of(source["reason"]) for source in dataset.sources if not source["records"])
-    return {
-        "written": len(written),
-        "partial": sum(bool(source["reason"]) for source in written),
-        "left_out": dict(sorted(left_out.items())),
-    }

@@ -208,23 +208,6 @@ def read_frames(reader, fps=None, start=None, end=None):
         yield from _whole(frames, start, end) if fps is None else _resampled(frames, start, end, fps)
 
 
-def decode_video(path, *, fps=None, size=None, start=None, end=None):
-    """Yields the frames of a video as (H, W, 3) RGB uint8 arrays.
-
-    Args:
-        path: Any file that FFmpeg can decode.
-        fps: Frames per second to resample to; None keeps every frame.
-        size: (height, width) to resize to, or the shorter side alone; None keeps the video's.
-        start, end: The piece in seconds; None for the whole.
-    Raises:
-        VideoError: the file cannot be opened.
-    """
-    reader = VideoReader(path)
-    with contextlib.closing(reader):
-        for _, image in read_frames(reader, fps, start, end):
-            yield cv2.cvtColor(resize_frame(image, size), cv2.COLOR_BGR2RGB)
-
-
 def resize_frame(image, size):
     """Resizes by area averaging to (height, width), or so that the shorter side is `size`; None changes nothing."""
     if isinstance(size, int):
