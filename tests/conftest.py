@@ -31,6 +31,14 @@ def made_chain(tmp_path_factory):
     return make_chain(tmp_path_factory.mktemp("made") / "chain")
 
 
+@pytest.fixture(scope="session")
+def live_chain(tmp_path_factory):
+    """Videos, shards and classifiers, see `live_building.make_chain`; not to be changed."""
+    from live_building import make_chain
+
+    return make_chain(tmp_path_factory.mktemp("live") / "chain")
+
+
 @pytest.fixture
 def chain(made_chain, tmp_path):
     """Shards, runs and an export that came of one another, see `chain_building.make_chain`; to be changed."""

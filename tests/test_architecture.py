@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "training": {*LEAVES, "runs", "models", "layers", "data"},
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
     "serving": {*LEAVES, "runs", "models", "layers", "data"},
+    "live": {*LEAVES, "runs", "models", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
     "comparison": {*LEAVES, "runs", "models", "data", "training"},
     "report": {*LEAVES, "figures"},
@@ -43,6 +44,7 @@ MAY_IMPORT = {
         "provenance",
         "comparison",
         "report",
+        "live",
     },
 }
 # The percept extractor reads its backbone from a run.

@@ -27,7 +27,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "t
 LANGUAGES = {"sh", "python", "toml", "text", "mermaid"}
 
 # Documents whose `videorep` lines run one after another in a folder of small videos, with what makes them small.
-RUN = {"README.md": (), "docs/results.md": pytest.mark.slow, "docs/benchmarks.md": ()}
+RUN = {"README.md": (), "docs/results.md": pytest.mark.slow, "docs/benchmarks.md": (), "docs/live.md": ()}
 ONLY_PARSED = {
     "SECURITY.md": "needs containers and the like; tests/test_security.py runs what is said to be tested",
     "docs/remote.md": "needs a bucket; tests/test_data_remote.py runs the same against a server",
@@ -38,7 +38,9 @@ SMALL = {
     "finetune": "--steps 1 --batch-size 2",
     "compare": "--units 3 --draws 1 --trials 1 --pretrain-steps 1",
 }
+FILM = "VIDEOS/Archery/v_Archery_g01_c01.avi"
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
+IN_PLACE_OF |= dict.fromkeys(["0", "rtsp://camera/live", "holiday.mp4"], FILM)  # what is watched
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
 
 # Programs that run videorep, whose part is parsed.

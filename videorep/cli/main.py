@@ -64,6 +64,8 @@ def _warnings_in_one_line():
         "finetune": "videorep.cli.finetune:finetune",
         "compare": "videorep.cli.compare:compare",
         "evaluate": "videorep.cli.evaluate:evaluate",
+        "classify": "videorep.cli.classify:classify",
+        "watch": "videorep.cli.watch:watch",
         "predict": "videorep.cli.predict:predict",
         "visualize": "videorep.cli.visualize:visualize",
         "export": "videorep.cli.export:export",
@@ -91,6 +93,8 @@ def main():
     """Entry point of the `videorep` program."""
     silence_tensorflow()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # training is written for it
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a video is told in a sentence
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     if os.environ.get("VIDEOREP_TRACEBACK"):
         sys.exit(videorep_command.main(prog_name="videorep", standalone_mode=False))
     sys.excepthook = explain_unexpected_error

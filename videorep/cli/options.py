@@ -90,6 +90,12 @@ out_run = click.option(
     "--out", required=True, metavar="RUN", callback=_remember(OUTPUT), help="Folder of the run that this makes."
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what lies there.")
+moved_backbone = click.option(
+    "--backbone",
+    multiple=True,
+    metavar="FILE|RUN",
+    help="The convnet of the run's percepts, where it has moved; compared by hash.",
+)
 resume = click.option(
     "--resume",
     is_flag=True,

@@ -19,8 +19,8 @@ def verify(path, sources, backbone, decode):
 
     Of shards every record is read and held to dataset.json: counts, checksums, schema, labels. Of a run the model and
     the checkpoints are read, then the shards and the run that it was made from; of an export its files, then its run.
-    Shards do not say where the videos, the clip shards or the convnet lie that they were made from: --sources and
-    --backbone do. What was not named, or is not there any more, is listed as not checked and does not count.
+    Where the videos or the clip shards lie that shards were made from, and the convnet, --sources and --backbone
+    say. What was not named, or is not there any more, is listed as not checked and does not count.
 
     Exit status 0 when all is well, 1 when anything is not.
 

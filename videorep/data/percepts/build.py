@@ -1,6 +1,8 @@
 """Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
 
 import collections
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -60,9 +62,17 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
     made = {"command": "build-shards percepts", "seed": None, "settings": settings}
     made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
+    choices = {"stream": stream, "flow_stack": flow_stack, "layer": net.description["layer"]}
+    choices |= {name: _place(getattr(config, name)) for name in ("backbone", "weights")}
+    made["stages"] = {"clips": dataset.made.get("settings"), "percepts": dataclasses.asdict(config) | choices}
     recipe = Recipe("percepts", "percepts", plan, dataset.labels, made)
     run = _Extraction(net, inputs, dataset.labels, settings).run
     return build_dataset(out, recipe, run, resume=resume, overwrite=overwrite, progress=progress)
+
+
+def _place(name):
+    """The whole path of a file or folder; any other name as it is."""
+    return str(Path(name).resolve()) if Path(name).exists() else str(name)
 
 
 def _open_clips(shards, out, hashed):

@@ -113,7 +113,8 @@ class Dataset:
 
     @property
     def provenance(self):
-        """What a run records of the data it saw: dataset.json and the shards by hash, and what percepts came of."""
+        """What a run records of the data it saw: dataset.json and the shards by hash, and what they were made by."""
         hashes = {shard.file: shard.sha256 for shards in self.splits.values() for shard in shards}
         known = {"path": str(self.folder), "name": self.name, "kind": self.kind, "backbone": self.backbone}
+        known |= {"stages": self.made["stages"]} if "stages" in self.made else {}
         return known | {"manifest_sha256": hash_file(self.folder / MANIFEST), "shards": hashes}

@@ -116,7 +116,7 @@ def encode_video(path, config, start=None, end=None, beat=None):
         reader.close()
         errors = log.decoder_errors()
     if start is None and end is None and not frames.damage:
-        frames.damage += _missing_frames(reader)
+        frames.damage += missing_frames(reader)
     if errors:
         frames.damage.append(f"{len(errors)} decoder error{'s' * (len(errors) > 1)}, first {errors[0]!r}")
     _require_usable(path, frames, reader, start, end)
@@ -132,7 +132,7 @@ def _open(path, beat, log):
         raise VideoError(path, f"unreadable: {told[-1]}" if told else error.reason) from error
 
 
-def _missing_frames(reader):
+def missing_frames(reader):
     """What to say if a video that was read to its end gave less than its header promises, as a list."""
     promised, rate = reader.header_frames, reader.header_rate
     missing = promised - reader.grabbed

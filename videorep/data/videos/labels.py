@@ -83,7 +83,7 @@ def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_
     elif labels in ("folders", "hmdb51"):
         found = _label_by_folder(find_videos(videos))
     elif str(labels).lower().endswith(".csv") or Path(labels).is_file():
-        found = _read_csv(Path(labels), Path(labels).parent if str(labels) == given else Path(videos))
+        found = read_csv(Path(labels), Path(labels).parent if str(labels) == given else Path(videos))
     else:
         expected = f"folders, {', '.join(OFFICIAL)} or the path of a CSV file"
         raise ConfigError(f"expected --labels to be {expected}, received {str(labels)!r}")
@@ -206,8 +206,8 @@ def _match_official(files, official):
     return videos, tuple(label for label in official.classes if label in present), facts
 
 
-def _read_csv(path, root):
-    """One `Video` per row; rows that say the same twice count once."""
+def read_csv(path, root):
+    """One `Video` per row of a list, paths below `root`; rows that say the same twice count once."""
     try:
         reader = csv.reader(io.StringIO(read_file(path).decode("utf-8-sig"), newline=""))
         rows = [(reader.line_num, row) for row in reader if any(row)]

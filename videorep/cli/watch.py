@@ -1,0 +1,105 @@
+"""`videorep watch`."""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from videorep.cli import options
+from videorep.cli.quiet import load_tensorflow
+from videorep.cli.report import print_facts, say
+from videorep.cli.results import claim_file
+from videorep.progress import visible
+from videorep.storage import require_apart
+
+LINES_EVERY = 1.0  # seconds, where there is no terminal
+BARS, WIDTH = 10, 30
+
+
+@click.command(short_help="Classify a camera, a stream or a file, frame by frame.")
+@click.argument("source", metavar="SOURCE")
+@click.option("--run", "runs", required=True, multiple=True, metavar="RUN", help="Classifier; several are averaged.")
+@click.option("--out", metavar="FILE.mp4", help="Write the frames there, with the most probable classes drawn on them.")
+@click.option("--events", metavar="FILE.jsonl", help="Write a line there whenever the class changes.")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take every N-th frame.  [default: all, or as many as the run was trained on per second]",
+)
+@options.moved_backbone
+@options.overwrite
+def watch(source, runs, out, events, every, backbone, overwrite):
+    """Tell which class SOURCE shows, frame after frame, until it ends or Ctrl-C.
+
+    SOURCE is a file, the number of a camera, or the URL of a stream, such as rtsp://camera/1; one that breaks off is
+    opened again. The state is carried from frame to frame: every frame costs one call of the convnet and one step.
+    SOURCE is decoded in this process, unlike in other commands: watch your own cameras, not strangers' files.
+
+    \b
+    Examples:
+      videorep watch 0 --run runs/classifier
+      videorep watch holiday.mp4 --run runs/classifier --out watched.mp4 --events changes.jsonl
+      videorep watch rtsp://camera/1 --run runs/rgb --run runs/flow --every 2
+    """
+    if out and Path(out).suffix.lower() != ".mp4":
+        raise click.BadParameter(f"{out!r} does not end in .mp4", param_hint="'--out'")
+    out, events = (claim_file(path, overwrite) if path else None for path in (out, events))
+    for path in filter(None, (out, events)):
+        require_apart(path, {"SOURCE": source})
+
+    load_tensorflow()
+    from videorep.live import LiveClassifier
+    from videorep.live.source import Source
+    from videorep.live.watch import Tally
+    from videorep.live.watch import watch as watch_source
+    from videorep.runs import load_run
+
+    live = LiveClassifier([load_run(run) for run in runs], backbone)
+    opened = Source(source, every, live.fps, tell=lambda sentence: say(sentence, err=True))
+    tally = Tally()
+    with contextlib.closing(opened):
+        try:
+            with _display(live.classes) as show:
+                watch_source(opened, live, tally, out=out, events=events, show=show)
+        finally:
+            print_facts(tally.summary(opened.skipped))
+    for path in filter(None, (out, events)):
+        say(f"Wrote {path}")
+
+
+def _display(classes):
+    """A context that gives what shows every moment: bars on a terminal, a line per second elsewhere."""
+    return _bars(classes) if sys.stdout.isatty() else contextlib.nullcontext(_lines(classes))
+
+
+def _lines(classes):
+    told = -LINES_EVERY
+
+    def show(seconds, probabilities):
+        nonlocal told
+        if probabilities is not None and time.monotonic() - told >= LINES_EVERY:
+            best, told = probabilities.argmax(), time.monotonic()
+            say(f"{seconds:8.2f} s  {classes[best]} {probabilities[best]:.2f}")
+
+    return show
+
+
+@contextlib.contextmanager
+def _bars(classes):
+    from rich.live import Live
+    from rich.text import Text
+
+    length = max(map(len, classes))
+    with Live(refresh_per_second=10) as screen:
+
+        def show(seconds, probabilities):
+            lines = [f"{seconds:8.2f} s"]
+            for number in [] if probabilities is None else probabilities.argsort()[::-1][:BARS]:
+                share = probabilities[number]
+                lines.append(f"{visible(classes[number]):<{length}} {'█' * round(WIDTH * share):<{WIDTH}} {share:.2f}")
+            screen.update(Text("\n".join(lines)))
+
+        yield show

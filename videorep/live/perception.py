@@ -1,0 +1,147 @@
+"""From frames to what a run's classifier takes: the stages of its shards, as its provenance tells them, repeated."""
+
+import collections
+import dataclasses
+import itertools
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from videorep.build_config import ClipsConfig, PerceptsConfig
+from videorep.config import FinetuneConfig, from_dict
+from videorep.data.percepts.backbones import load_backbone
+from videorep.data.percepts.build import to_storage
+from videorep.data.percepts.flow import flow_field
+from videorep.data.percepts.frames import crop_centre, cut_centre, scale_frame
+from videorep.data.shards.images import decode_image
+from videorep.data.videos.decode import resize_frame
+from videorep.errors import BackboneError, ConfigError, RunError
+
+REPEATED = ("fps", "size", "quality", "keep_partial")  # of a build of clips; pieces are not cut anew
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """What happens to a video before a classifier sees it, and the hash of the convnet's weights."""
+
+    clips: ClipsConfig
+    percepts: PerceptsConfig
+    weights_sha256: str
+
+
+def open_classifiers(runs, backbones=()):
+    """Opens the classifiers of runs, and one `Perception` for all of them that share their stages.
+
+    Args:
+        runs: Runs of `videorep finetune` on percepts, with the same classes.
+        backbones: Files of convnets that have moved since the percepts were built; compared by hash.
+    Returns:
+        (classes, [(perception, [model, ...]), ...]).
+    Raises:
+        RunError: a run is no such classifier, does not say how its data were made, or has other classes.
+        BackboneError: no convnet with the weights of a run's percepts.
+    """
+    members, first = {}, runs[0]
+    for run in runs:
+        members.setdefault(_read_stages(run), []).append(run.model())
+        if set(run.config.model.classes) != set(first.config.model.classes):
+            raise RunError(
+                f"expected runs with the same classes, received {first.path} and {run.path}; name runs of one dataset"
+            )
+    opened = [(Perception(stages, _find_backbone(stages, backbones)), models) for stages, models in members.items()]
+    return first.config.model.classes, opened
+
+
+def _read_stages(run):
+    """The stages of a run, from its provenance.json alone: its shards need not be there any more."""
+    try:
+        data = run.provenance["data"]
+        if not isinstance(run.config, FinetuneConfig) or data["kind"] != "percepts":
+            raise RunError(
+                f"expected a classifier that videorep finetune trained on percepts, received {run.path}, a "
+                f"{run.config.kind} run on {data['kind']}; name another run"
+            )
+        clips = from_dict(ClipsConfig, {name: data["stages"]["clips"][name] for name in REPEATED})
+        return Stages(clips, from_dict(PerceptsConfig, data["stages"]["percepts"]), data["backbone"]["weights_sha256"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise RunError(
+            f"expected the provenance of {run.path} to say how its data were made of videos, received none that can "
+            "be repeated; train it on percepts of what videorep build-shards clips made of videos"
+        ) from error
+
+
+def _find_backbone(stages, backbones):
+    """The convnet with the weights that the stages name, among those named or where it once was."""
+    own, layer = stages.percepts.backbone, stages.percepts.layer
+    for name in backbones or [own]:
+        weights = stages.percepts.weights if name == own else "imagenet"
+        try:
+            net = load_backbone(*((own, layer, name) if Path(name).suffix == ".h5" else (name, layer, weights)))
+            if net.description["weights_sha256"] == stages.weights_sha256:
+                return net
+        except BackboneError:
+            if len(backbones) < 2:
+                raise
+    raise BackboneError(
+        f"expected {Path(own).name}, the convnet of the run's percepts, whose weights have SHA-256 "
+        f"{stages.weights_sha256[:12]}..., received {', '.join(backbones) or own}; name its file with --backbone"
+    )
+
+
+class Perception:
+    """The `Stages` between frames and a classifier's features (T, D), with the `Backbone` that they name."""
+
+    def __init__(self, stages, net):
+        self.stages, self._net = stages, net
+        self._stack = stages.percepts.flow_stack if stages.percepts.stream == "flow" else 0
+        scale, image = scale_frame if self._stack else crop_centre, [tf.TensorSpec((None, None, 3), tf.uint8)]
+        self._scale = tf.function(lambda frame: scale(frame, net.size), image)
+        self.reset()
+
+    def reset(self):
+        """Forgets the frames before the next one."""
+        self._last, self._fields = None, collections.deque(maxlen=self._stack)
+
+    def follow(self, frame):
+        """The features (D,) of the next frame (H, W, 3) uint8 RGB of a stream, or of the stack of flow that it
+        completes; None without such."""
+        last, self._last = self._last, self._see(resize_frame(frame, self.stages.clips.size))
+        if self._stack and last is not None:
+            self._fields.append(self._field(last, self._last))
+        if len(self._fields) < self._stack:
+            return None
+        return self._extract([np.concatenate(self._fields, axis=-1) if self._stack else self._last], 1)[0]
+
+    def extract_clip(self, images, size):
+        """Features (T, D) float32 of a clip's T > 1 JPEG images of (height, width) `size`."""
+        inputs = (self._see(decode_image(each, size, 3, f"frame {place}")) for place, each in enumerate(images))
+        if self._stack:
+            inputs = self._stacks(itertools.starmap(self._field, itertools.pairwise(inputs)), len(images))
+        parts, count = [], self.stages.percepts.batch_size
+        while batch := list(itertools.islice(inputs, count)):
+            parts.append(self._extract(batch, count))
+        return np.concatenate(parts)
+
+    def _stacks(self, fields, frames):
+        """Stacks (S, S, 2L) of L fields, one per frame; the last field stands for all that would follow it."""
+        recent = collections.deque(maxlen=self._stack)
+        for _ in range(frames + self._stack - 1):
+            recent.append(next(fields, recent[-1] if recent else None))
+            if len(recent) == self._stack:
+                yield np.concatenate(recent, axis=-1)
+
+    def _see(self, frame):
+        """A frame as the convnet takes it, not yet cut where it sees flow."""
+        return self._scale(frame).numpy()
+
+    def _field(self, first, second):
+        """The flow (S, S, 2) between two frames that were seen."""
+        return cut_centre(flow_field(first, second), self._net.size).numpy()
+
+    def _extract(self, inputs, batch_size):
+        """Features (n, D) float32, as percepts store them, of n inputs; the convnet is called with a whole batch."""
+        whole = np.zeros((batch_size, *inputs[0].shape), inputs[0].dtype)
+        whole[: len(inputs)] = inputs
+        seen = self._net.extract(whole).numpy()[: len(inputs)]
+        return to_storage(seen, self.stages.percepts.dtype).astype(np.float32)
