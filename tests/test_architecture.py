@@ -7,7 +7,7 @@ from syntax_trees import FILES, KERAS_ONLY, PACKAGE, ROOT, imported_modules, nam
 
 # What each part may import of ours, beside itself. errors is a leaf.
 CONFIGS = {"config", "build_config", "comparison_config"}
-LEAVES = {*CONFIGS, "errors", "bounds", "progress", "storage", "locking", "reports", "exports"}
+LEAVES = {*CONFIGS, "errors", "bounds", "progress", "storage", "locking", "reports", "exports", "writing"}
 MAY_IMPORT = {
     "errors": set(),
     "bounds": {"errors"},
@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "progress": set(),
     "reports": {"errors", "storage"},
     "storage": {"errors"},
+    "writing": {"errors"},
     "locking": {"errors"},
     "exports": {"errors", "storage"},
     "xla": set(),
