@@ -101,7 +101,7 @@ def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
     Args:
         configs: {name of the folder: configuration}.
         out: Folder of the folders.
-        others: As for `run_job`.
+        dry_run, progress, choices: As for `run_job`.
     Returns:
         dict: "run", `out`, and "repeats", what `run_job` gave for each.
     """
