@@ -8,7 +8,7 @@ import numpy as np
 from videorep.bounds import require
 from videorep.data.batches.sources import LabelledBlocks
 from videorep.data.batches.windows import list_windows
-from videorep.data.video_names import ucf_group
+from videorep.data.video_names import find_shared, ucf_group
 from videorep.errors import RunError
 from videorep.models.pixels import to_unit_range
 from videorep.training.forecast import memory
@@ -133,11 +133,9 @@ def _read(blocks):
 
 
 def _require_recordings_apart(paths, groups, is_test):
-    shared = sorted(set(groups[is_test]) & set(groups[~is_test]))
-    if shared:
-        members = np.flatnonzero(groups == shared[0])
-        train, test = (paths[members[is_test[members] == side][0]] for side in (False, True))
+    if shared := find_shared(zip(groups, is_test, paths, strict=True)):
+        group, names = min(shared.items())
         raise RunError(
-            f"expected every recording on one side, received {train} (training) and {test} (test), both of "
-            f"{shared[0]}, and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
+            f"expected every recording on one side, received {names[False]} (training) and {names[True]} (test), both "
+            f"of {group}, and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
         )
