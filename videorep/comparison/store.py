@@ -62,7 +62,7 @@ class Store:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
                 return {"probabilities": file["probabilities"], **json.loads(str(file["facts"]))}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
