@@ -94,7 +94,7 @@ def test_a_run_of_several_folders_names_and_verifies_them_all(folders, tmp_path)
     pretrain(config, tmp_path / "run")
     assert not verify(tmp_path / "run")[0]
     make = dataclasses.replace(config, data=dataclasses.replace(config.data, path=folders[2], also=(folders[0],)))
-    with pytest.raises(OutputError, match="expected --out apart from DATA 2"):
+    with pytest.raises(OutputError, match="expected --out outside DATA 2"):
         pretrain(make, f"{folders[0]}/run")
     write_shards([{"frames": np.zeros((5, 3), np.float32)}], folders[2], overwrite=True)
     assert any(folders[2] in problem for problem in verify(tmp_path / "run")[0])

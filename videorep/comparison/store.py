@@ -62,8 +62,8 @@ class Store:
         if not path.exists():
             return None
         try:
-            with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
-                return {"probabilities": file["probabilities"], **json.loads(str(file["facts"]))}
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return {"probabilities": arrays["probabilities"], **json.loads(str(arrays["facts"]))}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
                 f"expected what videorep compare measured in {path}, received a damaged file; remove it and give the "

@@ -12,7 +12,7 @@ from videorep.data.batches.sources import LabelledBlocks
 from videorep.data.batches.stacks import LabelledStacks
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError
-from videorep.evaluation.fitting import compare_backbones, require_finite
+from videorep.evaluation.data_checks import compare_backbones, require_finite
 from videorep.models.averaging import average_steps
 from videorep.models.pixels import to_unit_range
 from videorep.progress import SilentProgress

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.errors import VideorepWarning
-from videorep.reports import STEP, parse_line, read_lines, to_line
+from videorep.metrics_file import STEP, parse_line, read_lines, to_line
 from videorep.storage import write_text_durably
 from videorep.writing import written
 
