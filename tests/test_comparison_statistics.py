@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from videorep.comparison.statistics import hold_back, interval, paired_test
+from videorep.comparison.statistics import holm, interval, paired_test
 
 
 def test_one_draw_is_the_exact_sign_test_of_mcnemar():
@@ -43,5 +43,5 @@ def test_the_interval_covers_the_true_accuracy_of_about_95_in_100():
 
 
 def test_holm_by_hand():
-    assert hold_back([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert hold_back([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]

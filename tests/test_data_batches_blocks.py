@@ -7,7 +7,7 @@ from batch_shards import FRAMES, as_set, take
 
 from videorep.config import DataConfig
 from videorep.data import write_shards
-from videorep.data.batches.sources import labelled_blocks
+from videorep.data.batches.sources import LabelledBlocks
 from videorep.errors import ConfigError, ShardError
 
 
@@ -15,7 +15,7 @@ from videorep.errors import ConfigError, ShardError
 def test_evaluation_holds_every_block_of_every_video_and_pads_short_ones(stored_percepts, stored_clips, kind):
     arrays = stored_percepts[1] if kind == "percepts" else [array.reshape(len(array), -1) for array in stored_clips[1]]
     data = stored_percepts[0] if kind == "percepts" else DataConfig(path=stored_clips[0])
-    blocks = labelled_blocks(data, "train", 8, 3)
+    blocks = LabelledBlocks(data, "train", 8, 3)
     batches = list(blocks.evaluation(4))
     rows = [{key: batch[key].numpy()[n] for key in batch} for batch in batches for n in range(len(batch["label"]))]
     expected = []
@@ -34,7 +34,7 @@ def test_evaluation_holds_every_block_of_every_video_and_pads_short_ones(stored_
 
 
 def test_training_draws_every_block_once_per_epoch_with_its_label(stored_percepts):
-    blocks = labelled_blocks(stored_percepts[0], "train", 8, 3)
+    blocks = LabelledBlocks(stored_percepts[0], "train", 8, 3)
     (epoch,) = blocks.training(blocks.blocks, seed=2).take(1)
     evaluated = next(iter(blocks.evaluation(blocks.blocks)))
     assert as_set(epoch["frames"].numpy()) == as_set(evaluated["frames"].numpy())
@@ -46,10 +46,10 @@ def test_training_draws_every_block_once_per_epoch_with_its_label(stored_percept
 
 
 def test_a_subset_has_as_many_videos_of_every_class(stored_percepts):
-    whole = labelled_blocks(stored_percepts[0], "train", 4, 2)
+    whole = LabelledBlocks(stored_percepts[0], "train", 4, 2)
     subsets = []
     for seed in range(6):
-        subset = labelled_blocks(stored_percepts[0], "train", 4, 2, seed=seed, videos_per_class=2)
+        subset = LabelledBlocks(stored_percepts[0], "train", 4, 2, seed=seed, videos_per_class=2)
         assert subset.videos == 4 and sorted(subset.video_labels) == [0, 0, 1, 1]
         (batch,) = subset.evaluation(999)
         assert sorted(set(batch["video"].numpy())) == [0, 1, 2, 3]
@@ -57,12 +57,12 @@ def test_a_subset_has_as_many_videos_of_every_class(stored_percepts):
         subsets.append(frozenset(records))
         assert len(subsets[-1]) == 4 and (records % 2 == batch["label"].numpy()).all()
     assert len(set(subsets)) > 1
-    again = labelled_blocks(stored_percepts[0], "train", 4, 2, seed=0, videos_per_class=2)
+    again = LabelledBlocks(stored_percepts[0], "train", 4, 2, seed=0, videos_per_class=2)
     (batch,) = again.evaluation(999)
     assert frozenset(batch["frames"].numpy()[:, 0, 0].astype(int)) == subsets[0]
     assert whole.videos == 8
     with pytest.raises(ShardError, match=r"at least 5 videos of class 'a'.*4"):
-        labelled_blocks(stored_percepts[0], "train", 4, 2, videos_per_class=5)
+        LabelledBlocks(stored_percepts[0], "train", 4, 2, videos_per_class=5)
 
 
 def test_pieces_of_one_path_are_one_video(tmp_path):
@@ -70,7 +70,7 @@ def test_pieces_of_one_path_are_one_video(tmp_path):
     paths = ["x", "y", "x", "z", "y"]
     records = [{"frames": piece * n, "path": path, "label": path} for n, path in enumerate(paths)]
     write_shards(records, tmp_path / "out", shards=2)
-    blocks = labelled_blocks(DataConfig(path=str(tmp_path / "out")), "train", 4, 4)
+    blocks = LabelledBlocks(DataConfig(path=str(tmp_path / "out")), "train", 4, 4)
     (batch,) = blocks.evaluation(9)
     assert blocks.videos == 3 and batch["video"].numpy().tolist() == [0, 1, 0, 2, 1]
     assert batch["label"].numpy().tolist() == [0, 1, 0, 2, 1]
@@ -79,6 +79,6 @@ def test_pieces_of_one_path_are_one_video(tmp_path):
 def test_unlabelled_records_cannot_train_a_classifier(tmp_path):
     write_shards([{"frames": np.ones((6, 3), np.float32)}], tmp_path / "out")
     with pytest.raises(ShardError, match="--labels"):
-        labelled_blocks(DataConfig(path=str(tmp_path / "out")), "train", 4, 4)
+        LabelledBlocks(DataConfig(path=str(tmp_path / "out")), "train", 4, 4)
     with pytest.raises(ConfigError, match="labelled"):
-        labelled_blocks(DataConfig(), "train", 4, 4)
+        LabelledBlocks(DataConfig(), "train", 4, 4)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from shard_building import build
 
 from videorep.config import DataConfig
-from videorep.data.batches.sources import labelled_blocks, open_source
+from videorep.data.batches.sources import LabelledBlocks, open_source
 from videorep.data.shards.hashes import checksum
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.verify import require_sound, verify_dataset
@@ -93,7 +93,7 @@ def test_training_refuses_before_it_starts(damaged):
     flip(damaged / SHARD, 40, 3)
     expect_named(damaged, 0)
     with pytest.raises(ShardError, match=SHARD):
-        labelled_blocks(DataConfig(path=str(damaged)), "train", 2, 2)
+        LabelledBlocks(DataConfig(path=str(damaged)), "train", 2, 2)
     patch = 8 if load_dataset(damaged).kind == "clips" else 0
     open_source(DataConfig(path=str(damaged), patch=patch), "test", 2)
 

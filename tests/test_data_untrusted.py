@@ -17,7 +17,7 @@ from pictures import jpeg, with_size
 from videorep.cli.verify import verify as verify_command
 from videorep.config import DataConfig
 from videorep.data import read_shards, write_shards
-from videorep.data.batches.sources import labelled_blocks, open_source
+from videorep.data.batches.sources import LabelledBlocks, open_source
 from videorep.data.batches.stacks import LabelledStacks
 from videorep.data.shards.guards import require_framing
 from videorep.data.shards.hashes import checksum
@@ -66,7 +66,7 @@ def resign(folder, change=lambda plain: None):
 def streams(folder):
     """Every way in which training and evaluation read a folder."""
     data = DataConfig(path=str(folder), stride=1, patch=0 if load_dataset(folder).kind == "percepts" else 8)
-    source, blocks = open_source(data, "train", 3), labelled_blocks(data, "train", 3, 3)
+    source, blocks = open_source(data, "train", 3), LabelledBlocks(data, "train", 3, 3)
     yield source.training(4, 0)
     yield source.evaluation(4)
     yield blocks.training(4, 0)

@@ -1,21 +1,11 @@
-"""Sentences on figures that mean nothing, against all throws of a coin."""
-
-import itertools
+"""Sentences on figures that mean nothing."""
 
 import numpy as np
-import pytest
 
-from videorep.evaluation.caveats import classifier_caveats, predictor_caveats, sign_test
+from videorep.evaluation.caveats import classifier_caveats, predictor_caveats
 
 LABELS = np.array([0] * 6 + [1] * 4)
 NAMES = ("run", "walk")
-
-
-@pytest.mark.parametrize("wins, losses", [(0, 0), (1, 0), (5, 2), (12, 3), (3, 9)])
-def test_sign_test_is_the_exact_one_sided_binomial_test(wins, losses):
-    throws = list(itertools.product((0, 1), repeat=wins + losses))
-    expected = sum(sum(throw) >= wins for throw in throws) / len(throws)
-    assert sign_test(wins, losses) == pytest.approx(expected)
 
 
 def test_an_accuracy_up_to_that_of_the_largest_class_means_nothing():

@@ -147,7 +147,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path
 def test_a_resumed_run_reads_its_reports_once(tmp_path, monkeypatch):
     make_loop(tmp_path / "run").fit(sequences(0))
     before, read = load_run(tmp_path / "run").metrics(), []
-    monkeypatch.setattr("videorep.reports.read_file", lambda path: read.append(path) or path.read_bytes())
+    monkeypatch.setattr("videorep.metrics_file.read_file", lambda path: read.append(path) or path.read_bytes())
     loop = make_loop(tmp_path / "run")
     assert loop.restore() == 20 and loop.fit(sequences(20)) == before[-1]
     assert read == [loop.run.metrics_path] and loop.run.metrics() == before

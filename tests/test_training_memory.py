@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from videorep.reports import read_reports
+from videorep.metrics_file import read_reports
 from videorep.training.callbacks import EventLog, MetricsLog
 from videorep.training.checkpoints import Checkpoints, Position
 

@@ -164,10 +164,7 @@ class PretrainConfig:
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
-    kind: str = "pretrain"
-
-    def __post_init__(self):
-        require_choice(self, "kind", ("pretrain",))
+    kind: typing.Literal["pretrain"] = "pretrain"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,10 +175,9 @@ class FinetuneConfig:
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     init: str = ""
-    kind: str = "finetune"
+    kind: typing.Literal["finetune"] = "finetune"
 
     def __post_init__(self):
-        require_choice(self, "kind", ("finetune",))
         frozen, single = self.model.freeze_encoder, self.model.name == "single-frame"
         require(self.init or not frozen, "freeze_encoder", "off without init: random weights are no encoder", frozen)
         require(not (self.init and single), "init", "empty with single-frame, which has no encoder", self.init)
@@ -219,10 +215,7 @@ class StreamConfig:
     model: StreamModelConfig = StreamModelConfig()
     data: DataConfig = DataConfig()
     training: StreamTrainingConfig = StreamTrainingConfig()
-    kind: str = "stream"
-
-    def __post_init__(self):
-        require_choice(self, "kind", ("stream",))
+    kind: typing.Literal["stream"] = "stream"
 
 
 KINDS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig, "stream": StreamConfig}
@@ -248,6 +241,10 @@ def _convert(hint, value, where):
         hint = next((kind for kind in kinds if isinstance(value, typing.get_origin(kind) or kind)), kinds[0])
     if dataclasses.is_dataclass(hint):
         return from_dict(hint, value, where)
+    if typing.get_origin(hint) is typing.Literal:
+        (kind,) = typing.get_args(hint)
+        require(value == kind, where, repr(kind), value)
+        return value
     if typing.get_origin(hint) is tuple:
         items = value if isinstance(value, (list, tuple)) else [value]  # one value is a list of one
         element = typing.get_args(hint)[0]

@@ -19,8 +19,9 @@ import numpy as np
 
 from videorep.config import KINDS, from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
-from videorep.reports import read_reports
+from videorep.metrics_file import read_reports
 from videorep.storage import TEMPORARY, is_url, read_file, replacing, require_local, write_text_durably
+from videorep.writing import written
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
 CHECKPOINTS, EVENTS, STATE = "checkpoints", "events", "checkpoint"  # the last lies among the checkpoints
@@ -123,12 +124,12 @@ class Run:
                 f"expected a trained model of finite weights, received {unfit} arrays that are not; lower "
                 f"--learning-rate and train again"
             )
-        with _output_errors(self.model_path), replacing(self.model_path) as temporary:
+        with written(self.model_path), replacing(self.model_path) as temporary:
             model.save(temporary)
 
     def write_provenance(self, provenance):
         text = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
-        with _output_errors(self.path):
+        with written(self.path):
             write_text_durably(self.path / PROVENANCE, text)
 
 
@@ -235,7 +236,7 @@ def create_run(path, config, *, resume=False, overwrite=False):
     if existing := check_run(path, config, resume=resume, overwrite=overwrite):
         return existing
     path = Path(path)
-    with _output_errors(path):
+    with written(path):
         path.mkdir(parents=True, exist_ok=True)
         _remove_own(path)
         write_text_durably(path / CONFIG, to_json(config))
@@ -258,17 +259,6 @@ def _remove_own(path):
         if folder != path:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-
-
-@contextlib.contextmanager
-def _output_errors(path):
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"expected to write {path}, received: {error.strerror or error}; free some space there and "
-            "give the same command again with --resume, or choose another --out"
-        ) from error
 
 
 def require_same(path, what, before, now, remedy="give the same command again with --resume"):

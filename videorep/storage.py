@@ -25,7 +25,6 @@ from videorep.errors import OutputError, StorageError
 
 COPY_CHUNK = 1 << 20
 LARGEST_TEXT = 1 << 28  # bytes; a list of a million videos has half of that
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
 TEMPORARY = "unfinished-"  # before the name of a file that is being written
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(.+)")  # pathlib makes one slash of two
 

@@ -86,7 +86,7 @@ def read_shards(folder):
     import numpy as np
 
     from videorep.config import DataConfig
-    from videorep.data.batches.sources import labelled_blocks, open_source
+    from videorep.data.batches.sources import LabelledBlocks, open_source
     from videorep.data.percepts.frames import read_batches
     from videorep.data.shards.manifest import load_dataset
     from videorep.data.shards.read import read_shards
@@ -103,7 +103,7 @@ def read_shards(folder):
     steps = [
         lambda: [(int(r["label"]), r["frames"].numpy()) for r in read_shards(folder, "train")],
         lambda: [(0, next(iter(open_source(data, "train", 2).training(2, 0)))["frames"].numpy())],
-        lambda: [(0, next(iter(labelled_blocks(data, "train", 2, 1).training(2, 0)))["frames"].numpy())],
+        lambda: [(0, next(iter(LabelledBlocks(data, "train", 2, 1).training(2, 0)))["frames"].numpy())],
     ]
     if dataset.kind == "clips":
         counts = [sum(shard.index["frames"]) for shard in dataset.shards("train")]

@@ -4,8 +4,8 @@ import click
 
 from videorep.build_config import PerceptsConfig
 from videorep.cli import options
+from videorep.cli.printing import print_dataset
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import print_dataset
 from videorep.cli.settings import read_config
 from videorep.config import DTYPES, STREAMS
 

@@ -3,8 +3,8 @@
 import click
 
 from videorep.cli import options
+from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import print_facts, say
 from videorep.cli.settings import read_config
 from videorep.comparison_config import NONE, CompareConfig
 from videorep.config import MODELS, PRECISIONS

@@ -5,14 +5,14 @@ import json
 import click
 
 from videorep.cli import options
+from videorep.cli.claim import claim_file
+from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import print_facts, say
-from videorep.cli.results import claim_file
 
 ONLY_IN_JSON = ("rows", "future_by_frame", "per_video", "warnings")
 
 
-def compare(result):
+def to_columns(result):
     """{"figures": rows}: one row per figure, one column per predictor; {} where the result has none."""
     predictors = result.get("rows", [])
     figures = [key for key in (predictors or [{}])[0] if key != "predictor"]
@@ -80,7 +80,7 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
         )
     else:
         raise click.UsageError("Several RUNs are fused, which takes classifiers: evaluate pretrained runs one by one.")
-    print_facts({name: value for name, value in result.items() if name not in ONLY_IN_JSON} | compare(result))
+    print_facts({name: value for name, value in result.items() if name not in ONLY_IN_JSON} | to_columns(result))
     for sentence in result["warnings"]:
         say(f"Warning: {sentence}", err=True)
     if json_path:

@@ -3,8 +3,8 @@
 import click
 
 from videorep.cli import options
+from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import print_facts
 
 
 @click.command(short_help="Write a run as a SavedModel.")

@@ -4,8 +4,8 @@ import click
 
 from videorep.bounds import LARGEST
 from videorep.cli import options
+from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import print_facts
 from videorep.cli.settings import given, read_config, setting
 from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, TrainingConfig
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from videorep.cli import options
+from videorep.cli.claim import claim_file
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.results import claim_file
 
 KINDS = (".npz", ".png", ".gif")
 

@@ -2,8 +2,8 @@
 
 import click
 
+from videorep.cli.printing import say
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import say
 from videorep.errors import VideorepError
 
 

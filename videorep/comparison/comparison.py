@@ -8,7 +8,7 @@ import numpy as np
 from videorep.comparison.linear import Majority, mean_pooled, single_frame
 from videorep.comparison.protocol import list_counts, make_folds, measure
 from videorep.comparison.recurrent import Recurrent, frozen
-from videorep.comparison.statistics import hold_back, interval, paired_test
+from videorep.comparison.statistics import holm, interval, paired_test
 from videorep.comparison.store import PRETRAINED, RESULT, Store
 from videorep.comparison.videos import load_videos
 from videorep.comparison_config import NONE
@@ -175,7 +175,7 @@ def _tests(names, count, correct):
             "p": p,
             "p_corrected": corrected,
         }
-        for (a, b), p, corrected in zip(pairs, ps, hold_back(ps), strict=True)
+        for (a, b), p, corrected in zip(pairs, ps, holm(ps), strict=True)
     ]
 
 

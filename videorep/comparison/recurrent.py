@@ -12,6 +12,7 @@ from videorep.comparison.linear import Linear
 from videorep.config import ClassifierConfig
 from videorep.data.choices import make_generator
 from videorep.models import build_classifier
+from videorep.models.averaging import average_steps
 
 BATCH, EVALUATION_BATCH = 32, 128
 STEPS = (60, 120, 240)  # after which the test videos are classified: how long to train is a setting like others
@@ -145,7 +146,7 @@ class _Trainer:
     def _classify_blocks(self, rows):
         frames, mask = self._read(rows)
         probabilities = self._model({"frames": frames}, training=False)
-        return tf.reduce_sum(probabilities * mask[..., None], 1) / tf.reduce_sum(mask, 1)[:, None]
+        return average_steps(probabilities, mask)
 
 
 def frozen(videos, name, shape, encoder):
@@ -157,8 +158,8 @@ def frozen(videos, name, shape, encoder):
     means = []
     for first in range(0, len(rows), EVALUATION_BATCH):
         each = rows[first : first + EVALUATION_BATCH]
-        hidden, counts = states.predict_on_batch({"frames": frames[each]}), each < len(videos.frames)
-        means.append((hidden * counts[..., None]).sum(1) / counts.sum(1)[:, None])
+        hidden = states.predict_on_batch({"frames": frames[each]})
+        means.append(average_steps(hidden, each < len(videos.frames)))
     means = np.concatenate(means)
     features = np.stack([means[owner == video].mean(0) for video in range(len(videos.paths))])
     return Linear(videos, name, features, np.arange(len(videos.paths)))

@@ -43,7 +43,7 @@ def paired_test(a, b):
     return float(stats.wilcoxon(differences, zero_method="zsplit").pvalue)
 
 
-def hold_back(ps):
+def holm(ps):
     """Holm's correction of several p: the same order, each at least as large."""
     ps = np.asarray(ps, float)
     order = np.argsort(ps)

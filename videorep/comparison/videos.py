@@ -1,14 +1,16 @@
 """The labelled videos that contenders are compared on: every frame read once, kept in memory."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
 from videorep.bounds import require
-from videorep.data.batches.sources import labelled_blocks
+from videorep.data.batches.sources import LabelledBlocks
 from videorep.data.batches.windows import list_windows
-from videorep.data.video_names import ucf_group
+from videorep.data.video_names import find_shared, ucf_group
 from videorep.errors import RunError
+from videorep.models.pixels import to_unit_range
 from videorep.training.forecast import memory
 
 READ_FRAMES = 1024
@@ -26,7 +28,7 @@ class LabelledVideos:
         is_test: (V,) bool.
         groups: (V,) names of the recordings that they were cut from.
         frames: (N, D) float32, the frames of all videos one after another.
-        lengths: {video: frames of each of its records}, in the order of `frames`.
+        lengths: Of each video the frames of each of its records, in the order of `frames`.
     """
 
     folder: str
@@ -52,10 +54,9 @@ class LabelledVideos:
         """First frame of each video, and one past the last of all: (V + 1,)."""
         return np.concatenate([[0], np.cumsum([sum(each) for each in self.lengths])])
 
-    def pooled(self, values=None):
-        """The mean of each video's frames, or of other `values` per frame (N, ...): (V, ...) float64."""
-        values = self.frames if values is None else values
-        return np.stack([values[a:b].mean(0, dtype=np.float64) for a, b in zip(*_pairs(self.spans()), strict=True)])
+    def pooled(self):
+        """The mean of each video's frames: (V, D) float64."""
+        return np.stack([self.frames[a:b].mean(0, dtype=np.float64) for a, b in itertools.pairwise(self.spans())])
 
     def blocks(self, length, stride):
         """Blocks of frames within records; a shorter record is one block, padded.
@@ -86,8 +87,8 @@ def load_videos(data, train="train", test="test"):
         ConfigError: their frames do not fit into memory.
         RunError: a video, or another clip of its recording, is on both sides.
     """
-    sides = [_Side(labelled_blocks(data, split, 1, 1)) for split in (train, test)]
-    needed = sum(side.blocks.blocks for side in sides) * sides[0].blocks.features * 4
+    sides = [LabelledBlocks(data, split, 1, 1) for split in (train, test)]
+    needed = sum(side.blocks for side in sides) * sides[0].features * 4
     room = memory()
     require(
         needed <= room / 2,
@@ -95,14 +96,14 @@ def load_videos(data, train="train", test="test"):
         f"at most half of the memory of {room / 2**30:.1f} GiB (compare fewer videos, or shorter ones)",
         f"{needed / 2**30:.1f} GiB",
     )
-    read = [side.read() for side in sides]
+    read = [_read(side) for side in sides]
     paths = [path for side in read for path in side["paths"]]
     groups = np.array([ucf_group(path) or path for path in paths])
     is_test = np.repeat([False, True], [len(side["paths"]) for side in read])
-    _require_apart(paths, groups, is_test)
+    _require_recordings_apart(paths, groups, is_test)
     return LabelledVideos(
         str(data.path),
-        tuple(sides[0].blocks.labels),
+        tuple(sides[0].labels),
         paths,
         np.concatenate([side["labels"] for side in read]),
         is_test,
@@ -112,43 +113,29 @@ def load_videos(data, train="train", test="test"):
     )
 
 
-class _Side:
-    """One split, a frame being a block."""
-
-    def __init__(self, blocks):
-        self.blocks = blocks
-
-    def read(self):
-        """Frames, paths and labels by path; the lengths of each video's records."""
-        blocks = self.blocks
-        frames = np.empty((blocks.blocks, blocks.features), np.float32)
-        video, done = np.empty(blocks.blocks, np.int64), 0
-        for batch in blocks.evaluation(READ_FRAMES):
-            count = len(batch["video"])
-            scale = 255 if batch["frames"].dtype == "uint8" else 1
-            frames[done : done + count] = batch["frames"].numpy()[:, 0] / np.float32(scale)
-            video[done : done + count] = batch["video"].numpy()
-            done += count
-        by_path = sorted(range(blocks.videos), key=lambda number: blocks.video_paths[number])
-        members = [np.flatnonzero(video == number) for number in by_path]
-        return {
-            "frames": frames[np.concatenate(members)],
-            "paths": [blocks.video_paths[number] for number in by_path],
-            "labels": np.asarray(blocks.video_labels)[by_path],
-            "lengths": [np.unique(blocks.block_records[each], return_counts=True)[1].tolist() for each in members],
-        }
+def _read(blocks):
+    """Frames, paths and labels of a split by path, a frame being a block; the lengths of each video's records."""
+    frames = np.empty((blocks.blocks, blocks.features), np.float32)
+    video, done = np.empty(blocks.blocks, np.int64), 0
+    for batch in blocks.evaluation(READ_FRAMES):
+        count = len(batch["video"])
+        frames[done : done + count] = to_unit_range(batch["frames"])[:, 0]
+        video[done : done + count] = batch["video"].numpy()
+        done += count
+    by_path = sorted(range(blocks.videos), key=lambda number: blocks.video_paths[number])
+    members = [np.flatnonzero(video == number) for number in by_path]
+    return {
+        "frames": frames[np.concatenate(members)],
+        "paths": [blocks.video_paths[number] for number in by_path],
+        "labels": np.asarray(blocks.video_labels)[by_path],
+        "lengths": [np.unique(blocks.block_records[each], return_counts=True)[1].tolist() for each in members],
+    }
 
 
-def _require_apart(paths, groups, is_test):
-    shared = sorted(set(groups[is_test]) & set(groups[~is_test]))
-    if shared:
-        members = np.flatnonzero(groups == shared[0])
-        train, test = (paths[members[is_test[members] == side][0]] for side in (False, True))
+def _require_recordings_apart(paths, groups, is_test):
+    if shared := find_shared(zip(groups, is_test, paths, strict=True)):
+        group, names = min(shared.items())
         raise RunError(
-            f"expected every recording on one side, received {train} (training) and {test} (test), both of "
-            f"{shared[0]}, and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
+            f"expected every recording on one side, received {names[False]} (training) and {names[True]} (test), both "
+            f"of {group}, and {len(shared) - 1} more such; build the shards with splits that keep recordings together"
         )
-
-
-def _pairs(spans):
-    return spans[:-1], spans[1:]

@@ -19,3 +19,15 @@ def ucf_group(name):
     """The recording that a clip named as in UCF-101 was cut from, such as "v_Archery_g07", or ""."""
     match = _UCF_GROUP.match(os.path.splitext(os.path.basename(name))[0])
     return match[1] if match else ""
+
+
+def find_shared(members):
+    """What is on more than one side: {key: {side: the first name there}}.
+
+    Args:
+        members: (key, side, name) each: what of a video must not be on two sides, its split, and what to call it.
+    """
+    sides = {}
+    for key, side, name in members:
+        sides.setdefault(key, {}).setdefault(side, name)
+    return {key: names for key, names in sides.items() if len(names) > 1}

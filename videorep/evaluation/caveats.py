@@ -1,8 +1,7 @@
 """When a figure means nothing: sentences for whoever reads it."""
 
-import math
-
 import numpy as np
+from scipy import stats
 
 SIGNIFICANCE = 0.05
 FIGURES = ("cross_entropy_per_frame", "squared_error_per_frame")
@@ -29,16 +28,11 @@ def classifier_caveats(correct, labels, names):
     )
     if correct.sum() <= guessed.sum():
         return [f"{told[0]} is no better than {told[1]}"]
-    p = sign_test(int((correct & ~guessed).sum()), int((guessed & ~correct).sum()))
+    wins, losses = int((correct & ~guessed).sum()), int((guessed & ~correct).sum())
+    p = stats.binomtest(wins, wins + losses, alternative="greater").pvalue
     if p > SIGNIFICANCE:
         return [f"{told[0]} cannot be told from {told[1]}: exact one-sided McNemar test, p = {p:.2f}"]
     return []
-
-
-def sign_test(wins, losses):
-    """Probability that a fair coin wins at least `wins` of `wins + losses` throws."""
-    throws = wins + losses
-    return sum(math.comb(throws, heads) for heads in range(wins, throws + 1)) / 2**throws
 
 
 def predictor_caveats(rows, model):

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import FinetuneConfig, StreamConfig
-from videorep.data.batches.sources import labelled_blocks
+from videorep.data.batches.sources import LabelledBlocks
 from videorep.data.batches.stacks import LabelledStacks
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError
-from videorep.evaluation.fitting import compare_backbones, require_finite
+from videorep.evaluation.data_checks import compare_backbones, require_finite
 from videorep.models.averaging import average_steps
 from videorep.models.pixels import to_unit_range
 from videorep.progress import SilentProgress
@@ -83,7 +83,7 @@ def open_videos(run, folder=None, split="test"):
 def _open_blocks(run, model, dataset, split):
     config = run.config.model
     settings = dataclasses.replace(run.config.data, path=str(dataset.folder), videos_per_class=0)
-    blocks = labelled_blocks(settings, split, *config.block)
+    blocks = LabelledBlocks(settings, split, *config.block)
     if blocks.features != config.features:
         raise RunError(
             f"expected shards of {config.features} features, as {run.path} was trained on, received {dataset.folder} "

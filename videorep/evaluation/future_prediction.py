@@ -13,7 +13,7 @@ from videorep.errors import RunError, VideorepError
 from videorep.evaluation import metrics
 from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_mean_frame
 from videorep.evaluation.caveats import predictor_caveats
-from videorep.evaluation.fitting import compare_backbones, require_finite
+from videorep.evaluation.data_checks import compare_backbones, require_finite
 from videorep.models.pixels import to_unit_range
 from videorep.progress import Reporter, SilentProgress
 from videorep.runs import Run

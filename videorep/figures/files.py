@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from videorep.errors import OutputError
 from videorep.storage import replacing
+from videorep.writing import written
 
 
 def write_file(path, content):
@@ -15,13 +15,9 @@ def write_file(path, content):
     Raises:
         OutputError: the folder is missing, cannot be written, or is full; nothing is left there.
     """
-    try:
-        with replacing(Path(path), shared=True) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise OutputError(
-            f"expected to write {path}, received: {error.strerror}; choose a name in a folder that can be written"
-        ) from error
+    remedies = "give the same command again", "choose a name in a folder that can be written"
+    with written(path, *remedies), replacing(Path(path), shared=True) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_arrays(path, arrays):

@@ -10,8 +10,8 @@ from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.layers.recurrence import Tensor
 from videorep.models.averaging import average_steps
-from videorep.models.configuration import DROPOUT_SEEDS, describe, initializers, part_seed, restore
 from videorep.models.objective import ObjectiveModel
+from videorep.models.parts import DROPOUT_SEEDS, describe, initializers, part_seed, restore
 
 
 @keras.saving.register_keras_serializable(package="videorep")

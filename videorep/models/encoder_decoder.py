@@ -9,9 +9,9 @@ from keras import ops
 from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
 from videorep.layers.recurrence import Tensor
-from videorep.models.configuration import DECODER_SEEDS, describe, initializers, part_seed, restore
 from videorep.models.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
 from videorep.models.objective import ObjectiveModel
+from videorep.models.parts import DECODER_SEEDS, describe, initializers, part_seed, restore
 from videorep.models.pixels import to_unit_range
 
 

@@ -16,7 +16,8 @@ from videorep.exports import FACTS, read_facts
 from videorep.locking import alone_in
 from videorep.runs import MODEL, load_run
 from videorep.serving.signatures import serve
-from videorep.storage import FULL, TEMPORARY, require_apart, require_local, sync
+from videorep.storage import TEMPORARY, require_apart, require_local, sync
+from videorep.writing import written
 
 EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
@@ -51,11 +52,8 @@ def export(run_path, out, version=None, overwrite=False):
     require_apart(out, {"RUN": run.path} | inputs)
     served = serve(run.model(), run.config)
     facts = describe(run, served)
-    try:
-        with alone_in(out):
-            target = _write(served, facts, out, version, overwrite)
-    except (OSError, tf.errors.OpError) as error:
-        raise OutputError(_explain(error, out)) from error
+    with written(f"a SavedModel into {out}", "export again; nothing was left behind"), alone_in(out):
+        target = _write(served, facts, out, version, overwrite)
     shape = ", ".join(str(size or name) for size, name in zip(served.signature.shape, "BTHW", strict=False))
     return {
         "path": str(target),
@@ -189,14 +187,3 @@ def _flush(folder):
     for parent, _, files in os.walk(folder):
         for path in (*(os.path.join(parent, name) for name in files), parent):
             sync(path)
-
-
-def _explain(error, out):
-    """One sentence of an OSError, or of TensorFlow's error, whose message holds the operation and its inputs too."""
-    words = error.strerror if isinstance(error, OSError) else error.message.split(" [Op:")[0].split("; ")[-1]
-    words = (str(words).strip().splitlines() or [type(error).__name__])[0]
-    if any(os.strerror(number) in words for number in FULL):
-        remedy = "free some space there and export again; nothing was left behind"
-    else:
-        remedy = "choose another --out"
-    return f"expected to write a SavedModel into {out}, received: {words}; {remedy}"

@@ -3,12 +3,13 @@
 import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from videorep.errors import VideorepWarning
-from videorep.reports import STEP, parse_line, read_lines, to_line
+from videorep.metrics_file import STEP, parse_line, read_lines, to_line
 from videorep.storage import write_text_durably
-from videorep.training.writing import uncached, written
+from videorep.writing import written
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -32,12 +33,12 @@ class MetricsLog(keras.callbacks.Callback):
             what = f"{self._garbled} lines of {self.path} are no reports and are dropped"
             warnings.warn(f"{what}; the figures of their steps are lost", VideorepWarning, stacklevel=2)
         self.reports = [report for report in self.reports if report[STEP] <= step]
-        with written("metrics", self.path):
+        with written(f"metrics into {self.path}"):
             write_text_durably(self.path, "".join(map(to_line, self.reports)))
         self._keep(self.reports)
 
     def on_epoch_end(self, epoch, logs=None):
-        with written("metrics", self.path), open(self.path, "a") as file:
+        with written(f"metrics into {self.path}"), open(self.path, "a") as file:
             file.write(line := to_line(logs))
         self._keep([*self.reports, parse_line(line.encode())])
 
@@ -55,17 +56,18 @@ class EventLog(keras.callbacks.Callback):
     def __init__(self, folder, step):
         super().__init__()
         self.folder = folder
-        with written("events", folder):
+        with written(f"events into {folder}"):
             self.writer = tf.summary.create_file_writer(str(folder), filename_suffix=f".from-{step}")
 
     def on_epoch_end(self, epoch, logs=None):
-        with written("events", self.folder):
-            with self.writer.as_default(step=uncached(epoch)):
+        with written(f"events into {self.folder}"):
+            # of every Python number that TensorFlow is given it keeps a tensor, of arrays none
+            with self.writer.as_default(step=np.asarray(epoch)):
                 for name, value in logs.items():
-                    tf.summary.scalar(name, uncached(value))
+                    tf.summary.scalar(name, np.asarray(value))
             self.writer.flush()
 
     def close(self):
         """Closes the file, also after Ctrl-C or an error."""
-        with written("events", self.folder):
+        with written(f"events into {self.folder}"):
             self.writer.close()

@@ -10,13 +10,14 @@ import re
 import shutil
 import warnings
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from videorep.errors import RunError, VideorepWarning
 from videorep.runs import STATE
 from videorep.storage import write_text_durably
-from videorep.training.writing import uncached, written
+from videorep.writing import written
 
 KEPT = 2
 FILES = re.compile(r"ckpt-(\d+)(\.index|\.data-.*|_temp.*)")
@@ -70,10 +71,11 @@ class Checkpoints:
         self.require_finite(totals, position.step)
         if not self._is_finite():
             raise RunError(self._describe_divergence("finite weights", "some that are not", position.step))
-        self._step.assign(uncached(position.step))
-        self._seconds.assign(uncached(position.seconds))
+        # of every Python number that TensorFlow is given it keeps a tensor, of arrays none
+        self._step.assign(np.asarray(position.step))
+        self._seconds.assign(np.asarray(position.seconds))
         self._unreported.assign(json.dumps([totals, position.count]))
-        with written("a checkpoint", self._folder):
+        with written(f"a checkpoint into {self._folder}"):
             try:
                 self._checkpoint.write(str(self._path(position.step)))
             except tf.errors.OpError:
@@ -94,7 +96,7 @@ class Checkpoints:
         Raises:
             RunError: there are checkpoints, but none can be read; or one is of other settings.
         """
-        with written("checkpoints", self._folder):
+        with written(f"checkpoints into {self._folder}"):
             self._remove_temporary()
         damaged = []
         for step in self._steps_there():

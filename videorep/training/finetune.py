@@ -4,7 +4,7 @@ import dataclasses
 
 from videorep.bounds import LARGEST, require
 from videorep.config import PretrainConfig
-from videorep.data.batches.sources import labelled_blocks
+from videorep.data.batches.sources import LabelledBlocks
 from videorep.data.shards.statistics import standardising_constants
 from videorep.errors import RunError
 from videorep.models import build_classifier
@@ -50,7 +50,7 @@ def prepare(config, hashed=True):
         config = _like_pretrained(config, pretrained.config)
     seed = config.training.seed
     choices = {"seed": seed, "videos_per_class": config.data.videos_per_class, "hashed": hashed}
-    blocks = labelled_blocks(config.data, "train", *config.model.block, **choices)
+    blocks = LabelledBlocks(config.data, "train", *config.model.block, **choices)
     shape = dataclasses.replace(config.model, features=blocks.features, classes=tuple(blocks.labels))
     config = dataclasses.replace(config, model=shape)
     require_memory(config)

@@ -20,6 +20,7 @@ from videorep.storage import require_apart, require_local
 from videorep.training import provenance
 from videorep.training.forecast import forecast
 from videorep.training.loop import TrainingLoop
+from videorep.writing import written
 
 
 @dataclasses.dataclass
@@ -100,7 +101,7 @@ def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
     Args:
         configs: {name of the folder: configuration}.
         out: Folder of the folders.
-        others: As for `run_job`.
+        dry_run, progress, choices: As for `run_job`.
     Returns:
         dict: "run", `out`, and "repeats", what `run_job` gave for each.
     """
@@ -135,10 +136,8 @@ def _writing_in(folder, dry_run):
         if dry_run:
             _require_writable(folder)
         else:
-            try:
+            with written(f"a run into {folder}"):
                 stack.enter_context(alone_in(folder))
-            except OSError as error:
-                raise _unwritable(folder, error.strerror) from error
         yield
 
 
@@ -148,8 +147,5 @@ def _require_writable(folder):
         with exclusive(folder):
             return
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise _unwritable(folder, f"nothing can be written in {nearest}")
-
-
-def _unwritable(folder, reason):
-    return OutputError(f"expected to write a run into {folder}, received: {reason}; choose another --out")
+        reason = f"nothing can be written in {nearest}"
+        raise OutputError(f"expected to write a run into {folder}, received: {reason}; choose another --out")

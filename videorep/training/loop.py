@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from videorep.data.python_functions import readable
 from videorep.errors import ConfigError, RunError, VideorepWarning
+from videorep.metrics_file import STEP, describe_rise
 from videorep.progress import SilentProgress
-from videorep.reports import STEP, describe_rise
 from videorep.training.callbacks import EventLog, MetricsLog
 from videorep.training.checkpoints import Checkpoints, Position
 from videorep.training.gradients import before_cast, global_norm

@@ -6,7 +6,7 @@ from videorep.bounds import require
 from videorep.data.python_functions import ReadableDataset
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.statistics import pool_moments
-from videorep.data.video_names import ucf_group
+from videorep.data.video_names import find_shared, ucf_group
 from videorep.errors import ShardError
 
 TRAIN = "train"
@@ -61,19 +61,17 @@ def require_no_leak(folders):
     Args:
         folders: Folders of shards; of each the split "train" is trained on, every other one is not.
     """
-    trained, kept = {}, {}
-    for folder in folders:
-        for source in load_dataset(folder).sources:
-            side = trained if source["split"] == TRAIN else kept
-            keys = (source.get("sha256"), ucf_group(source["path"])) if source["records"] else ()
-            for key in filter(None, keys):
-                side.setdefault(key, (source["path"], str(folder), source["split"]))
-    shared = [key for key in trained if key in kept]
+    shared = find_shared(
+        (key, source["split"] == TRAIN, f"{source['path']} ({folder}, {source['split']})")
+        for folder in folders
+        for source in load_dataset(folder).sources
+        for key in (source.get("sha256"), ucf_group(source["path"]))
+        if key and source["records"]
+    )
     if shared:
-        one, other = trained[shared[0]], kept[shared[0]]
-        what = "the same video" if len(shared[0]) == 64 else f"the recording {shared[0]}"
+        key, names = next(iter(shared.items()))
+        what = "the same video" if len(key) == 64 else f"the recording {key}"
         raise ShardError(
-            f"expected nothing of a test or validation split to be trained on, received {what} in {one[0]} "
-            f"({one[1]}, {one[2]}) and {other[0]} ({other[1]}, {other[2]}), and {len(shared) - 1} more such; leave "
-            "them out of one folder"
+            f"expected nothing of a test or validation split to be trained on, received {what} in {names[True]} and "
+            f"{names[False]}, and {len(shared) - 1} more such; leave them out of one folder"
         )

@@ -145,8 +145,10 @@ class GeneratedSource:
         return tf.data.Dataset.range(0, limit, batch_size).map(draw).prefetch(2)
 
 
-def labelled_blocks(data, split, block_frames, stride, *, seed=0, videos_per_class=0, hashed=True):
-    """Opens the labelled blocks of T frames of one split, for classifiers.
+class LabelledBlocks:
+    """Blocks of T frames of one split with the label of their video; a shorter video is one block, padded and masked.
+
+    A video is one source path: several records of one path (pieces of a long video) count as one.
 
     Args:
         data: `DataConfig`; its `stride` is not used.
@@ -156,19 +158,6 @@ def labelled_blocks(data, split, block_frames, stride, *, seed=0, videos_per_cla
         seed: Decides which videos belong to a subset.
         videos_per_class: Size of a subset with the same number of videos of every class; 0 for all videos.
         hashed: False leaves the comparison of hashes out, for a dry run.
-    Returns:
-        `LabelledBlocks`.
-    Raises:
-        ShardError: no such shards, damaged ones, records without a label, or a class with too few videos.
-    """
-    return LabelledBlocks(data, split, block_frames, stride, seed, videos_per_class, hashed)
-
-
-class LabelledBlocks:
-    """Blocks of T frames with the label of their video; a video shorter than T is one block, padded and masked.
-
-    A video is one source path: several records of one path (pieces of a long video) count as one.
-
     Attributes:
         features, dtype, frame_shape, labels, provenance, statistics(): As in `ShardSource`.
         videos: How many videos there are.
@@ -176,9 +165,11 @@ class LabelledBlocks:
         video_paths: Their paths, in the same order.
         blocks: How many blocks an epoch has.
         block_records: (blocks,) numbers of the records that they are cut from.
+    Raises:
+        ShardError: no such shards, damaged ones, records without a label, or a class with too few videos.
     """
 
-    def __init__(self, data, split, block_frames, stride, seed, videos_per_class, hashed=True):
+    def __init__(self, data, split, block_frames, stride, *, seed=0, videos_per_class=0, hashed=True):
         require(data.path != MOVING_MNIST, "data", "a folder of labelled shards", data.path)
         dataset = load_dataset(data.path)
         require_sound(dataset, split, hashed)

@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from videorep.data.choices import make_generator
+from videorep.data.choices import draw_in_order, make_generator
 
 
 def list_windows(frames, length, stride, pad=False):
@@ -39,8 +39,4 @@ class ShuffledOrder:
 
     def draw(self, first, count=1):
         """Draws `first` to `first + count - 1` of the stream: (count,) int64."""
-        epochs, places = np.divmod(np.arange(first, first + count), self._count)
-        drawn = np.empty(count, np.int64)
-        for epoch in range(epochs[0], epochs[-1] + 1):
-            drawn[epochs == epoch] = self._order(epoch)[places[epochs == epoch]]
-        return drawn
+        return draw_in_order(self._order, self._count, first, count)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from videorep.config import SPLITS, require
+from videorep.data.choices import draw_in_order
 from videorep.data.digits.mnist import DIGIT_SIZE, describe_digits, load_digits
 from videorep.data.threads import release_iterators_at_exit
 
@@ -118,12 +119,8 @@ class MovingMNIST:
 
     def digit_indices(self, start: int, count: int) -> np.ndarray:
         """Which digit image every digit is: (count, num_digits) int64."""
-        draws = np.arange(start * self.num_digits, (start + count) * self.num_digits)
-        epochs, places = np.divmod(draws, len(self._images))
-        indices = np.empty_like(draws)
-        for epoch in range(epochs[0], epochs[-1] + 1):
-            indices[epochs == epoch] = self._order(int(epoch))[places[epochs == epoch]]
-        return indices.reshape(count, self.num_digits)
+        draws = start * self.num_digits, count * self.num_digits
+        return draw_in_order(self._order, len(self._images), *draws).reshape(count, self.num_digits)
 
     def _draw(self, frames, start):
         count, length = len(frames), (DIGIT_SIZE - 1) * self.size + DIGIT_SIZE

@@ -9,25 +9,7 @@ import gzip
 import numpy as np
 
 from videorep.config import COMPRESSIONS, DTYPES
-from videorep.data.shards.keys import (
-    DATA_PATH,
-    IMAGE_CHANNELS,
-    IMAGE_ENCODED,
-    IMAGE_FORMAT,
-    IMAGE_FRAME_RATE,
-    IMAGE_HEIGHT,
-    IMAGE_TIMESTAMP,
-    IMAGE_WIDTH,
-    LABEL_INDEX,
-    LABEL_STRING,
-    LABEL_TEXT,
-    PERCEPT_ARRAY,
-    PERCEPT_COMPRESSION,
-    PERCEPT_DTYPE,
-    PERCEPT_FRAME_RATE,
-    PERCEPT_SHAPE,
-    PERCEPT_START,
-)
+from videorep.data.shards import keys
 from videorep.data.shards.records import FORMATS
 from videorep.data.shards.wire import bytes_feature, example_bytes, floats_feature, ints_feature, sequence_example_bytes
 from videorep.errors import ShardError
@@ -41,10 +23,10 @@ def _text(value):
 
 
 def _label_features(record):
-    features = {DATA_PATH: _text(record.path)}
+    features = {keys.DATA_PATH: _text(record.path)}
     if record.label_index is not None:
-        features[LABEL_INDEX] = ints_feature(record.label_index)
-        features[LABEL_TEXT] = features[LABEL_STRING] = _text(record.label_text or "")
+        features[keys.LABEL_INDEX] = ints_feature(record.label_index)
+        features[keys.LABEL_TEXT] = features[keys.LABEL_STRING] = _text(record.label_text or "")
     return features
 
 
@@ -62,21 +44,21 @@ def encode_clip(clip):
             f"received {len(clip.images)} frames and {len(clip.timestamps)} timestamps"
         )
     context = _label_features(clip) | {
-        IMAGE_FORMAT: _text(clip.format.upper()),
-        IMAGE_HEIGHT: ints_feature(clip.height),
-        IMAGE_WIDTH: ints_feature(clip.width),
-        IMAGE_CHANNELS: ints_feature(clip.channels),
-        IMAGE_FRAME_RATE: floats_feature(clip.frame_rate),
+        keys.IMAGE_FORMAT: _text(clip.format.upper()),
+        keys.IMAGE_HEIGHT: ints_feature(clip.height),
+        keys.IMAGE_WIDTH: ints_feature(clip.width),
+        keys.IMAGE_CHANNELS: ints_feature(clip.channels),
+        keys.IMAGE_FRAME_RATE: floats_feature(clip.frame_rate),
     }
     sequence = {
-        IMAGE_ENCODED: [bytes_feature(image) for image in clip.images],
-        IMAGE_TIMESTAMP: [ints_feature(time) for time in clip.timestamps],
+        keys.IMAGE_ENCODED: [bytes_feature(image) for image in clip.images],
+        keys.IMAGE_TIMESTAMP: [ints_feature(time) for time in clip.timestamps],
     }
     return sequence_example_bytes(context, sequence)
 
 
 def _raw_bytes(percept):
-    """The bytes under PERCEPT_ARRAY: row-major, little-endian, compressed if the percept says so."""
+    """The bytes under keys.PERCEPT_ARRAY: row-major, little-endian, compressed if the percept says so."""
     array = np.asarray(percept.array)
     raw = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
     return gzip.compress(raw, GZIP_LEVEL, mtime=0) if percept.compression == "gzip" else raw
@@ -99,19 +81,19 @@ def encode_percept(percept):
     if not np.isfinite(array).all():
         raise ShardError(f"expected finite numbers in percept {percept.path!r}, received NaN or infinity")
     features = _label_features(percept) | {
-        PERCEPT_ARRAY: bytes_feature(_raw_bytes(percept)),
-        PERCEPT_SHAPE: ints_feature(*array.shape),
-        PERCEPT_DTYPE: _text(array.dtype.name),
-        PERCEPT_COMPRESSION: _text(percept.compression),
-        PERCEPT_FRAME_RATE: floats_feature(percept.frame_rate),
-        PERCEPT_START: floats_feature(percept.start),
+        keys.PERCEPT_ARRAY: bytes_feature(_raw_bytes(percept)),
+        keys.PERCEPT_SHAPE: ints_feature(*array.shape),
+        keys.PERCEPT_DTYPE: _text(array.dtype.name),
+        keys.PERCEPT_COMPRESSION: _text(percept.compression),
+        keys.PERCEPT_FRAME_RATE: floats_feature(percept.frame_rate),
+        keys.PERCEPT_START: floats_feature(percept.start),
     }
     return example_bytes(features)
 
 
 def locate_payload(serialized):
     """Where in a serialized percept its array's bytes begin, so that a reader can fetch some frames only."""
-    key = PERCEPT_ARRAY.encode()
+    key = keys.PERCEPT_ARRAY.encode()
     entry = b"\n" + bytes([len(key)]) + key
     position = serialized.index(entry) + len(entry)
     for _ in range(3):  # the feature, its list and its value: each a tag byte and a length of 7 bits per byte

@@ -3,7 +3,8 @@
 import math
 import reprlib
 
-LARGEST = 3.4e38  # float32
+from videorep.bounds import LARGEST_FLOAT
+
 LARGEST_WHOLE = 2**62
 DEEPEST = 16  # of what a builder tells
 
@@ -30,7 +31,7 @@ def typed(expected, accepts):
 
 
 def is_whole(value, low, high):
-    """Whether it is an int, no bool, of that range."""
+    """Whether it is an int, no bool, of that range; asked of millions."""
     return type(value) is int and low <= value <= high
 
 
@@ -44,7 +45,7 @@ def whole(low=0, high=LARGEST_WHOLE):
     return typed(f"a whole number from {low} to {high}", lambda value: is_whole(value, low, high))
 
 
-def number(low=0.0, high=LARGEST):
+def number(low=0.0, high=LARGEST_FLOAT):
     """A finite number."""
     return typed(f"a number from {low:g} to {high:g}", lambda value: is_number(value, low, high))
 

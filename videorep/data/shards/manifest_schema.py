@@ -8,10 +8,10 @@ TensorFlow.
 import itertools
 import re
 
+from videorep.bounds import LARGEST_FLOAT
 from videorep.config import COMPRESSIONS, DTYPES
 from videorep.data.shards.images import MOST_PIXELS
 from videorep.data.shards.json_types import (
-    LARGEST,
     LARGEST_WHOLE,
     MismatchError,
     is_number,
@@ -55,7 +55,7 @@ _index = {
     "offset": _place,
     "frames": numbers(lambda value: is_whole(value, 1, MOST_BYTES), "whole numbers of at least 1"),
     "label": numbers(lambda value: is_whole(value, -1, MOST_BYTES), "whole numbers of at least -1"),
-    "frame_rate": numbers(lambda value: is_number(value, 0, LARGEST), "numbers of at least 0"),
+    "frame_rate": numbers(lambda value: is_number(value, 0, LARGEST_FLOAT), "numbers of at least 0"),
     "crc": numbers(lambda value: is_whole(value, 0, 2**32 - 1), "numbers of four bytes"),
 }
 _source = {
@@ -106,8 +106,8 @@ _statistics = record(
     {
         "split": _name,
         "frames": whole(1),
-        "mean": _range(-LARGEST, LARGEST, "numbers"),
-        "deviation": _range(0, LARGEST, "numbers of at least 0"),
+        "mean": _range(-LARGEST_FLOAT, LARGEST_FLOAT, "numbers"),
+        "deviation": _range(0, LARGEST_FLOAT, "numbers of at least 0"),
         "zeros": _range(0, 1, "shares"),
     }
 )

@@ -15,7 +15,7 @@ FRAME_RATE = 25.0
 
 
 def to_record(record, path):
-    """A `Clip` or `Percept` from whatever `write_shards` accepts; a label stays what was given, for `Labels`.
+    """A `Clip` or `Percept` from whatever `write_shards` accepts; a label stays what was given, for `find_label`.
 
     Args:
         record: A `Clip`, a `Percept` or a dict.

@@ -7,51 +7,36 @@ array is raw little-endian bytes. tfrecords/README.md is the contract in words.
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from videorep.data.shards.keys import (
-    DATA_PATH,
-    IMAGE_CHANNELS,
-    IMAGE_ENCODED,
-    IMAGE_FRAME_RATE,
-    IMAGE_HEIGHT,
-    IMAGE_TIMESTAMP,
-    IMAGE_WIDTH,
-    LABEL_INDEX,
-    LABEL_TEXT,
-    NO_LABEL,
-    PERCEPT_ARRAY,
-    PERCEPT_FRAME_RATE,
-    PERCEPT_SHAPE,
-    PERCEPT_START,
-)
+from videorep.data.shards import keys
 
 _LABEL_FEATURES = {
-    DATA_PATH: tf.io.FixedLenFeature([], tf.string),
-    LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64, NO_LABEL),
-    LABEL_TEXT: tf.io.FixedLenFeature([], tf.string, ""),
+    keys.DATA_PATH: tf.io.FixedLenFeature([], tf.string),
+    keys.LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64, keys.NO_LABEL),
+    keys.LABEL_TEXT: tf.io.FixedLenFeature([], tf.string, ""),
 }
 _CLIP_CONTEXT = _LABEL_FEATURES | {
-    IMAGE_HEIGHT: tf.io.FixedLenFeature([], tf.int64),
-    IMAGE_WIDTH: tf.io.FixedLenFeature([], tf.int64),
-    IMAGE_CHANNELS: tf.io.FixedLenFeature([], tf.int64),
-    IMAGE_FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
+    keys.IMAGE_HEIGHT: tf.io.FixedLenFeature([], tf.int64),
+    keys.IMAGE_WIDTH: tf.io.FixedLenFeature([], tf.int64),
+    keys.IMAGE_CHANNELS: tf.io.FixedLenFeature([], tf.int64),
+    keys.IMAGE_FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
 }
 _CLIP_SEQUENCE = {
-    IMAGE_ENCODED: tf.io.FixedLenSequenceFeature([], tf.string),
-    IMAGE_TIMESTAMP: tf.io.FixedLenSequenceFeature([], tf.int64),
+    keys.IMAGE_ENCODED: tf.io.FixedLenSequenceFeature([], tf.string),
+    keys.IMAGE_TIMESTAMP: tf.io.FixedLenSequenceFeature([], tf.int64),
 }
 _PERCEPT_FEATURES = _LABEL_FEATURES | {
-    PERCEPT_ARRAY: tf.io.FixedLenFeature([], tf.string),
-    PERCEPT_SHAPE: tf.io.FixedLenFeature([2], tf.int64),
-    PERCEPT_FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
-    PERCEPT_START: tf.io.FixedLenFeature([], tf.float32),
+    keys.PERCEPT_ARRAY: tf.io.FixedLenFeature([], tf.string),
+    keys.PERCEPT_SHAPE: tf.io.FixedLenFeature([2], tf.int64),
+    keys.PERCEPT_FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
+    keys.PERCEPT_START: tf.io.FixedLenFeature([], tf.float32),
 }
 
 
 def _parsed_label(context):
     return {
-        "path": context[DATA_PATH],
-        "label_index": tf.cast(context[LABEL_INDEX], tf.int32),
-        "label_text": context[LABEL_TEXT],
+        "path": context[keys.DATA_PATH],
+        "label_index": tf.cast(context[keys.LABEL_INDEX], tf.int32),
+        "label_text": context[keys.LABEL_TEXT],
     }
 
 
@@ -64,12 +49,12 @@ def parse_clip(serialized):
     """
     context, sequence = tf.io.parse_single_sequence_example(serialized, _CLIP_CONTEXT, _CLIP_SEQUENCE)
     return _parsed_label(context) | {
-        "images": sequence[IMAGE_ENCODED],
-        "timestamps": sequence[IMAGE_TIMESTAMP],
-        "height": tf.cast(context[IMAGE_HEIGHT], tf.int32),
-        "width": tf.cast(context[IMAGE_WIDTH], tf.int32),
-        "channels": tf.cast(context[IMAGE_CHANNELS], tf.int32),
-        "frame_rate": context[IMAGE_FRAME_RATE],
+        "images": sequence[keys.IMAGE_ENCODED],
+        "timestamps": sequence[keys.IMAGE_TIMESTAMP],
+        "height": tf.cast(context[keys.IMAGE_HEIGHT], tf.int32),
+        "width": tf.cast(context[keys.IMAGE_WIDTH], tf.int32),
+        "channels": tf.cast(context[keys.IMAGE_CHANNELS], tf.int32),
+        "frame_rate": context[keys.IMAGE_FRAME_RATE],
     }
 
 
@@ -86,8 +71,8 @@ def read_images(serialized, places, frames):
     """
     try:
         clip = tf.train.SequenceExample.FromString(serialized)
-        size = tuple(clip.context.feature[key].int64_list.value[0] for key in (IMAGE_HEIGHT, IMAGE_WIDTH))
-        features = clip.feature_lists.feature_list[IMAGE_ENCODED].feature
+        size = tuple(clip.context.feature[key].int64_list.value[0] for key in (keys.IMAGE_HEIGHT, keys.IMAGE_WIDTH))
+        features = clip.feature_lists.feature_list[keys.IMAGE_ENCODED].feature
         if len(features) != frames:
             raise ValueError(f"{len(features)} frames")
         return [features[place].bytes_list.value[0] for place in places], size
@@ -105,7 +90,7 @@ def parse_percept(serialized):
     """
     parsed = tf.io.parse_single_example(serialized, _PERCEPT_FEATURES)
     return _parsed_label(parsed) | {
-        "array": parsed[PERCEPT_ARRAY],
-        "frame_rate": parsed[PERCEPT_FRAME_RATE],
-        "start": parsed[PERCEPT_START],
+        "array": parsed[keys.PERCEPT_ARRAY],
+        "frame_rate": parsed[keys.PERCEPT_FRAME_RATE],
+        "start": parsed[keys.PERCEPT_START],
     }

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from videorep.data.shards.dataset import MANIFEST
+from videorep.data.shards.hash_cache import identify
 from videorep.data.shards.images import decode_image
 from videorep.data.shards.manifest_schema import HEADER_BYTES
 from videorep.data.shards.parse import read_images
-from videorep.data.shards.verified import identify
 from videorep.errors import ShardError
 from videorep.storage import fetch
 

@@ -14,7 +14,8 @@ from videorep.data.shards.keys import NO_LABEL
 from videorep.data.shards.manifest_schema import FRAMING_BYTES, HEADER_BYTES
 from videorep.data.shards.records import EncodedClip
 from videorep.errors import OutputError, ShardError
-from videorep.storage import FULL, publish
+from videorep.storage import publish
+from videorep.writing import FULL
 
 TRAITS = ("height", "width", "channels", "features", "dtype", "compression", "frame_rate")
 

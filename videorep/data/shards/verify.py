@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from videorep.data.shards import verified
+from videorep.data.shards import hash_cache
 from videorep.data.shards.build_folder import SHARD_PATTERN
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.faults import find_faults
@@ -30,7 +30,7 @@ HASH_THREADS = 8
 def require_sound(dataset, split, hashed=True):
     """Compares a split's shards with dataset.json, every byte of those that are not known; call it before work begins.
 
-    What was compared once is known again for as long as its file does not change (`videorep.data.shards.verified`).
+    What was compared once is known again for as long as its file does not change (`videorep.data.shards.hash_cache`).
     What lies at a URL is copied to this machine for that, and read from there from then on.
 
     Args:
@@ -45,8 +45,8 @@ def require_sound(dataset, split, hashed=True):
         return
     shards = dict(zip(dataset.paths(split), dataset.shards(split), strict=True))
     with ThreadPoolExecutor(HASH_THREADS) as pool:
-        unknown = [path for path, shard in shards.items() if verified.remembered(fetch(path)) != shard.sha256]
-        hashes = list(pool.map(lambda path: verified.measure(fetch(path)), unknown))
+        unknown = [path for path, shard in shards.items() if hash_cache.remembered(fetch(path)) != shard.sha256]
+        hashes = list(pool.map(lambda path: hash_cache.measure(fetch(path)), unknown))
     for path, digest in zip(unknown, hashes, strict=True):
         if digest != shards[path].sha256:
             damage = next(iter(_find_damage(fetch(path), shards[path])), "its SHA-256 differs")
@@ -56,7 +56,7 @@ def require_sound(dataset, split, hashed=True):
             )
         require_framing(fetch(path), shards[path])
     if unknown and isinstance(dataset.folder, Path):
-        verified.save(dataset.folder)
+        hash_cache.save(dataset.folder)
 
 
 def verify_dataset(path, progress=None, decode=False):

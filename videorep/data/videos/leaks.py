@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from videorep.data.shards.hashes import hash_file
-from videorep.data.video_names import ucf_group
+from videorep.data.video_names import find_shared, ucf_group
 from videorep.errors import DataError
 
 
@@ -66,16 +66,12 @@ def split_by_share(videos, share, seed):
 
 def refuse_leaks(videos, keys, allow):
     """How many contents and UCF groups are in two splits; raises DataError if there are any and `allow` is false."""
-    contents, groups = collections.defaultdict(dict), collections.defaultdict(dict)
-    for video in videos:
-        if not video.reason:
-            contents[keys[video.file.path]].setdefault(video.split, video.file.name)
-            if group := ucf_group(video.file.name):
-                groups[group].setdefault(video.split, video.file.name)
-    shared = [found for found in contents.values() if len(found) > 1]
-    shared_groups = {group: found for group, found in groups.items() if len(found) > 1}
+    usable = [(video.file, video.split) for video in videos if not video.reason]
+    shared = find_shared((keys[file.path], split, file.name) for file, split in usable)
+    shared_groups = find_shared((ucf_group(file.name), split, file.name) for file, split in usable)
+    shared_groups.pop("", None)
     if not allow and shared:
-        raise _leak("every video in one split only", "the same bytes", shared)
+        raise _leak("every video in one split only", "the same bytes", list(shared.values()))
     if not allow and shared_groups:
         raise _leak("every UCF group (gNN) in one split only", "one group", list(shared_groups.values()))
     return len(shared) + len(shared_groups)

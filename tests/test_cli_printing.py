@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from videorep.cli.main import videorep_command
-from videorep.cli.report import format_value, print_dataset, print_facts, print_table
+from videorep.cli.printing import format_value, print_dataset, print_facts, print_table
 from videorep.progress import PlainProgress
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videorep.errors import RunError
-from videorep.reports import describe_rise, read_reports, to_line
+from videorep.metrics_file import describe_rise, read_reports, to_line
 
 GARBAGE = {
     "no JSON": b"}{",

@@ -7,7 +7,7 @@ import time
 import pytest
 from shard_building import build
 
-from videorep.data.shards import verified
+from videorep.data.shards import hash_cache
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.verify import require_sound, verify_dataset
 from videorep.errors import ShardError
@@ -16,15 +16,15 @@ from videorep.errors import ShardError
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(verified, "_known", {})
+    monkeypatch.setattr(hash_cache, "_known", {})
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def hashed(monkeypatch):
     """The names of the files that were hashed since."""
-    names, real = [], verified.hash_file
-    monkeypatch.setattr(verified, "hash_file", lambda path: names.append(path.name) or real(path))
+    names, real = [], hash_cache.hash_file
+    monkeypatch.setattr(hash_cache, "hash_file", lambda path: names.append(path.name) or real(path))
     return names
 
 
@@ -32,13 +32,13 @@ def hashed(monkeypatch):
 def old(tmp_path, cache, monkeypatch):
     """Shards that lie there for a while already."""
     dataset = build(tmp_path / "shards", "percepts", per_shard=8)
-    later = time.time_ns() + 10 * verified.FRESH
+    later = time.time_ns() + 10 * hash_cache.FRESH
     monkeypatch.setattr(time, "time_ns", lambda: later)
     return dataset
 
 
 def forget_the_process():
-    verified._known.clear()
+    hash_cache._known.clear()
 
 
 def test_a_file_is_hashed_once_in_a_process_and_once_in_all_processes(old, hashed):
@@ -82,7 +82,12 @@ def test_verify_reads_every_byte_whatever_is_known(old):
     content[40] ^= 1
     path.write_bytes(content)
     status = os.stat(path)
-    verified._known[str(path)] = [verified.identify(status), status.st_ctime_ns, old.shards("train")[0].sha256, True]
+    hash_cache._known[str(path)] = [
+        hash_cache.identify(status),
+        status.st_ctime_ns,
+        old.shards("train")[0].sha256,
+        True,
+    ]
     require_sound(old, "train")  # what the cache says is believed
     assert verify_dataset(old.folder)[0].startswith(path.name)
 
