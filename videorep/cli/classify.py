@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from videorep.cli import options
+from videorep.cli.claim import claim_file
+from videorep.cli.printing import print_table, say
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.report import print_table, say
-from videorep.cli.results import claim_file
 
 KINDS = (".csv", ".json")
 
