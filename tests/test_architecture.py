@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "live": {*LEAVES, "runs", "models", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
     "comparison": {*LEAVES, "runs", "models", "data", "training"},
-    "report": {*LEAVES, "figures"},
+    "report": {*LEAVES, "data", "figures"},
     "provenance": {*LEAVES, "runs", "data", "training"},
     "cli": {
         *LEAVES,

@@ -1,6 +1,8 @@
 """The whole comparison on small shards: its table, its page, going on, and what is refused."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +11,14 @@ from click.testing import CliRunner
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
 from videorep.comparison.comparison import advise
+from videorep.comparison.store import Store
 from videorep.comparison_config import CompareConfig
+from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data import write_shards
 from videorep.errors import OutputError, RunError, ShardError
+from videorep.runs import load_run
+from videorep.training.finetune import finetune
+from videorep.training.pretrain import pretrain
 
 CLASSES = ("Archery", "Bowling")
 SMALL = {"models": ("none",), "units": 4, "draws": 2, "trials": 1}
@@ -82,14 +89,86 @@ def test_a_folder_of_others_is_left_alone(shards, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_damaged_file_of_what_was_measured_is_told(compared, shards, tmp_path):
-    out, _ = compared
-    damaged = out / "measured" / "mean-pooled-1.npz"
-    whole = damaged.read_bytes()
-    damaged.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RunError, match=r"received a damaged file; remove it"):
-        compare(CompareConfig(shards, **SMALL), out, resume=True)
-    damaged.write_bytes(whole)
+SOUND = {
+    "probabilities": np.full((2, 4, 2), 0.5, np.float32),
+    "facts": '{"settings": {}, "choice_accuracy": 1, "seconds": 1}',
+}
+OTHERS = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:200]),
+    "no numbers": lambda path: np.savez(path, **SOUND | {"probabilities": np.full((2, 4, 2), np.nan)}),
+    "other videos": lambda path: np.savez(path, **SOUND | {"probabilities": np.ones((2, 3, 2))}),
+    "no facts": lambda path: np.savez(path, **SOUND | {"facts": "[1]"}),
+    "too large": lambda path: np.savez_compressed(path, **SOUND, more=np.zeros(1 << 22)),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_was_not_measured_is_not_taken_for_it(compared, shards, tmp_path, other):
+    store = Store(tmp_path, {})
+    store.begin(overwrite=False)
+    path = tmp_path / "measured" / "mean-pooled-1.npz"
+    np.savez(path, **SOUND)
+    assert store.read("mean-pooled", 1, (2, 4, 2))["choice_accuracy"] == 1
+    OTHERS[other](path)
+    with pytest.raises(RunError, match=r"mean-pooled-1.npz, received a damaged file; remove it"):
+        store.read("mean-pooled", 1, (2, 4, 2))
+
+
+def test_overwrite_removes_what_was_measured_and_nothing_else(tmp_path):
+    store = Store(tmp_path, {"kind": "comparison"})
+    store.begin(overwrite=False)
+    for name in ("mean-pooled-1.npz", "pretrained-a-frozen-all.npz", "mine.npz"):
+        (tmp_path / "measured" / name).touch()
+    store.begin(overwrite=True)
+    assert [path.name for path in (tmp_path / "measured").iterdir()] == ["mine.npz"]
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(OutputError, match=r"the settings of a comparison in .*config\.json, which cannot be read"):
+        store.require_free(resume=True, overwrite=False)
+
+
+def pretrained(data, out):
+    model = ModelConfig("autoencoder", units=(4,), input_frames=16)
+    pretrain(PretrainConfig(model, DataConfig(data), TrainingConfig(steps=1, batch_size=2)), out)
+    return str(out)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_cannot_be_compared_is_refused_before_anything_is_made(shards, tmp_path, dry_run):
+    seen = str(tmp_path / "seen")
+    write_shards(make_records(np.random.default_rng(0), (8,)), seen)
+    leaky = pretrained(seen, tmp_path / "leaky")
+    finetune(
+        FinetuneConfig(ClassifierConfig(units=(4,)), DataConfig(shards), TrainingConfig(steps=1)), tmp_path / "run"
+    )
+    for config, error, words in (
+        (CompareConfig(shards, init=(leaky,), **SMALL), ShardError, "received the recording v_Archery_g08"),
+        (CompareConfig(shards, (seen,), **SMALL | {"models": ("composite",)}), ShardError, "v_Archery_g08|at least 29"),
+        (CompareConfig(shards, init=(str(tmp_path / "run"),), **SMALL), RunError, "a run of `videorep pretrain`"),
+        (CompareConfig(shards, init=(str(tmp_path / "nothing"),), **SMALL), RunError, "expected the folder of a run"),
+    ):
+        with pytest.raises(error, match=words):
+            compare(config, tmp_path / "out", dry_run=dry_run)
+    with pytest.raises(OutputError, match="expected --out outside DATA"):
+        compare(CompareConfig(shards, **SMALL), f"{shards}/out", dry_run=dry_run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_data_are_gone_is_doubted(shards, tmp_path):
+    more = str(tmp_path / "more")
+    write_shards(make_records(np.random.default_rng(0), (5,)), more)
+    run = pretrained(more, tmp_path / "run")
+    shutil.rmtree(more)
+    result = compare(CompareConfig(shards, init=(run,), **SMALL), tmp_path / "out")
+    assert any(more in doubt and "may hold test videos" in doubt for doubt in result["warnings"])
+    with pytest.raises(RunError, match=r"received .*out, a comparison; its report.html shows it"):
+        load_run(tmp_path / "out")
+
+
+def test_clips_that_are_none_are_refused_before_the_work(shards, tmp_path):
+    arguments = ["compare", shards, "--out", str(tmp_path / "out"), "--clips", shards]
+    done = CliRunner().invoke(videorep_command, arguments)
+    assert done.exit_code == 1 and "expected clips in" in done.output and not (tmp_path / "out").exists()
 
 
 def test_a_recording_on_both_sides_is_refused(tmp_path):

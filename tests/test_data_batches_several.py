@@ -65,7 +65,10 @@ def test_statistics_are_those_of_all_frames_by_sequences(folders):
 
 
 def test_folders_of_other_frames_and_batches_that_are_too_small_are_refused(folders, tmp_path):
-    with pytest.raises(ConfigError, match="expected all folders to be of frames like the first's"):
+    with pytest.raises(
+        ConfigError,
+        match=r"the frames of .*wide to be like those of .*, 3 features float32, received '5 features float32'",
+    ):
         open_several([folders[0], make_shards(tmp_path / "wide", 1, 2, features=5)])
     with pytest.raises(ConfigError, match="at least 3, one example per folder"):
         open_several(folders).training(2, seed=0)

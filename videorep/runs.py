@@ -156,6 +156,8 @@ def load_run(path):
             f"expected the folder of a run, received {path}, which {received}; see --out of its training command"
         )
     values = _read_json(path / CONFIG, "a run's settings")
+    if values.get("kind") == "comparison":
+        raise RunError(f"expected the folder of a run, received {path}, a comparison; its report.html shows it")
     try:
         return Run(path, from_dict(KINDS[values["kind"]], values, CONFIG))
     except (KeyError, TypeError, ConfigError) as error:

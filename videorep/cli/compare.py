@@ -46,8 +46,10 @@ def compare(ctx, out, clips, **_):
 
     load_tensorflow()
     from videorep.comparison import compare as measure
-    from videorep.report.comparison import write_comparison_page
+    from videorep.report.comparison import require_clips, write_comparison_page
 
+    if clips:
+        require_clips(clips, config.data)
     result = measure(config, out, **options.work(ctx))
     if ctx.params["dry_run"]:
         print_facts(result)

@@ -13,12 +13,15 @@ from videorep.comparison.store import PRETRAINED, RESULT, Store
 from videorep.comparison.videos import load_videos
 from videorep.comparison_config import NONE
 from videorep.config import ClassifierConfig, DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.data.batches.several import require_no_leak
+from videorep.data.batches.sources import open_source
 from videorep.data.shards.manifest import load_dataset
-from videorep.errors import OutputError, RunError
+from videorep.errors import OutputError, RunError, ShardError
 from videorep.locking import exclusive
 from videorep.progress import SilentProgress
 from videorep.runs import load_run
-from videorep.storage import require_local, write_text_durably
+from videorep.storage import require_apart, require_local, write_text_durably
+from videorep.training.finetune import load_pretrained
 from videorep.training.pretrain import pretrain
 
 REFERENCE, RANDOM = "mean-pooled", "random weights"
@@ -50,29 +53,53 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
     Source: Srivastava et al. 2015, sections 3.3 and 4.4, figure 12.
     """
     require_local(out, OutputError)
+    folders = [("DATA", config.data)] + [("--unlabelled", path) for path in config.unlabelled]
+    for option, path in [*folders, *(("--init", path) for path in config.init)]:
+        require_apart(out, {option: path})
     progress = progress or SilentProgress()
     asked = {"kind": "comparison", **dataclasses.asdict(config), "shards": _hashes(config)}
     store = Store(out, asked)
     store.require_free(resume, overwrite)
     videos = load_videos(DataConfig(config.data))
     counts = list_counts(videos)
+    initial = [load_pretrained(path) for path in config.init]
+    doubts = _require_unseen(config, initial)
     if dry_run:
         facts = {
             "classes": len(videos.classes),
             "training_videos": len(videos.training),
             "test_videos": len(videos.test),
         }
-        return facts | {"videos_per_class": counts, "draws": config.draws, "trials": config.trials}
+        shown = [count or "all" for count in counts]
+        return facts | {"videos_per_class": shown, "draws": config.draws, "trials": config.trials}
     store.folder.mkdir(parents=True, exist_ok=True)
     with exclusive(store.folder):
         store.begin(overwrite)
-        runs = [load_run(path) for path in config.init]
-        runs += [_pretrain(config, name, store.folder, overwrite, progress) for name in config.models if name != NONE]
+        models = [name for name in config.models if name != NONE]
+        runs = initial + [_pretrain(config, name, store.folder, overwrite, progress) for name in models]
         contenders = _list_contenders(config, videos, runs)
         _measure_all(config, videos, contenders, counts, store, progress)
         result = _summarise(config, videos, [each.name for each in contenders], counts, store)
+        result["warnings"] += doubts
         write_text_durably(store.folder / RESULT, json.dumps(result, indent=2) + "\n")
     return result
+
+
+def _require_unseen(config, initial):
+    """Refuses to pretrain, or runs that were pretrained, on what DATA tests on; sentences where nobody can tell."""
+    if config.models != (NONE,):
+        length = INPUT_FRAMES + FUTURE_FRAMES
+        open_source(DataConfig(config.data, also=config.unlabelled), "train", length, hashed=False)
+    doubts = []
+    for run in initial:
+        for path in (run.config.data.path, *run.config.data.also):
+            try:
+                load_dataset(path)
+            except ShardError:
+                doubts.append(f"{path}, which {run.path} was made from, cannot be read: it may hold test videos")
+                continue
+            require_no_leak(dict.fromkeys([config.data, path]))
+    return doubts
 
 
 def _hashes(config):
@@ -106,6 +133,10 @@ def _list_contenders(config, videos, runs):
     return contenders
 
 
+def _shape(config, videos):
+    return config.draws, len(videos.test), len(videos.classes)
+
+
 def _measure_all(config, videos, contenders, counts, store, progress):
     folds = len(make_folds(videos, config.seed))
     trials = {each.name: len(each.trials(np.random.default_rng(0), config.trials)) for each in contenders}
@@ -113,7 +144,7 @@ def _measure_all(config, videos, contenders, counts, store, progress):
     with progress.task("Comparing contenders", total=total, unit="trainings") as advance:
         for contender in contenders:
             for count in counts:
-                if store.read(contender.name, count) is not None:
+                if store.read(contender.name, count, _shape(config, videos)) is not None:
                     advance(config.draws + folds * trials[contender.name])
                     continue
                 measured = measure(contender, videos, count, config, lambda n, c=contender: advance(n, note=c.name))
@@ -122,7 +153,7 @@ def _measure_all(config, videos, contenders, counts, store, progress):
 
 def _summarise(config, videos, names, counts, store):
     labels = videos.labels[videos.test]
-    measured = {(name, count): store.read(name, count) for name in names for count in counts}
+    measured = {(name, count): store.read(name, count, _shape(config, videos)) for name in names for count in counts}
     correct = {key: each["probabilities"].argmax(-1) == labels for key, each in measured.items()}
     results = []
     for (name, count), right in correct.items():

@@ -1,6 +1,7 @@
 """A comparison's folder: what was asked for, and what was measured, a file per contender and number of labels."""
 
 import json
+import math
 import re
 import zipfile
 from pathlib import Path
@@ -8,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from videorep.errors import OutputError, RunError
-from videorep.storage import read_file, replacing, write_text_durably
+from videorep.storage import is_no_regular_file, read_file, replacing, write_text_durably
 
 RESULT, CONFIG, MEASURED, PRETRAINED = "comparison.json", "config.json", "measured", "pretrained"
 REPORT = ("report.html", RESULT)
+OWN = re.compile(r"(majority|mean-pooled|single-frame|random-weights|pretrained-.+)-(\d+|all)\.npz")
+FACTS = {"settings", "choice_accuracy", "seconds"}
+MOST_FACTS = 1 << 20  # bytes, far more than they take
 
 
 class Store:
@@ -31,7 +35,12 @@ class Store:
             return
         path = self.folder / CONFIG
         begun = self._read_config(path)
-        if begun is None:
+        if begun is None and (self.folder / MEASURED).is_dir() and not overwrite:
+            raise OutputError(
+                f"expected the settings of a comparison in {path}, which cannot be read; restore the file, or begin "
+                "anew with --overwrite"
+            )
+        if begun is None and not (self.folder / MEASURED).is_dir():
             raise OutputError(
                 f"expected a new or empty folder, or one of videorep compare, received {self.folder}, which holds "
                 "other files; choose another --out"
@@ -52,19 +61,31 @@ class Store:
         """Makes the folder; with `overwrite` what an earlier comparison measured there goes."""
         (self.folder / MEASURED).mkdir(parents=True, exist_ok=True)
         if overwrite:
-            for path in (*(self.folder / MEASURED).glob("*.npz"), *(self.folder / name for name in REPORT)):
+            own = [path for path in (self.folder / MEASURED).iterdir() if OWN.fullmatch(path.name)]
+            for path in (*own, *(self.folder / name for name in REPORT)):
                 path.unlink(missing_ok=True)
         write_text_durably(self.folder / CONFIG, json.dumps(self._asked, indent=2) + "\n")
 
-    def read(self, name, count):
-        """What was measured of a contender, or None."""
+    def read(self, name, count, shape):
+        """What was measured of a contender, whose probabilities have this shape; None where nothing was yet.
+
+        Raises:
+            RunError: the file there is damaged or holds something else.
+        """
         path = self._path(name, count)
         if not path.exists():
             return None
         try:
+            if is_no_regular_file(path):
+                raise ValueError("no file")
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return {"probabilities": arrays["probabilities"], **json.loads(str(arrays["facts"]))}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                if sum(member.file_size for member in arrays.zip.infolist()) > 4 * math.prod(shape) + MOST_FACTS:
+                    raise ValueError("larger than what was measured")
+                probabilities, facts = arrays["probabilities"], json.loads(str(arrays["facts"]))
+            if probabilities.shape != shape or not np.isfinite(probabilities).all() or facts.keys() != FACTS:
+                raise ValueError("something else")
+            return {"probabilities": probabilities, **facts}
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
                 f"expected what videorep compare measured in {path}, received a damaged file; remove it and give the "
                 "same command again with --resume"

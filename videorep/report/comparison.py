@@ -6,6 +6,8 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
+from videorep.data.shards.manifest import load_dataset
+from videorep.errors import ShardError
 from videorep.figures.confusion import draw_confusion
 from videorep.figures.contact_sheet import draw_clips
 from videorep.figures.few_labels import draw_few_label_curve
@@ -13,6 +15,20 @@ from videorep.storage import write_text_durably
 
 PAGE, TEMPLATE = "report.html", "comparison.html.j2"
 WRONG = 12  # clips shown
+
+
+def require_clips(clips, data):
+    """Raises a ShardError where `clips` are no clip shards, or not those that the percepts `data` were made from."""
+    dataset, made = load_dataset(clips), load_dataset(data).made.get("settings") or {}
+    if dataset.kind != "clips":
+        raise ShardError(
+            f"expected clips in {clips}, received {dataset.kind}; name the clip shards, or leave --clips out"
+        )
+    if made.get("clips") not in (None, dataset.provenance["shards"]):
+        raise ShardError(
+            f"expected the clips that {data} was made from, received others, by hash, in {clips}; name those, or leave "
+            "--clips out"
+        )
 
 
 def write_comparison_page(folder, result, clips=None):

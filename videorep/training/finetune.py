@@ -45,7 +45,7 @@ def _with_seed(config, seed):
 
 def prepare(config, hashed=True):
     """The `Job` of a FinetuneConfig; its shards are compared with their hashes if `hashed`."""
-    pretrained = _load_pretrained(config.init)
+    pretrained = load_pretrained(config.init)
     if pretrained is not None:
         config = _like_pretrained(config, pretrained.config)
     seed = config.training.seed
@@ -69,7 +69,8 @@ def prepare(config, hashed=True):
     return Job(config, blocks, model, classifier_objective(model), facts, pretrained=pretrained)
 
 
-def _load_pretrained(path):
+def load_pretrained(path):
+    """The run of `videorep pretrain` that --init names; None for "". Raises a RunError for any other run."""
     if not path:
         return None
     run = load_run(path)

@@ -25,7 +25,9 @@ class SeveralSources:
         self.labels, self.windows = first.labels, sum(source.windows for source in sources)
         for source in others:
             kinds = [(each.dtype, each.frame_shape, each.features) for each in (first, source)]
-            require(kinds[0] == kinds[1], "all folders", f"of frames like the first's, {kinds[0]}", kinds[1])
+            path, like = source.provenance["path"], first.provenance["path"]
+            what = [" ".join(map(str, (shape or f"{features} features", dtype))) for dtype, shape, features in kinds]
+            require(kinds[0] == kinds[1], f"the frames of {path}", f"like those of {like}, {what[0]}", what[1])
         self.provenance = first.provenance | {"also": [source.provenance for source in others]}
 
     def statistics(self):

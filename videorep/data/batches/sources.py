@@ -48,6 +48,7 @@ def open_source(data, split, frames, hashed=True):
     """
     folders = [data.path, *data.also]
     require(len(folders) == 1 or MOVING_MNIST not in folders, "DATA", "moving-mnist alone, or shards", folders)
+    require(len(folders) == len(set(folders)), "DATA", "different folders", folders)
     if data.path == MOVING_MNIST:
         return GeneratedSource(data, split, frames)
     if not data.also or split != TRAIN:
