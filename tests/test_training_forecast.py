@@ -122,7 +122,7 @@ def test_what_no_memory_holds_is_refused_before_it_is_made(config):
 
 def test_what_fits_is_accepted(monkeypatch):
     config = PretrainConfig(ModelConfig(features=4096, units=(2048, 2048)), training=TrainingConfig(batch_size=100))
-    monkeypatch.setattr(module, "_memory", lambda: 8 * 2**30)
+    monkeypatch.setattr(module, "memory", lambda: 8 * 2**30)
     module.require_memory(config)
     single = ClassifierConfig("single-frame", features=1280, classes=("a", "b"))
     module.require_memory(dataclasses.replace(FinetuneConfig(), model=single))
