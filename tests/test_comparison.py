@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
-from videorep.comparison.comparison import advise
+from videorep.comparison.comparison import _require_alike, advise
 from videorep.comparison.store import Store
+from videorep.comparison.videos import load_videos
 from videorep.comparison_config import CompareConfig
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data import write_shards
@@ -151,6 +152,28 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_made(shards, tmp_
             compare(config, tmp_path / "out", dry_run=dry_run)
     with pytest.raises(OutputError, match="expected --out outside DATA"):
         compare(CompareConfig(shards, **SMALL), f"{shards}/out", dry_run=dry_run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_contenders_of_one_name_are_refused(shards, tmp_path):
+    """The second would otherwise take what was measured of the first for its own."""
+    more = str(tmp_path / "more")
+    write_shards(make_records(np.random.default_rng(0), (5,)), more)
+    first, second = (pretrained(more, tmp_path / name) for name in ("a/Run 1", "b/run-1"))
+    with pytest.raises(RunError, match=r"expected contenders of different names, received .*b/run-1 and .*a/Run 1"):
+        compare(CompareConfig(shards, init=(first, second), **SMALL), tmp_path / "out")
+    own = pretrained(more, tmp_path / "autoencoder")
+    with pytest.raises(RunError, match="and the autoencoder that is pretrained here"):
+        _require_alike(load_videos(DataConfig(shards)), [load_run(own)], ("autoencoder",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_other_features_is_refused_before_anything_is_made(shards, tmp_path):
+    wide = str(tmp_path / "wide")
+    write_shards([{"frames": np.zeros((20, 7), np.float32), "path": "x"}], wide)
+    run = pretrained(wide, tmp_path / "run")
+    with pytest.raises(RunError, match=r"a pretrained run of 5 features, as .* has, received .*run of 7"):
+        compare(CompareConfig(shards, init=(run,), **SMALL), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

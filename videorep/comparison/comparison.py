@@ -9,7 +9,7 @@ from videorep.comparison.linear import Majority, mean_pooled, single_frame
 from videorep.comparison.protocol import list_counts, make_folds, measure
 from videorep.comparison.recurrent import Recurrent, frozen
 from videorep.comparison.statistics import holm, interval, paired_test
-from videorep.comparison.store import PRETRAINED, RESULT, Store
+from videorep.comparison.store import PRETRAINED, RESULT, Store, slug
 from videorep.comparison.videos import load_videos
 from videorep.comparison_config import NONE
 from videorep.config import ClassifierConfig, DataConfig, ModelConfig, PretrainConfig, TrainingConfig
@@ -17,7 +17,7 @@ from videorep.data.batches.several import require_no_leak
 from videorep.data.batches.sources import open_source
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import OutputError, RunError, ShardError
-from videorep.locking import exclusive
+from videorep.locking import alone_in
 from videorep.progress import SilentProgress
 from videorep.runs import load_run
 from videorep.storage import require_apart, require_local, write_text_durably
@@ -60,10 +60,11 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
     asked = {"kind": "comparison", **dataclasses.asdict(config), "shards": _hashes(config)}
     store = Store(out, asked)
     store.require_free(resume, overwrite)
-    videos = load_videos(DataConfig(config.data))
-    counts = list_counts(videos)
     initial = [load_pretrained(path) for path in config.init]
     doubts = _require_unseen(config, initial)
+    videos = load_videos(DataConfig(config.data))
+    _require_alike(videos, initial, config.models)
+    counts = list_counts(videos)
     if dry_run:
         facts = {
             "classes": len(videos.classes),
@@ -72,14 +73,13 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
         }
         shown = [count or "all" for count in counts]
         return facts | {"videos_per_class": shown, "draws": config.draws, "trials": config.trials}
-    store.folder.mkdir(parents=True, exist_ok=True)
-    with exclusive(store.folder):
+    with alone_in(store.folder):
         store.begin(overwrite)
         models = [name for name in config.models if name != NONE]
         runs = initial + [_pretrain(config, name, store.folder, overwrite, progress) for name in models]
         contenders = _list_contenders(config, videos, runs)
-        _measure_all(config, videos, contenders, counts, store, progress)
-        result = _summarise(config, videos, [each.name for each in contenders], counts, store)
+        measured = _measure_all(config, videos, contenders, counts, store, progress)
+        result = _summarise(config, videos, [each.name for each in contenders], counts, measured)
         result["warnings"] += doubts
         write_text_durably(store.folder / RESULT, json.dumps(result, indent=2) + "\n")
     return result
@@ -102,6 +102,25 @@ def _require_unseen(config, initial):
     return doubts
 
 
+def _require_alike(videos, initial, models):
+    """Raises a RunError where a run is not finished, does not fit the videos, or bears another contender's name."""
+    taken = {slug(name): f"the {name} that is pretrained here" for name in models}
+    for run in initial:
+        run.require_finished()
+        features, expected = run.config.model.features, videos.frames.shape[1]
+        if features != expected:
+            raise RunError(
+                f"expected a pretrained run of {expected} features, as {videos.folder} has, received {run.path} of "
+                f"{features}; leave it out of --init"
+            )
+        other = taken.setdefault(slug(run.path.name), run.path)
+        if other is not run.path:
+            raise RunError(
+                f"expected contenders of different names, received {run.path} and {other}; rename the run's folder, or "
+                "leave one out"
+            )
+
+
 def _hashes(config):
     return {path: load_dataset(path).provenance["shards"] for path in (config.data, *config.unlabelled)}
 
@@ -122,38 +141,34 @@ def _list_contenders(config, videos, runs):
     contenders.append(Recurrent(videos, RANDOM, shape, None, config.precision))
     for run in runs:
         encoder, name = run.model(), f"pretrained {run.path.name}"
-        if encoder.config.features != shape.features:
-            raise RunError(
-                f"expected a pretrained run of {shape.features} features, as {videos.folder} has, received {run.path} "
-                f"of {encoder.config.features}; leave it out of --init"
-            )
         like = dataclasses.replace(shape, units=encoder.config.units, standardise=encoder.config.standardise)
         contenders.append(frozen(videos, f"{name}, frozen", like, encoder))
         contenders.append(Recurrent(videos, f"{name}, finetuned", like, encoder, config.precision))
     return contenders
 
 
-def _shape(config, videos):
-    return config.draws, len(videos.test), len(videos.classes)
-
-
 def _measure_all(config, videos, contenders, counts, store, progress):
+    """{(contender, number of labels): what was measured}, as it is kept, be it now or before."""
+    shape, results = (config.draws, len(videos.test), len(videos.classes)), {}
     folds = len(make_folds(videos, config.seed))
     trials = {each.name: len(each.trials(np.random.default_rng(0), config.trials)) for each in contenders}
     total = len(counts) * sum(config.draws + folds * trials[each.name] for each in contenders)
     with progress.task("Comparing contenders", total=total, unit="trainings") as advance:
         for contender in contenders:
             for count in counts:
-                if store.read(contender.name, count, _shape(config, videos)) is not None:
+                kept = store.read(contender.name, count, shape)
+                if kept is None:
+                    new = measure(contender, videos, count, config, lambda n, c=contender: advance(n, note=c.name))
+                    store.write(contender.name, count, new)
+                    kept = store.read(contender.name, count, shape)
+                else:
                     advance(config.draws + folds * trials[contender.name])
-                    continue
-                measured = measure(contender, videos, count, config, lambda n, c=contender: advance(n, note=c.name))
-                store.write(contender.name, count, measured)
+                results[contender.name, count] = kept
+    return results
 
 
-def _summarise(config, videos, names, counts, store):
+def _summarise(config, videos, names, counts, measured):
     labels = videos.labels[videos.test]
-    measured = {(name, count): store.read(name, count, _shape(config, videos)) for name in names for count in counts}
     correct = {key: each["probabilities"].argmax(-1) == labels for key, each in measured.items()}
     results = []
     for (name, count), right in correct.items():

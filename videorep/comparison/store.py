@@ -18,6 +18,11 @@ FACTS = {"settings", "choice_accuracy", "seconds"}
 MOST_FACTS = 1 << 20  # bytes, far more than they take
 
 
+def slug(name):
+    """What of a contender's name stands in the names of files: two contenders must differ in it."""
+    return re.sub("[^a-z0-9]+", "-", name.lower())
+
+
 class Store:
     """Reads and writes a comparison's folder.
 
@@ -100,7 +105,7 @@ class Store:
             )
 
     def _path(self, name, count):
-        return self.folder / MEASURED / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{count or 'all'}.npz"
+        return self.folder / MEASURED / f"{slug(name)}-{count or 'all'}.npz"
 
     @staticmethod
     def _read_config(path):
