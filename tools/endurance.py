@@ -4,7 +4,7 @@ kill       Kills commands at random moments (SIGKILL) and gives them again with 
            uninterrupted command makes, byte for byte but for moments and measured seconds; exported versions are whole.
 disk-full  Gives commands disks that are too small: they must say so in one sentence, and go on once there is room.
 contend    Starts commands several times at once on one folder: one does the work, the others say why they do not.
-soak       Trains for a time, from percepts and from patches, and watches memory, threads and open files.
+soak       For a time trains from percepts and from patches and watches a camera; looks at memory, threads, open files.
 
 Exit status 1 if anything was wrong. What lies in trials/ then is the first of each command that went wrong. Random
 moments follow from --seed and from how long a command takes here, so a second run finds others.

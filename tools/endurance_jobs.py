@@ -32,7 +32,7 @@ class Job:
     """A command without its --out, run in the workspace; `{name}` stands for what the job of that name made.
 
     Args:
-        kind: What it makes: "shards", "run" or "versions" (of SavedModels).
+        kind: What it makes: "shards", "run", "versions" (of SavedModels) or "film".
         begins_with: Name of the job whose result lies in --out before this one begins, or "".
     """
 
@@ -114,11 +114,17 @@ class Workspace:
             shutil.copytree(self.reference(JOBS[job.begins_with]).folder, out)
         return out
 
-    def start(self, job, out, *options, log=None):
-        """Starts the command in a session of its own; what it says goes to a log, of the job's name unless given."""
-        needs = {name: self.reference(JOBS[name]).folder for name in re.findall(r"{(.+?)}", job.command)}
-        command = job.command.format(**{name: path.relative_to(self.folder) for name, path in needs.items()})
-        with open(self._log(log or job.name), "w") as file:
+    def start(self, job, out, *options, log=None, camera=None):
+        """Starts the command in a session of its own; what it says goes to a log, of the job's name unless given.
+
+        `{camera}` in the command stands for the URL given here.
+        """
+        needs = {
+            name: self.reference(JOBS[name]).folder for name in re.findall(r"{(.+?)}", job.command) if name in JOBS
+        }
+        made = {name: path.relative_to(self.folder) for name, path in needs.items()}
+        command = job.command.format(camera=camera, **made)
+        with open(self.log(log or job.name), "w") as file:
             process = subprocess.Popen(
                 [*VIDEOREP, *shlex.split(command), "--out", out, *options],
                 cwd=self.folder,
@@ -132,9 +138,10 @@ class Workspace:
 
     def said(self, log):
         """What the command said that was started last with this log."""
-        return self._log(log).read_text()
+        return self.log(log).read_text()
 
-    def _log(self, log):
+    def log(self, log):
+        """Where it is kept."""
         return self.folder / "logs" / f"{log}.txt"
 
 

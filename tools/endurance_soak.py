@@ -1,4 +1,4 @@
-"""An hour of training, watched from outside: memory, threads and open files of its process."""
+"""An hour of training and of watching a camera, seen from outside: memory, threads and open files of each process."""
 
 import contextlib
 import csv
@@ -9,6 +9,7 @@ import statistics
 import time
 from pathlib import Path
 
+from endurance_camera import camera
 from endurance_jobs import Job
 
 SAMPLES = 720  # at most one every SHORTEST seconds
@@ -26,6 +27,7 @@ TRAIN = (
 SOAKS = (
     Job("soak-percepts", "run", f"pretrain {{percepts}} {TRAIN}"),
     Job("soak-patches", "run", f"pretrain {{clips}} --patch 16 {TRAIN}"),
+    Job("soak-watch.mp4", "film", "watch {camera} --run {finetune}"),
 )
 
 
@@ -40,7 +42,7 @@ class Sample:
 
 
 def soak(workspace, minutes, jobs=SOAKS):
-    """Trains side by side for a time, then ends all with SIGTERM; leaves soak.csv and soak.png in the workspace.
+    """Runs jobs side by side for a time, then ends all with SIGTERM; leaves soak.csv and soak.png in the workspace.
 
     (Not with Ctrl-C, which what is started in the background of a shell ignores.)
 
@@ -48,18 +50,20 @@ def soak(workspace, minutes, jobs=SOAKS):
         {name of the job: (row of figures, sentences about what is wrong)}.
     """
     outs = {job: workspace.prepare(job, workspace.folder / job.name) for job in jobs}
-    processes = {job: workspace.start(job, out) for job, out in outs.items()}
     samples = {job: [] for job in jobs}
-    wait_for_reports(outs, processes)
-    begun, every = time.monotonic(), max(SHORTEST, 60 * minutes / SAMPLES)
-    while time.monotonic() - begun < 60 * minutes and all(process.poll() is None for process in processes.values()):
-        for job, process in processes.items():
-            with contextlib.suppress(FileNotFoundError, KeyError):
-                samples[job].append(sample(process.pid, (time.monotonic() - begun) / 60))
-        time.sleep(every)
+    with camera() as url:
+        processes = {job: workspace.start(job, out, camera=url) for job, out in outs.items()}
+        wait_for_reports(workspace, outs, processes)
+        begun, every = time.monotonic(), max(SHORTEST, 60 * minutes / SAMPLES)
+        while time.monotonic() - begun < 60 * minutes and all(process.poll() is None for process in processes.values()):
+            for job, process in processes.items():
+                with contextlib.suppress(FileNotFoundError, KeyError):
+                    samples[job].append(sample(process.pid, (time.monotonic() - begun) / 60))
+            time.sleep(every)
+        for process in processes.values():
+            process.terminate()
     results = {}
     for job, process in processes.items():
-        process.terminate()
         is_well = process.wait() == 128 + signal.SIGTERM
         ended = [] if is_well else [f"exit status {process.returncode}: {workspace.said(job.name)[-500:]}"]
         row, faults = judge(samples[job])
@@ -70,18 +74,18 @@ def soak(workspace, minutes, jobs=SOAKS):
     return results
 
 
-def wait_for_reports(outs, processes):
-    """Waits until every run has reported once: then all is loaded and compiled."""
+def wait_for_reports(workspace, outs, processes):
+    """Waits until every job has reported once: then all is loaded and compiled."""
     waiting = set(outs)
     while waiting:
         time.sleep(SHORTEST)
-        waiting = {job for job in waiting if processes[job].poll() is None and not has_reported(outs[job])}
+        waiting = {job for job in waiting if processes[job].poll() is None and not has_reported(workspace, job)}
 
 
-def has_reported(out):
-    """Whether a run has written figures."""
-    metrics = out / "metrics.jsonl"
-    return metrics.exists() and metrics.stat().st_size > 0
+def has_reported(workspace, job):
+    """Whether a run has written figures, or whoever watches has told a class."""
+    said = workspace.folder / job.name / "metrics.jsonl" if job.kind == "run" else workspace.log(job.name)
+    return said.exists() and said.stat().st_size > 0
 
 
 def sample(process, minutes):
