@@ -11,6 +11,7 @@ from videorep.data.shards.record_reader import RecordReader
 from videorep.errors import DataError, RunError, ShardError
 from videorep.evaluation import evaluate_action_recognition
 from videorep.evaluation.arguments import tell_apart
+from videorep.evaluation.fusing import mixture_weights
 from videorep.models import build_classifier
 from videorep.runs import create_run
 
@@ -21,14 +22,14 @@ FIRST = {"0.avi": (3, 0, 0), "1.avi": (0, 3, 0), "2.avi": (2, 0, 1.5), "3.avi": 
 SECOND = {"0.avi": (1, 1.1, 0), "1.avi": (1.1, 1, 0), "2.avi": (0, 0, 5), "3.avi": (3, 1, 0)}
 
 
-def write(folder, evidence, classes=CLASSES, paths=None, labels=LABELS, listed=None):
+def write(folder, evidence, classes=CLASSES, paths=None, labels=LABELS, listed=None, splits=("test",)):
     """Percepts whose features are the evidence for `classes`, in their order; the shards list classes as `listed`."""
     records = [
         {"frames": np.tile(np.float32([evidence[path]["abc".index(name)] for name in classes]), (3, 1))}
         | {"label": labels[path], "path": path}
         for path in paths or evidence
     ]
-    write_shards(records, folder, split="test", labels=listed or classes)
+    write_shards(dict.fromkeys(splits, records), folder, labels=listed or classes)
     return str(folder)
 
 
@@ -66,6 +67,32 @@ def test_fused_accuracy_is_that_computed_by_hand_whatever_the_orders(fused, give
     for row in result["per_video"]:
         assert (row["label"], row["predicted"]) == (LABELS[row["path"]], "abc"[hand[row["path"]].argmax()])
         assert [row["probabilities"][name] for name in "abc"] == pytest.approx(hand[row["path"]], abs=1e-6)
+
+
+def test_the_weights_of_a_mixture_are_those_that_a_search_finds():
+    generator = np.random.default_rng(0)
+    probabilities, labels = generator.dirichlet(np.ones(4), (2, 300)), generator.integers(0, 4, 300)
+    probabilities[1, np.arange(300), labels] += 0.15
+    probabilities /= probabilities.sum(-1, keepdims=True)
+    grid = np.linspace(0, 1, 2001)
+    first, second = probabilities[:, np.arange(300), labels]
+    best = grid[np.argmax([np.log(w * first + (1 - w) * second).sum() for w in grid])]
+    assert mixture_weights(probabilities, labels) == pytest.approx([best, 1 - best], abs=1e-3)
+    assert mixture_weights(probabilities[:, :0], labels[:0]) == pytest.approx([0.5, 0.5])
+
+
+def test_weights_are_fitted_on_validation_and_used_on_test(fused, tmp_path):
+    one, two, first, second = fused
+    both = ("validation", "test")
+    data = write(tmp_path / "rgb", FIRST, splits=both), write(tmp_path / "flow", SECOND, ("c", "a", "b"), splits=both)
+    result = evaluate_action_recognition([one, two], data, fuse="weighted")
+    weights = mixture_weights([[softmax(each[path]) for path in LABELS] for each in (FIRST, SECOND)], [0, 1, 2, 0])
+    assert [row["weight"] for row in result["runs"]] == pytest.approx(weights, abs=1e-5)
+    for row in result["per_video"]:
+        expected = weights @ [softmax(FIRST[row["path"]]), softmax(SECOND[row["path"]])]
+        assert [row["probabilities"][name] for name in "abc"] == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ShardError, match="validation"):
+        evaluate_action_recognition([one, two], [first, second], fuse="weighted")
 
 
 def test_data_that_list_classes_in_another_order_than_training_are_compared_by_name(fused):

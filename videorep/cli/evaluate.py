@@ -32,7 +32,12 @@ def _compare_figure(name, predictors):
     help="Sequences at most; all of a split, or 2000 of moving-mnist, unless given.",
 )
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained unless given.")
-@click.option("--fuse", type=click.Choice(["mean"]), default="mean", help="How several classifiers agree.")
+@click.option(
+    "--fuse",
+    type=click.Choice(["mean", "weighted"]),
+    default="mean",
+    help="How several classifiers agree; weighted: by weights fitted on the split validation.",
+)
 @options.other_digits
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures there.")
 @options.overwrite
@@ -50,7 +55,7 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
     Examples:
       videorep evaluate runs/digits moving-mnist --limit 2000
       videorep evaluate runs/classifier percepts --json accuracy.json
-      videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse mean
+      videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse weighted
     """
     if json_path:
         json_path = claim_file(json_path, overwrite)

@@ -9,6 +9,7 @@ from videorep.config import require
 from videorep.errors import RunError
 from videorep.evaluation.caveats import classifier_caveats
 from videorep.evaluation.classification import open_videos, some
+from videorep.evaluation.fusing import FUSE, mixture_weights
 from videorep.progress import Reporter
 from videorep.runs import Run
 
@@ -19,6 +20,7 @@ def evaluate_action_recognition(
     fuse: str = "mean",
     *,
     split: str = "test",
+    fit_split: str = "validation",
     progress: Reporter | None = None,
 ) -> dict:
     """Classifies every video of a split and counts how often the class is right.
@@ -31,27 +33,28 @@ def evaluate_action_recognition(
         runs: Classifier runs (`videorep.runs.Run`), of finetune or train-stream, with the same classes.
         data: Folder of labelled shards for all runs, or a list with one per run where they differ (RGB and flow
             percepts of the same videos); each run's own where None.
-        fuse: "mean".
-        split: Name of the split.
+        fuse: "mean", or "weighted": by the weights under which the labels of `fit_split` are most likely.
+        split, fit_split: Names of splits.
         progress: Reporter, see `videorep.progress`.
     Returns:
         dict for JSON: "accuracy" (share of videos), "videos" (how many there are), "largest_class" (its share of the
         videos, what always guessing it would reach), "classes" (accuracy and videos of each), "per_video" (path, label,
         predicted and the probabilities of each), "warnings" (sentences on what makes the figures doubtful), and "runs"
-        (accuracy of each alone, and its data) where there are several.
+        (accuracy and weight of each, and its data) where there are several.
     Raises:
         RunError: a run is no classifier, does not fit its data, or the runs do not fit together.
         ShardError: data that cannot be read or hold NaN.
     Source: Srivastava et al. 2015, section 3.3.
     """
-    require(fuse == "mean", "fuse", "'mean'", fuse)
+    require(fuse in FUSE, "fuse", f"one of {', '.join(FUSE)}", fuse)
+    require(fuse == "mean" or len(runs) > 1, "runs", "several, to be fused by weights", len(runs))
+    require(fuse == "mean" or fit_split != split, "split", f"another than {fit_split}, which weights are of", split)
     folders = list(data) if isinstance(data, (list, tuple)) else [data] * len(runs)
-    each = [open_videos(run, folder, split) for run, folder in zip(runs, folders, strict=True)]
-    first = each[0]
-    orders = [_match(first, other) for other in each]
-    aligned = [one.classify(progress)[order] for one, order in zip(each, orders, strict=True)]
-    fused = np.mean(aligned, axis=0)
-    labels = np.array([first.classes.index(label) for label in first.labels])
+    each = _open(runs, folders, split)
+    held_out = _open(runs, folders, fit_split) if fuse == "weighted" else None
+    weights = mixture_weights(*_classify(held_out, progress)) if held_out else np.full(len(runs), 1 / len(runs))
+    aligned, labels = _classify(each, progress)
+    first, fused = each[0], np.average(aligned, axis=0, weights=weights)
     predicted = fused.argmax(axis=-1)
     correct = predicted == labels
     doubts = [caveat for one in each for caveat in one.caveats] + _doubt_matches(each)
@@ -79,10 +82,30 @@ def evaluate_action_recognition(
     if len(runs) > 1:
         result["fuse"] = fuse
         result["runs"] = [
-            {"run": one.run, "data": one.folder, "accuracy": float((table.argmax(axis=-1) == labels).mean())}
-            for one, table in zip(each, aligned, strict=True)
+            {
+                "run": one.run,
+                "data": one.folder,
+                "accuracy": float((table.argmax(axis=-1) == labels).mean()),
+                "weight": float(weight),
+            }
+            for one, table, weight in zip(each, aligned, weights, strict=True)
         ]
     return result
+
+
+def _open(runs, folders, split):
+    """The `Videos` of each run, which must fit together."""
+    each = [open_videos(run, folder, split) for run, folder in zip(runs, folders, strict=True)]
+    for other in each:
+        _match(each[0], other)
+    return each
+
+
+def _classify(each, progress):
+    """Probabilities (S, V, K) of S runs in the order of the first one's V videos and K classes, and labels (V,)."""
+    first = each[0]
+    aligned = np.stack([one.classify(progress)[_match(first, one)] for one in each])
+    return aligned, np.array([first.classes.index(label) for label in first.labels])
 
 
 def _match(first, other):
