@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "serving": {*LEAVES, "runs", "models", "layers", "data"},
     "live": {*LEAVES, "runs", "models", "data"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
-    "comparison": {*LEAVES, "runs", "models", "data", "training"},
+    "comparison": {*LEAVES, "runs", "models", "data", "training", "evaluation"},
     "report": {*LEAVES, "data", "figures"},
     "provenance": {*LEAVES, "runs", "data", "training"},
     "cli": {

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
-from videorep.comparison.comparison import _require_alike, advise
 from videorep.comparison.store import Store
-from videorep.comparison.videos import load_videos
+from videorep.comparison.streams import open_streams
+from videorep.comparison.summary import advise
 from videorep.comparison_config import CompareConfig
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data import write_shards
@@ -92,8 +92,10 @@ def test_a_folder_of_others_is_left_alone(shards, tmp_path):
 
 SOUND = {
     "probabilities": np.full((2, 4, 2), 0.5, np.float32),
+    "held_out": np.full((8, 2), 0.5, np.float32),
     "facts": '{"settings": {}, "choice_accuracy": 1, "seconds": 1}',
 }
+SHAPES = {"probabilities": (2, 4, 2), "held_out": (8, 2)}
 OTHERS = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:200]),
     "no numbers": lambda path: np.savez(path, **SOUND | {"probabilities": np.full((2, 4, 2), np.nan)}),
@@ -110,10 +112,10 @@ def test_what_was_not_measured_is_not_taken_for_it(compared, shards, tmp_path, o
     store.begin(overwrite=False)
     path = tmp_path / "measured" / "mean-pooled-1.npz"
     np.savez(path, **SOUND)
-    assert store.read("mean-pooled", 1, (2, 4, 2))["choice_accuracy"] == 1
+    assert store.read("mean-pooled", 1, SHAPES)["choice_accuracy"] == 1
     OTHERS[other](path)
     with pytest.raises(RunError, match=r"mean-pooled-1.npz, received a damaged file; remove it"):
-        store.read("mean-pooled", 1, (2, 4, 2))
+        store.read("mean-pooled", 1, SHAPES)
 
 
 def test_overwrite_removes_what_was_measured_and_nothing_else(tmp_path):
@@ -144,7 +146,11 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_made(shards, tmp_
     )
     for config, error, words in (
         (CompareConfig(shards, init=(leaky,), **SMALL), ShardError, "received the recording v_Archery_g08"),
-        (CompareConfig(shards, (seen,), **SMALL | {"models": ("composite",)}), ShardError, "v_Archery_g08|at least 29"),
+        (
+            CompareConfig(shards, (), (seen,), **SMALL | {"models": ("composite",)}),
+            ShardError,
+            "v_Archery_g08|at least 29",
+        ),
         (CompareConfig(shards, init=(str(tmp_path / "run"),), **SMALL), RunError, "a run of `videorep pretrain`"),
         (CompareConfig(shards, init=(str(tmp_path / "nothing"),), **SMALL), RunError, "expected the folder of a run"),
     ):
@@ -164,7 +170,7 @@ def test_two_contenders_of_one_name_are_refused(shards, tmp_path):
         compare(CompareConfig(shards, init=(first, second), **SMALL), tmp_path / "out")
     own = pretrained(more, tmp_path / "autoencoder")
     with pytest.raises(RunError, match="and the autoencoder that is pretrained here"):
-        _require_alike(load_videos(DataConfig(shards)), [load_run(own)], ("autoencoder",))
+        open_streams(CompareConfig(shards, models=("autoencoder",)), [load_run(own)])
     assert not (tmp_path / "out").exists()
 
 
@@ -210,7 +216,7 @@ def test_unlabelled_shards_that_show_the_test_side_are_refused(shards, tmp_path)
         [{**each, "path": each["path"].replace("c00", "c05")} for each in make_records(np.random.default_rng(1), (8,))],
         more,
     )
-    config = CompareConfig(shards, (more,), **SMALL | {"models": ("autoencoder",)})
+    config = CompareConfig(shards, (), (more,), **SMALL | {"models": ("autoencoder",)})
     with pytest.raises(ShardError, match="received the recording v_Archery_g08"):
         compare(config, tmp_path / "out")
 

@@ -28,7 +28,7 @@ def frames_of(videos, number):
 
 def make_recurrent(videos, encoder=None, **shape):
     config = ClassifierConfig("lstm", 4, (6,), videos.classes, block_frames=5, block_stride=3, **shape)
-    return Recurrent(videos, "lstm", config, encoder)
+    return Recurrent(videos, config, encoder)
 
 
 def test_the_largest_class_is_that_of_the_training_videos(videos):
@@ -117,7 +117,7 @@ def test_the_encoder_is_that_of_the_pretrained_model_and_frozen_states_are_its_o
     for ours, theirs in zip(trainer._model.lstms, encoder.encoder, strict=True):
         for received, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_array_equal(received, expected)
-    linear = frozen(videos, "frozen", contender.shape, encoder)
+    linear = frozen(videos, contender.shape, encoder)
     lstm = PeepholeLSTM(6, return_sequences=True)
     lstm.build((None, None, 4))
     lstm.set_weights(encoder.encoder[0].get_weights())

@@ -14,6 +14,7 @@ class CompareConfig:
 
     Args:
         data: Folder of labelled shards with the splits "train" and "test".
+        fuse: Folders of other streams of the same videos (optical flow), measured too, and fused with `data`.
         unlabelled: More folders of the same kind, to pretrain on beside the training side of `data`.
         init: Runs of `videorep pretrain` that are contenders too.
         models: Names of the models to pretrain here; "none" for none.
@@ -26,6 +27,7 @@ class CompareConfig:
     """
 
     data: str
+    fuse: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
     init: tuple[str, ...] = ()
     models: tuple[str, ...] = MODELS

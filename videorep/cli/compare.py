@@ -13,6 +13,12 @@ from videorep.config import MODELS, PRECISIONS
 @click.command(short_help="Tell whether pretraining helps on your data.")
 @options.data_argument
 @options.out_folder
+@click.option(
+    "--fuse",
+    multiple=True,
+    metavar="SHARDS",
+    help="Another stream of the same videos (flow): alone and fused; repeatable.",
+)
 @click.option("--unlabelled", multiple=True, metavar="SHARDS", help="More of the same kind to pretrain on; repeatable.")
 @click.option("--init", multiple=True, metavar="RUN", help="A pretrained run that is a contender too; repeatable.")
 @click.option(
@@ -40,6 +46,7 @@ def compare(ctx, out, clips, **_):
     Examples:
       videorep compare percepts --out comparison
       videorep compare percepts --unlabelled more-percepts --out comparison --resume
+      videorep compare percepts --fuse flow-percepts --out comparison
       videorep compare percepts --init runs/composite --models none --out comparison
     """
     config = read_config(ctx, CompareConfig)

@@ -22,7 +22,6 @@ class Majority:
     """Every video belongs to the class that most of all training videos belong to."""
 
     videos: object
-    name: str = "majority"
 
     def trials(self, generator, count):
         """One: there is nothing to choose."""
@@ -40,14 +39,12 @@ class Linear:
 
     Args:
         videos: LabelledVideos.
-        name: What it is called.
         features: (R, D) rows of features.
         owner: (R,) numbers of the videos that the rows belong to.
         most: Rows per video to learn from, evenly spread.
     """
 
     videos: object
-    name: str
     features: np.ndarray
     owner: np.ndarray
     most: int = FRAMES_PER_VIDEO
@@ -81,10 +78,10 @@ class Linear:
 
 def mean_pooled(videos):
     """Logistic regression on the mean of each video's frames."""
-    return Linear(videos, "mean-pooled", videos.pooled(), np.arange(len(videos.paths)))
+    return Linear(videos, videos.pooled(), np.arange(len(videos.paths)))
 
 
 def single_frame(videos):
     """Logistic regression on single frames, whose probabilities are averaged over the video (paper section 3.3)."""
     owner = np.repeat(np.arange(len(videos.paths)), np.diff(videos.spans()))
-    return Linear(videos, "single-frame", videos.frames, owner)
+    return Linear(videos, videos.frames, owner)

@@ -55,14 +55,16 @@ def measure(contender, videos, count, config, advance):
         config: CompareConfig, of which `draws`, `trials` and `seed` count.
         advance: Called after every training.
     Returns:
-        dict: "probabilities" (draws, test videos, K), "settings" (those chosen), "choice_accuracy" (of them, on the
-        folds), "seconds" (of choosing, and of a draw on average).
+        dict: "probabilities" (draws, test videos, K), "held_out" (training videos, K), those of the settings chosen
+        when a video was not learnt from (none without folds), "settings" (those chosen), "choice_accuracy" (of them,
+        on the folds), "seconds" (of choosing, and of a draw on average).
     """
     began, seed = time.monotonic(), config.seed
     tried, settings, accuracy = contender.trials(make_generator(seed, TRIAL), config.trials), None, None
-    folds = make_folds(videos, seed)
+    folds, held_out = make_folds(videos, seed), np.zeros((0, len(videos.classes)))
     if folds:
-        settings, accuracy = _choose(contender, videos, tried, folds, count, seed, advance)
+        settings, held_out = _choose(contender, videos, tried, folds, count, seed, advance)
+        accuracy = float((held_out.argmax(-1) == videos.labels[videos.training]).mean())
     chosen, probabilities = time.monotonic(), []
     for draw in range(config.draws):
         train = draw_videos(videos, videos.training, count, seed, draw)
@@ -72,6 +74,7 @@ def measure(contender, videos, count, config, advance):
         advance(1)
     return {
         "probabilities": np.stack(probabilities),
+        "held_out": held_out,
         "settings": settings or tried[0],
         "choice_accuracy": accuracy,
         "seconds": {"choice": chosen - began, "draw": (time.monotonic() - chosen) / config.draws},
@@ -79,20 +82,25 @@ def measure(contender, videos, count, config, advance):
 
 
 def _choose(contender, videos, tried, folds, count, seed, advance):
-    """The settings with the most right on the folds; of equal ones those with the larger likelihood."""
-    scores = {}
+    """The settings with the most right on the folds, of equal ones those with the larger likelihood; and what they
+    gave for each training video when it was held out."""
+    of, where = {}, np.searchsorted(videos.training, np.concatenate([held_out for _, held_out in folds]))
     for trial in tried:
         for number, (train, held_out) in enumerate(folds):
             few = draw_videos(videos, train, count, seed, number)
-            labels = videos.labels[held_out]
             for more, probabilities in contender.fit(few, held_out, trial, _weights_seed(seed, number)):
-                likelihood = np.log(np.maximum(probabilities[np.arange(len(labels)), labels], LEAST)).mean()
-                right = (probabilities.argmax(-1) == labels).mean()
-                scores.setdefault(tuple((trial | more).items()), []).append((right, likelihood))
+                of.setdefault(tuple((trial | more).items()), []).append(probabilities)
             advance(1)
-    means = {settings: tuple(np.mean(each, axis=0)) for settings, each in scores.items()}
-    best = max(means, key=means.get)
-    return dict(best), float(means[best][0])
+    tables = {settings: np.concatenate(parts)[np.argsort(where)] for settings, parts in of.items()}
+    labels = videos.labels[videos.training]
+
+    def merit(settings):
+        table = tables[settings]
+        likelihood = np.log(np.maximum(table[np.arange(len(labels)), labels], LEAST)).mean()
+        return (table.argmax(-1) == labels).mean(), likelihood
+
+    best = max(tables, key=merit)
+    return dict(best), tables[best]
 
 
 def _pick(fitted, settings):

@@ -30,14 +30,12 @@ class Recurrent:
 
     Args:
         videos: LabelledVideos.
-        name: What it is called.
         shape: ClassifierConfig.
         encoder: EncoderDecoder that it starts from, or None for random weights.
         precision: Keras dtype policy.
     """
 
     videos: object
-    name: str
     shape: ClassifierConfig
     encoder: object = None
     precision: str = "float32"
@@ -149,7 +147,7 @@ class _Trainer:
         return average_steps(probabilities, mask)
 
 
-def frozen(videos, name, shape, encoder):
+def frozen(videos, shape, encoder):
     """Logistic regression on the states of a pretrained encoder, averaged over a video's blocks and steps."""
     rows, owner = videos.blocks(*shape.block)
     frames = np.concatenate([videos.frames, np.zeros((1, videos.frames.shape[1]), np.float32)])
@@ -162,4 +160,4 @@ def frozen(videos, name, shape, encoder):
         means.append(average_steps(hidden, each < len(videos.frames)))
     means = np.concatenate(means)
     features = np.stack([means[owner == video].mean(0) for video in range(len(videos.paths))])
-    return Linear(videos, name, features, np.arange(len(videos.paths)))
+    return Linear(videos, features, np.arange(len(videos.paths)))

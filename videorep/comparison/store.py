@@ -13,7 +13,7 @@ from videorep.storage import is_no_regular_file, read_file, replacing, write_tex
 
 RESULT, CONFIG, MEASURED, PRETRAINED = "comparison.json", "config.json", "measured", "pretrained"
 REPORT = ("report.html", RESULT)
-OWN = re.compile(r"(majority|mean-pooled|single-frame|random-weights|pretrained-.+)-(\d+|all)\.npz")
+OWN = re.compile(r"(majority|mean-pooled|single-frame|random-weights|pretrained-).*-(\d+|all)\.npz")
 FACTS = {"settings", "choice_accuracy", "seconds"}
 MOST_FACTS = 1 << 20  # bytes, far more than they take
 
@@ -71,25 +71,26 @@ class Store:
                 path.unlink(missing_ok=True)
         write_text_durably(self.folder / CONFIG, json.dumps(self._asked, indent=2) + "\n")
 
-    def read(self, name, count, shape):
-        """What was measured of a contender, whose probabilities have this shape; None where nothing was yet.
+    def read(self, name, count, shapes):
+        """What was measured of a contender, whose tables have these shapes, by name; None where nothing was yet.
 
         Raises:
             RunError: the file there is damaged or holds something else.
         """
-        path = self._path(name, count)
+        path, sizes = self._path(name, count), sum(map(math.prod, shapes.values()))
         if not path.exists():
             return None
         try:
             if is_no_regular_file(path):
                 raise ValueError("no file")
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                if sum(member.file_size for member in arrays.zip.infolist()) > 4 * math.prod(shape) + MOST_FACTS:
+                if sum(member.file_size for member in arrays.zip.infolist()) > 4 * sizes + MOST_FACTS:
                     raise ValueError("larger than what was measured")
-                probabilities, facts = arrays["probabilities"], json.loads(str(arrays["facts"]))
-            if probabilities.shape != shape or not np.isfinite(probabilities).all() or facts.keys() != FACTS:
+                tables, facts = {name: arrays[name] for name in shapes}, json.loads(str(arrays["facts"]))
+            fit = all(tables[name].shape == shape and np.isfinite(tables[name]).all() for name, shape in shapes.items())
+            if not fit or facts.keys() != FACTS:
                 raise ValueError("something else")
-            return {"probabilities": probabilities, **facts}
+            return tables | facts
         except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
                 f"expected what videorep compare measured in {path}, received a damaged file; remove it and give the "
@@ -98,11 +99,10 @@ class Store:
 
     def write(self, name, count, measured):
         """Keeps what was measured, whole or not at all."""
-        facts = {key: value for key, value in measured.items() if key != "probabilities"}
+        facts = json.dumps({key: measured[key] for key in measured.keys() & FACTS})
+        tables = {name: table.astype(np.float32) for name, table in measured.items() if name not in FACTS}
         with replacing(self._path(name, count)) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(
-                file, probabilities=measured["probabilities"].astype(np.float32), facts=json.dumps(facts)
-            )
+            np.savez_compressed(file, **tables, facts=facts)
 
     def _path(self, name, count):
         return self.folder / MEASURED / f"{slug(name)}-{count or 'all'}.npz"
