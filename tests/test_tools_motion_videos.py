@@ -33,7 +33,7 @@ def test_digits_move_where_their_folder_says(tmp_path, monkeypatch):
     for name, axis, sign in (("right", 1, 1), ("left", 1, -1), ("down", 0, 1), ("up", 0, -1)):
         for path in (tmp_path / "train" / name).iterdir():
             frames = frames_of(path).mean(-1)
-            assert frames.shape == (16, 64, 64)
+            assert frames.shape == (30, 64, 64)
             places = np.arange(64) - 31.5
             travel = [(frames.sum(1 + 1 - which) * places).sum(-1) / frames.sum((1, 2)) for which in (0, 1)]
             moved = [each[-1] - each[0] for each in travel]

@@ -21,8 +21,8 @@ from videorep.data import read_shards
 from videorep.data.digits.mnist import load_digits
 from videorep.data.shards.manifest import load_dataset
 
-SIZE, FRAMES, RATE = 64, 16, 25.0
-SPEEDS = (1.0, 2.0)  # pixels per frame: no digit leaves the frame
+SIZE, FRAMES, RATE = 64, 30, 25.0  # as many as pretraining for actions takes, 16 and 13 to come
+SPEEDS = (0.5, 1.2)  # pixels per frame: no digit leaves the frame
 TURNS = {"right": (1, False), "left": (1, True), "down": (0, False), "up": (0, True)}  # axis, played backward
 
 
@@ -53,7 +53,7 @@ def main():
 
 
 def draw_digits(images, count, generator):
-    """Yields `count` pairs of a class of `TURNS`, by turns, and (16, 64, 64, 3) uint8 frames."""
+    """Yields `count` pairs of a class of `TURNS`, by turns, and (30, 64, 64, 3) uint8 frames."""
     travel, classes = SIZE - images.shape[1], list(TURNS)
     for number in range(count):
         axis, is_backward = TURNS[classes[number % len(classes)]]
