@@ -27,6 +27,7 @@ LARGEST = {
     "report_every": 10**9,
     "checkpoint_every": 10**9,
     "evaluate_every": 10**9,
+    "patience": 10**9,
     "evaluation_sequences": 10**9,
     "seed": 2**53,  # initial weights are seeded by 1000 times it
     "repeats": 10**4,

@@ -124,7 +124,12 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How a model is trained. The learning rate warms up linearly, then falls along a cosine."""
+    """How a model is trained. The learning rate warms up linearly, then falls along a cosine.
+
+    `weight_decay`: share of every matrix taken off per step, times the learning rate (decoupled: Loshchilov and Hutter
+    2019). `patience`: evaluations without a smaller validation loss after which training ends with the best weights;
+    0 trains to the last step.
+    """
 
     steps: int = 1000
     batch_size: int = 64
@@ -135,6 +140,8 @@ class TrainingConfig:
     warmup_steps: int = 100
     final_fraction: float = 0.02
     clip_norm: float = 100.0
+    weight_decay: float = 0.0
+    patience: int = 0
     feeding: str = "teacher"
     precision: str = "float32"
     seed: int = 0
@@ -153,8 +160,11 @@ class TrainingConfig:
             require(0 < getattr(self, name) <= LARGEST_FLOAT, name, expected, getattr(self, name))
         for name in ("momentum", "decay"):
             require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
-        require(0 <= self.final_fraction <= 1, "final_fraction", "in [0, 1]", self.final_fraction)
-        require_whole(self, 0, "warmup_steps", "evaluate_every", "seed")
+        for name in ("final_fraction", "weight_decay"):
+            require(0 <= getattr(self, name) <= 1, name, "in [0, 1]", getattr(self, name))
+        require_whole(self, 0, "warmup_steps", "evaluate_every", "patience", "seed")
+        expected = "0 without evaluate_every, which sets how often the validation loss is looked at"
+        require(not self.patience or self.evaluate_every, "patience", expected, self.patience)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,17 +179,22 @@ class PretrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class FinetuneConfig:
-    """A run of `videorep finetune`; `init` is the pretrained run's folder, or empty for random weights."""
+    """A run of `videorep finetune`; `init` is the pretrained run's folder, or empty for random weights.
+
+    `encoder_rate`: the LSTMs' learning rate as a share of the softmax's.
+    """
 
     model: ClassifierConfig = ClassifierConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     init: str = ""
+    encoder_rate: float = 1.0
     kind: typing.Literal["finetune"] = "finetune"
 
     def __post_init__(self):
         frozen, single = self.model.freeze_encoder, self.model.name == "single-frame"
         require(self.init or not frozen, "freeze_encoder", "off without init: random weights are no encoder", frozen)
+        require(0 <= self.encoder_rate <= 1, "encoder_rate", "in [0, 1]", self.encoder_rate)
         require(not (self.init and single), "init", "empty with single-frame, which has no encoder", self.init)
 
 

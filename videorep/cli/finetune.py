@@ -26,6 +26,28 @@ DEFAULTS = ClassifierConfig()
     "model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only; with --init."
 )
 @options.standardise
+@setting(
+    "encoder_rate",
+    "--encoder-rate",
+    type=float,
+    default=1.0,
+    help="Learning rate of the LSTMs, as a share of the softmax's.",
+)
+@setting("training.weight_decay", "--weight-decay", type=float, default=TrainingConfig.weight_decay)
+@setting(
+    "training.evaluate_every",
+    "--evaluate-every",
+    type=int,
+    default=TrainingConfig.evaluate_every,
+    help="Steps between looks at the split validation; 0: none.",
+)
+@setting(
+    "training.patience",
+    "--patience",
+    type=int,
+    default=TrainingConfig.patience,
+    help="Stop after N looks without a smaller loss, and keep the best weights; 0: never.",
+)
 @setting("model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block.")
 @setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
 @setting(

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import tensorflow as tf
+
 from videorep.bounds import LARGEST, require
 from videorep.config import PretrainConfig
 from videorep.data.batches.sources import LabelledBlocks
@@ -11,7 +13,10 @@ from videorep.models import build_classifier
 from videorep.runs import load_run
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job, run_jobs
+from videorep.training.loop import evaluate_objective
 from videorep.training.objectives import classifier_objective
+
+VALIDATION = "validation"
 
 
 def finetune(config, out, *, repeats=1, **choices):
@@ -66,7 +71,29 @@ def prepare(config, hashed=True):
         "classes": len(shape.classes),
         "training_videos": blocks.videos,
     }
-    return Job(config, blocks, model, classifier_objective(model), facts, pretrained=pretrained)
+    encoder_weights = [variable for lstm in model.lstms for variable in lstm.trainable_variables]
+    return Job(
+        config,
+        blocks,
+        model,
+        classifier_objective(model),
+        facts,
+        evaluate=_validation(config, model, hashed),
+        slow=tuple(encoder_weights) if config.encoder_rate < 1 else (),
+        slow_rate=config.encoder_rate,
+        pretrained=pretrained,
+    )
+
+
+def _validation(config, model, hashed):
+    """A function that scores the blocks of the split validation; None where not asked for."""
+    if not config.training.evaluate_every:
+        return None
+    blocks = LabelledBlocks(config.data, VALIDATION, *config.model.block, hashed=hashed)
+    objective = classifier_objective(model)
+    compiled = tf.function(lambda batch: objective(batch, training=False), reduce_retracing=True)
+    batches = blocks.evaluation(config.training.batch_size)
+    return lambda: evaluate_objective(compiled, batches)
 
 
 def load_pretrained(path):

@@ -33,7 +33,7 @@ class Job:
         model: Keras model.
         objective: As for `TrainingLoop`.
         facts: What there is to tell of the plan, {name: value}.
-        evaluate: As for `TrainingLoop`.
+        evaluate, slow, slow_rate: As for `TrainingLoop`.
         pretrained: Run that the model starts from, or None.
     """
 
@@ -43,6 +43,8 @@ class Job:
     objective: Callable
     facts: dict
     evaluate: Callable | None = None
+    slow: tuple = ()
+    slow_rate: float = 1.0
     pretrained: object = None
 
     @property
@@ -88,7 +90,7 @@ def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=Fals
         if run.finished:
             return plan | run.last_report()
         run.write_provenance(record)
-        loop = TrainingLoop(job.model, job.objective, training, run, evaluate=job.evaluate)
+        loop = TrainingLoop(job.model, job.objective, training, run, job.evaluate, job.slow, job.slow_rate)
         step = loop.restore()
         report = loop.fit(job.data.training(training.batch_size, training.seed, step), progress)
         run.save_model(job.model)

@@ -20,6 +20,7 @@ from videorep.metrics_file import STEP, describe_rise
 from videorep.progress import SilentProgress
 from videorep.training.callbacks import EventLog, MetricsLog
 from videorep.training.checkpoints import Checkpoints, Position
+from videorep.training.early_stopping import EarlyStopping
 from videorep.training.gradients import before_cast, global_norm
 from videorep.training.interruption import deferred_interruption
 from videorep.training.optimizers import build_optimizer
@@ -38,7 +39,9 @@ class TrainingLoop:
             `videorep.training.objectives`.
         config: TrainingConfig.
         run: Run, whose folder receives metrics, events and checkpoints.
-        evaluate: Function without arguments that gives a dict of validation figures, or None.
+        evaluate: Function without arguments that gives a dict of validation figures, or None; its "loss" decides where
+            the configuration has `patience`.
+        slow: Variables of the model that take only the share `slow_rate` of every step.
         callbacks: More Keras callbacks.
         strategy: tf.distribute strategy under which model and loop were made; the default one where None.
     """
@@ -48,6 +51,8 @@ class TrainingLoop:
     config: object
     run: object
     evaluate: Callable | None = None
+    slow: tuple = ()
+    slow_rate: float = 1.0
     callbacks: tuple = ()
     strategy: object = None
 
@@ -58,6 +63,9 @@ class TrainingLoop:
             self.optimizer.build(self.model.trainable_variables)
             # By position: Keras' object graph leaves the states of random generators (dropout) out.
             variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
+            patience = self.config.patience
+            self._stopping = EarlyStopping(self.model, patience) if patience and self.evaluate else None
+            variables += self._stopping.variables if self._stopping else []
             self.checkpoints = Checkpoints(self.run.checkpoints, variables, self.config.steps)
         self.position = Position()
         self.model.optimizer = self.optimizer
@@ -72,6 +80,10 @@ class TrainingLoop:
     @functools.cached_property
     def _metrics(self):
         return MetricsLog(self.run.metrics_path)
+
+    @property
+    def _is_over(self):
+        return self._stopping is not None and self._stopping.is_over
 
     def restore(self):
         """Goes back to the last checkpoint that can be read, and warns where that is not the last.
@@ -113,6 +125,8 @@ class TrainingLoop:
                 batches = readable(self.strategy.experimental_distribute_dataset(batches))
                 with deferred_interruption() as interrupted:
                     self._run_steps(batches, callbacks, advance, interrupted)
+            if self._stopping and not interrupted:
+                self._stopping.restore()
             callbacks.on_train_end()
         if sentence := describe_rise(self._metrics.reports):
             warnings.warn(sentence, VideorepWarning, stacklevel=2)
@@ -121,7 +135,7 @@ class TrainingLoop:
     def _run_steps(self, batches, callbacks, advance, interrupted):
         config, position, note = self.config, self.position, ""
         saved, begun = position.step, time.monotonic() - position.seconds
-        while position.step < config.steps and not self.model.stop_training and not interrupted:
+        while position.step < config.steps and not self._is_over and not self.model.stop_training and not interrupted:
             parts = self.train_step(next(batches))
             totals = {name: position.totals.get(name, 0.0) + value for name, value in parts.items()}
             step, last = position.step + 1, position.step + 1 == config.steps
@@ -134,11 +148,14 @@ class TrainingLoop:
                 position = Position(step, position.seconds)
             advance(1, note=note)
             if evaluates:
-                logs |= {f"validation_{name}": value for name, value in self.evaluate().items()}
+                figures = self.evaluate()
+                logs |= {f"validation_{name}": value for name, value in figures.items()}
+                if self._stopping:
+                    self._stopping.look(figures["loss"])
             if logs:
                 callbacks.on_epoch_end(step, logs)
             self.position = position
-            if last or step % config.checkpoint_every == 0:
+            if last or self._is_over or step % config.checkpoint_every == 0:
                 self._save(begun)
                 saved = step
         if interrupted and position.step > saved:
@@ -173,7 +190,10 @@ class TrainingLoop:
 
     def _apply_gradients(self, gradients, factor):
         clipped = [factor * tf.cast(gradient, "float32") for gradient in gradients]
+        before = [variable.value + 0.0 for variable in self.slow]
         self.optimizer.apply(clipped, self.model.trainable_variables)
+        for variable, value in zip(self.slow, before, strict=True):
+            variable.assign(value + self.slow_rate * (variable - value))
 
     def _reduce(self, per_replica):
         return {

@@ -2,6 +2,8 @@
 
 import keras
 
+NOT_DECAYED = ("bias", "peephole_kernel")  # of these a unit has a few each, which keep nothing by heart
+
 
 def build_optimizer(config):
     """A Keras optimizer; with loss scaling under float16. The training loop clips the gradients.
@@ -9,13 +11,15 @@ def build_optimizer(config):
     Args:
         config: TrainingConfig.
     """
-    rate = learning_rate_schedule(config)
+    choices = {"learning_rate": learning_rate_schedule(config), "weight_decay": config.weight_decay or None}
     if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(rate, momentum=config.momentum)
+        optimizer = keras.optimizers.SGD(momentum=config.momentum, **choices)
     elif config.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rate, rho=config.decay)
+        optimizer = keras.optimizers.RMSprop(rho=config.decay, **choices)
     else:
-        optimizer = keras.optimizers.Adam(rate)
+        optimizer = keras.optimizers.Adam(**choices)
+    if config.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer
 
 
