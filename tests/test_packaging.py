@@ -61,7 +61,7 @@ def test_the_citation_names_this_version():
 # Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
 NOT_IMPORTED = {"tensorboard"}
-OF_AN_EXTRA = {"tensorflow_io": "remote"}
+OF_AN_EXTRA = {"tensorflow_io": "remote", "pyarrow": "parquet"}
 
 
 def test_setup_declares_what_the_package_imports_and_nothing_else():

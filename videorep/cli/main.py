@@ -65,6 +65,8 @@ def _warnings_in_one_line():
         "compare": "videorep.cli.compare:compare",
         "evaluate": "videorep.cli.evaluate:evaluate",
         "classify": "videorep.cli.classify:classify",
+        "embed": "videorep.cli.embed:embed",
+        "search": "videorep.cli.search:search",
         "watch": "videorep.cli.watch:watch",
         "predict": "videorep.cli.predict:predict",
         "visualize": "videorep.cli.visualize:visualize",

@@ -5,6 +5,7 @@ from keras import ops
 
 from videorep.evaluation.future_prediction import predict_sequences
 from videorep.models import EncoderDecoder
+from videorep.models.encoding import top_states
 
 TRAINED, UNTRAINED = "trained", "decoder of random weights"
 
@@ -33,7 +34,7 @@ def record_activity(run, data=None, *, split="test", steps=100):
     has_future = "future" in model.decoders
     branch = "future" if has_future else "reconstruction"
     model = model.with_horizon(steps)
-    encoder = _encoder_activity(model, inputs)
+    encoder = ops.convert_to_numpy(top_states(model, inputs))[0]
     activities = {
         title: np.concatenate([encoder, _decoder_activity(each, branch, inputs)])
         for title, each in ((TRAINED, model), (UNTRAINED, _with_random_decoders(model, run.config.training.seed)))
@@ -49,14 +50,6 @@ def _with_random_decoders(model, seed):
     if model.standardisation:
         other.standardisation.set_weights(model.standardisation.get_weights())
     return other
-
-
-def _encoder_activity(model, inputs):
-    """(T, units) of the only sequence of `inputs` (1, T, D)."""
-    sequence = ops.swapaxes(model.standardise(ops.convert_to_tensor(inputs)), 0, 1)
-    for lstm in model.encoder:
-        sequence, _ = lstm.run(lstm.get_initial_state(1), sequence)
-    return ops.convert_to_numpy(sequence)[:, 0]
 
 
 def _decoder_activity(model, branch, inputs):

@@ -1,4 +1,4 @@
-"""A sheet of clips as one picture: each row shows frames of one, the rows many classes."""
+"""Sheets of frames as one picture: clips, each a row, the rows many classes; or videos, a frame of each."""
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from videorep.figures.samples import choose_records, describe_record
 
 SHEET_ROWS = 8
 SHEET_COLUMNS = 8
+TILE_COLUMNS, TILE_SIZE = 4, (180, 240)  # height and width
 TILE_HEIGHT = 96
 MARGIN = 6
 TITLE_HEIGHT = 18
@@ -57,12 +58,39 @@ def draw_clips(path, out, titles, split="test"):
     return len(rows)
 
 
+def write_tiles(out, tiles):
+    """Draws pictures below their titles as a PNG, `TILE_COLUMNS` in a row.
+
+    Args:
+        out: The PNG's path.
+        tiles: [(lines of the title, (H, W, 3) uint8 BGR), ...].
+    Raises:
+        OutputError: `out` cannot be written.
+    """
+    drawn = [_draw_tile(*tile) for tile in tiles]
+    starts = range(0, len(drawn), TILE_COLUMNS)
+    _write_rows(out, [np.concatenate(drawn[first : first + TILE_COLUMNS], 1) for first in starts])
+
+
+def _draw_tile(lines, picture):
+    """A picture below its title; what of a line is wider than the tile is not seen."""
+    picture = _scale(picture, TILE_SIZE[0])
+    picture = _pad(picture, right=max(0, TILE_SIZE[1] - picture.shape[1]) + MARGIN)
+    for line in reversed(lines):
+        picture = _add_title(picture, line)
+    return picture
+
+
 def _write_sheet(out, reader, titles):
     """{number of the record: title}, a row each."""
     rows = [
         _add_title(_draw_clip(reader, number, int(reader.index[number]["frames"])), title)
         for number, title in titles.items()
     ]
+    _write_rows(out, rows)
+
+
+def _write_rows(out, rows):
     width = max(row.shape[1] for row in rows)
     sheet = np.concatenate([_pad(row, right=width - row.shape[1]) for row in rows])
     write_file(out, cv2.imencode(".png", _pad(sheet, MARGIN, MARGIN, MARGIN, MARGIN))[1])
@@ -73,12 +101,14 @@ def _draw_clip(reader, number, frames):
     tiles = [
         cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in reader.clip_frames(number, spread(frames, SHEET_COLUMNS))
     ]
-    width = max(1, round(TILE_HEIGHT * tiles[0].shape[1] / tiles[0].shape[0]))
-    shrinks = tiles[0].shape[0] > TILE_HEIGHT
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
-    return np.concatenate(
-        [_pad(cv2.resize(tile, (width, TILE_HEIGHT), interpolation=how), right=2) for tile in tiles], 1
-    )
+    return np.concatenate([_pad(_scale(tile, TILE_HEIGHT), right=2) for tile in tiles], 1)
+
+
+def _scale(picture, height):
+    """A picture of another height."""
+    size = max(1, round(height * picture.shape[1] / picture.shape[0])), height
+    how = cv2.INTER_AREA if picture.shape[0] > height else cv2.INTER_NEAREST
+    return cv2.resize(picture, size, interpolation=how)
 
 
 def _pad(picture, top=0, bottom=0, left=0, right=0):

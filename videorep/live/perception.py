@@ -1,4 +1,4 @@
-"""From frames to what a run's classifier takes: the stages of its shards, as its provenance tells them, repeated."""
+"""From frames to what a run's model takes: the stages of its shards, as its provenance tells them, repeated."""
 
 import collections
 import dataclasses
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.build_config import ClipsConfig, PerceptsConfig
-from videorep.config import FinetuneConfig, from_dict
+from videorep.config import from_dict
 from videorep.data.percepts.backbones import load_backbone
 from videorep.data.percepts.build import to_storage
 from videorep.data.percepts.flow import flow_field
@@ -23,7 +23,7 @@ REPEATED = ("fps", "size", "quality", "keep_partial")  # of a build of clips; pi
 
 @dataclasses.dataclass(frozen=True)
 class Stages:
-    """What happens to a video before a classifier sees it, and the hash of the convnet's weights."""
+    """What happens to a video before a run's model sees it, and the hash of the convnet's weights."""
 
     clips: ClipsConfig
     percepts: PerceptsConfig
@@ -44,7 +44,7 @@ def open_classifiers(runs, backbones=()):
     """
     members, first = {}, runs[0]
     for run in runs:
-        members.setdefault(_read_stages(run), []).append(run.model())
+        members.setdefault(_read_stages(run, "finetune"), []).append(run.model())
         if set(run.config.model.classes) != set(first.config.model.classes):
             raise RunError(
                 f"expected runs with the same classes, received {first.path} and {run.path}; name runs of one dataset"
@@ -53,13 +53,19 @@ def open_classifiers(runs, backbones=()):
     return first.config.model.classes, opened
 
 
-def _read_stages(run):
-    """The stages of a run, from its provenance.json alone: its shards need not be there any more."""
+def open_encoder(run, backbones=()):
+    """The `Perception` of one run on percepts, of pretrain or finetune; raises what `open_classifiers` does."""
+    stages = _read_stages(run, "pretrain", "finetune")
+    return Perception(stages, _find_backbone(stages, backbones))
+
+
+def _read_stages(run, *kinds):
+    """The stages of a run of these kinds, from its provenance.json: its shards need not be there any more."""
     try:
         data = run.provenance["data"]
-        if not isinstance(run.config, FinetuneConfig) or data["kind"] != "percepts":
+        if run.config.kind not in kinds or data["kind"] != "percepts":
             raise RunError(
-                f"expected a classifier that videorep finetune trained on percepts, received {run.path}, a "
+                f"expected a run that videorep {' or '.join(kinds)} trained on percepts, received {run.path}, a "
                 f"{run.config.kind} run on {data['kind']}; name another run"
             )
         clips = from_dict(ClipsConfig, {name: data["stages"]["clips"][name] for name in REPEATED})
@@ -90,7 +96,7 @@ def _find_backbone(stages, backbones):
 
 
 class Perception:
-    """The `Stages` between frames and a classifier's features (T, D), with the `Backbone` that they name."""
+    """The `Stages` between frames and a model's features (T, D), with the `Backbone` that they name."""
 
     def __init__(self, stages, net):
         self.stages, self._net = stages, net

@@ -217,6 +217,18 @@ def measure_in_worker(path, beat):
         return (0.0, error.reason), b""
 
 
+def middle_frame_in_worker(path, beat):
+    """The frame (H, W, 3) BGR that a worker process sees halfway through a video, or None, and no payload."""
+    cv2.setNumThreads(1)
+    try:
+        middle = measure_length(path, beat) / 2
+        with contextlib.closing(VideoReader(path, beat)) as reader:
+            frames = read_frames(reader, None, middle)
+            return next((image for _, image in frames), None), b""
+    except (VideoError, cv2.error):
+        return None, b""
+
+
 def sample_bytes_in_worker(path, configs, start, end, beat):
     """What a worker process says of one video or piece: about how many bytes each encoding makes of it, and no payload.
 

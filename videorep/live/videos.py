@@ -1,0 +1,88 @@
+"""From names on a command line to the features of videos, and from these to blocks."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from videorep.build_config import ClipsConfig
+from videorep.data.batches.windows import list_windows
+from videorep.data.shards.parse import read_images
+from videorep.data.threads import count_cores
+from videorep.data.videos.encode import encode_in_worker
+from videorep.data.videos.find import VideoFile, find_videos, inspect_file, printable
+from videorep.data.videos.labels import Video, read_csv
+from videorep.data.videos.workers import WorkerError, WorkerPool
+from videorep.errors import DataError
+from videorep.progress import SilentProgress
+
+BATCH_BLOCKS = 64
+
+
+def find_inputs(names):
+    """One `Video` per video, piece or other file that the names lead to; `file.problem` says what is wrong with it."""
+    found = []
+    for name in map(os.fspath, names):
+        try:
+            if os.path.isdir(name):
+                found += [Video(file) for file in find_videos(name)]
+            elif name.lower().endswith(".csv"):
+                found += read_csv(Path(name), Path(name).parent)
+            else:
+                found.append(Video(inspect_file(name, printable(name))))
+        except DataError as error:
+            found.append(Video(VideoFile(name, printable(name), problem=str(error))))
+    return found
+
+
+def perceive_videos(perceptions, videos, take, title, progress=None):
+    """Lets every video, or piece of one, pass through the stages of each of several perceptions.
+
+    Args:
+        perceptions: `Perception`s.
+        videos: As `find_inputs` gives them.
+        take: Called with (perception, video, (T, D) float32 features) of every one that has some.
+        title: What is done, for the progress.
+        progress: A reporter of `videorep.progress`, or None for silence.
+    Returns:
+        {path: what is wrong with it, or ""}, in the order given. A video that is damaged, where the shards kept such,
+        was taken all the same.
+    """
+    reasons = {video.file.path: video.file.problem for video in videos}
+    usable = [video for video in videos if not video.file.problem]
+    with (
+        WorkerPool(count_cores(), ClipsConfig.timeout) as pool,
+        (progress or SilentProgress()).task(title, len(usable) * len(perceptions), "videos") as advance,
+    ):
+        for perception in perceptions:
+            for video, features, reason in _extract(perception, usable, pool):
+                reasons[video.file.path] = reasons[video.file.path] or reason
+                if features is not None:
+                    take(perception, video, features)
+                advance(1, note=video.file.name)
+    return reasons
+
+
+def _extract(perception, videos, pool):
+    """Yields (video, (T, D) features or None, what is wrong or "") of every video or piece."""
+    named = {"path": "", "label_index": None, "label_text": None}
+    tasks = ((video.file.path, perception.stages.clips, video.start, video.end, named) for video in videos)
+    with contextlib.closing(pool.map(encode_in_worker, tasks)) as results:
+        for video, result in zip(videos, results, strict=True):
+            (_, facts, reason), data = (("", None, str(result)), b"") if isinstance(result, WorkerError) else result
+            features = None
+            if facts:
+                features = perception.extract_clip(*read_images(data, range(facts["frames"]), facts["frames"]))
+                if not np.isfinite(features).all():
+                    features, reason = None, f"percepts that {perception.stages.percepts.dtype} cannot hold"
+            yield video, features, reason
+
+
+def cut_blocks(features, length, stride):
+    """Yields the blocks (b, T, D) of a video's features, some at a time, and where they are no padding, (b, T) bool."""
+    _, starts = list_windows(np.array([len(features)]), length, stride, pad=True)
+    padded = np.pad(features, ((0, length), (0, 0)))
+    for first in range(0, len(starts), BATCH_BLOCKS):
+        places = starts[first : first + BATCH_BLOCKS, None] + np.arange(length)
+        yield padded[places], places < len(features)
