@@ -1,6 +1,6 @@
-"""From a trained run to any video: whole files (`classify_videos`), or one frame after another (`LiveClassifier`)."""
+"""From a trained run to any video: whole files (`*_videos`), or one frame after another (`Live*`)."""
 
-from videorep.live.classify import classify_videos
-from videorep.live.stream import LiveClassifier
+from videorep.live.classify import classify_videos, surprise_videos
+from videorep.live.live_runs import LiveClassifier, LiveSurprise
 
-__all__ = ["LiveClassifier", "classify_videos"]
+__all__ = ["LiveClassifier", "LiveSurprise", "classify_videos", "surprise_videos"]
