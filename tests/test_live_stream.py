@@ -12,7 +12,7 @@ from live_building import CLASSES, STACK, frames_of
 from videorep.config import ClassifierConfig
 from videorep.data.videos.decode import resize_frame
 from videorep.live import LiveClassifier
-from videorep.live.perception import open_classifiers
+from videorep.live.perception import open_runs
 from videorep.live.stream import Stream
 from videorep.models import build_classifier
 from videorep.runs import load_run
@@ -74,13 +74,13 @@ def test_frames_are_seen_as_clips_are(live_chain, name):
     run, frames = load_run(live_chain / name), frames_of(12)
     live = LiveClassifier([run])
     stepped = [live.step(frame) for frame in frames]
-    _, [(perception, [model])] = open_classifiers([run])
+    [(perception, [_])] = open_runs([run])
     small = [resize_frame(frame, (16, 30)) for frame in frames]
     images = [cv2.imencode(".png", frame[..., ::-1])[1].tobytes() for frame in small]
     features = perception.extract_clip(images, (16, 30))
     first = STACK if name == "flow" else 0
     assert stepped[:first] == [None] * first and len(features) == 12
-    whole = model({"frames": features[None, : 12 - first]}, training=False).numpy()[0]
+    whole = run.model()({"frames": features[None, : 12 - first]}, training=False).numpy()[0]
     np.testing.assert_allclose(stepped[first:], whole, atol=1e-5)
     assert live.classes == CLASSES and live.seconds["backbone"] > 0 and live.fps == 20
 

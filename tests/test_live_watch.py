@@ -36,7 +36,7 @@ class Switching:
     def step(self, frame):
         self.seen += 1
         first = 0.9 if (self.seen // 3) % 2 == 0 else 0.2
-        return None if self.seen == 1 else np.array([first, 1 - first])
+        return (None if self.seen == 1 else np.array([first, 1 - first])), None
 
 
 def frames_in(path):

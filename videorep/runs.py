@@ -2,6 +2,7 @@
 
 config.json        all that was decided
 provenance.json    versions and what it was made from, by hash
+surprise.json      which errors of prediction are usual; there once somebody asked for surprise
 metrics.jsonl      one line per report: step, sequences, seconds, losses; every validation is reported with the losses
 checkpoints/       to resume from
 events/            for TensorBoard
@@ -24,13 +25,17 @@ from videorep.storage import TEMPORARY, is_url, read_file, replacing, require_lo
 from videorep.writing import written
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
+SURPRISE = "surprise.json"
 CHECKPOINTS, EVENTS, STATE = "checkpoints", "events", "checkpoint"  # the last lies among the checkpoints
 NAMED = 3  # of the values that differ
 # What a run makes in its folder and in those within it; config.json goes last, by being replaced.
 OWN = {
     CHECKPOINTS: (STATE, TEMPORARY + STATE, "ckpt-*"),
     EVENTS: ("events.out.tfevents.*",),
-    ".": (MODEL, METRICS, PROVENANCE, *(TEMPORARY + name for name in (CONFIG, PROVENANCE, METRICS, MODEL))),
+    ".": (
+        *(MODEL, METRICS, PROVENANCE, SURPRISE, f"{TEMPORARY}*-{SURPRISE}"),
+        *(TEMPORARY + name for name in (CONFIG, PROVENANCE, METRICS, MODEL)),
+    ),
 }
 
 

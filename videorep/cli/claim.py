@@ -17,10 +17,10 @@ def claim_file(path, overwrite):
     """
     from videorep.data.shards.dataset import MANIFEST
     from videorep.data.shards.manifest_schema import SHARD
-    from videorep.runs import CONFIG, METRICS, MODEL, PROVENANCE, STATE
+    from videorep.runs import CONFIG, METRICS, MODEL, PROVENANCE, STATE, SURPRISE
 
     require_local(path, OutputError)
-    path, needed = Path(path), (CONFIG, PROVENANCE, METRICS, MODEL, STATE, MANIFEST, FACTS.name)
+    path, needed = Path(path), (CONFIG, PROVENANCE, METRICS, MODEL, STATE, SURPRISE, MANIFEST, FACTS.name)
     if path.is_dir() or (path.exists() and not overwrite):
         remedy = "choose another name" if path.is_dir() else "add --overwrite or choose another name"
         raise OutputError(f"expected a new file, received {path}, which exists; {remedy}")

@@ -11,27 +11,32 @@ from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_table, say
 from videorep.cli.quiet import load_tensorflow
+from videorep.cli.surprise import choose_predictor, surprise_options
 
 KINDS = (".csv", ".json")
+SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 
 
-@click.command(short_help="Classify videos.")
+@click.command(short_help="Classify videos, or tell what is unusual in them.")
 @click.argument("names", nargs=-1, required=True, metavar="RUN [RUN ...] VIDEO [VIDEO ...]")
 @click.option("--out", metavar="FILE.csv|.json", help="Write a row for every video there.")
 @click.option("--top", type=click.IntRange(min=1), default=5, help="Classes to tell of each video, the best first.")
+@surprise_options
 @options.moved_backbone
 @options.overwrite
-def classify(names, out, top, backbone, overwrite):
+def classify(names, out, top, surprise, ahead, backbone, overwrite):
     """Say which class each VIDEO shows, by the classifier in RUN; several are averaged.
 
     A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of path[,start,end]. Frames go through the
     stages that the run's shards went through, so that the probabilities are those of build-shards clips, build-shards
-    percepts and evaluate. Every file ends with its classes or with the reason why it has none.
+    percepts and evaluate. Every file ends with its classes or with the reason why it has none. --surprise tells, with
+    or without classes, how far its frames lie from what a run of videorep pretrain predicts.
 
     \b
     Examples:
       videorep classify runs/classifier holiday.mp4
       videorep classify runs/rgb runs/flow VIDEOS --out classes.json --top 3
+      videorep classify runs/predictor VIDEOS --surprise --out surprise.csv
     """
     kind = Path(out).suffix.lower() if out else ""
     if out and kind not in KINDS:
@@ -39,7 +44,7 @@ def classify(names, out, top, backbone, overwrite):
     out = claim_file(out, overwrite) if out else None
 
     load_tensorflow()
-    from videorep.live import classify_videos
+    from videorep.live import classify_videos, surprise_videos
     from videorep.progress import make_progress
     from videorep.runs import is_run, load_run
     from videorep.storage import write_text_durably
@@ -50,14 +55,24 @@ def classify(names, out, top, backbone, overwrite):
         raise click.UsageError(f"Expected at least one RUN and one VIDEO, received {len(runs)} and {len(videos)}.")
     if out and any(Path(name).resolve() == out.resolve() for name in videos):
         raise click.BadParameter(f"{out} is one of the VIDEOs", param_hint="'--out'")
-    classes, rows = classify_videos(runs, videos, backbones=backbone, progress=make_progress())
-    told = [_describe(path, classes, probabilities, reason, top) for path, probabilities, reason in rows]
+    predictor = choose_predictor(runs) if surprise else None
+    classifiers, told = [run for run in runs if run is not predictor], []
+    shared = {"backbones": backbone, "progress": make_progress()}
+    if classifiers:
+        classes, rows = classify_videos(classifiers, videos, **shared)
+        told = [_describe(path, classes, probabilities, reason, top) for path, probabilities, reason in rows]
+    if predictor:
+        rows = surprise_videos(predictor, videos, ahead=ahead, **shared)
+        told = told or [{"path": path, "classes": [], "reason": None} for path, _, _ in rows]
+        for row, (_, frames, reason) in zip(told, rows, strict=True):
+            row |= {"reason": row["reason"] or reason or None, "surprise": _summarize(frames)}
     if out:
         write_text_durably(out, json.dumps(told, indent=2) + "\n" if kind == ".json" else _table(told))
         say(f"Wrote {out}")
     else:
-        print_table([{"video": row["path"], "classes": _shown(row)} for row in told])
-    say(f"{sum(bool(row['classes']) for row in told):,} of {len(told):,} videos classified", err=True)
+        print_table([_shown(row) for row in told])
+    done = sum(bool(row["classes"] if classifiers else row["surprise"]) for row in told)
+    say(f"{done:,} of {len(told):,} videos {'classified' if classifiers else 'measured'}", err=True)
 
 
 def _describe(path, classes, probabilities, reason, top):
@@ -66,14 +81,33 @@ def _describe(path, classes, probabilities, reason, top):
     return {"path": path, "classes": ranked, "reason": reason or None}
 
 
+def _summarize(frames):
+    """Mean, maximum and its time, and the frames, of (N, 2) seconds and surprises; None of None."""
+    if frames is None:
+        return None
+    time, most = frames[frames[:, 1].argmax()].tolist()
+    each = [{"time": round(seconds, 3), "surprise": round(value, 4)} for seconds, value in frames.tolist()]
+    return {"mean": float(frames[:, 1].mean()), "maximum": most, "time": round(time, 3), "frames": each}
+
+
 def _shown(row):
-    return ", ".join([f"{each['label']} {each['probability']:.2f}" for each in row["classes"]] or [row["reason"]])
+    """A row of the printed table."""
+    classes = ", ".join([f"{each['label']} {each['probability']:.2f}" for each in row["classes"]])
+    told = {"video": row["path"], "classes": classes or row["reason"] or "-"}
+    if "surprise" in row:
+        told |= {f"surprise_{name}": row["surprise"] and row["surprise"][name] for name in SUMMARY}
+    return told
 
 
 def _table(rows):
-    """The text of a CSV: path, reason, then label and probability of each class, the best first."""
+    """The text of a CSV: path, reason, what is known of surprise, label and probability of each class, best first."""
     file, most = io.StringIO(newline=""), max(len(row["classes"]) for row in rows)
+    summary = [f"surprise_{name}" for name in SUMMARY if "surprise" in rows[0]]
     numbered = (f"{name}_{place + 1}" for place in range(most) for name in ("label", "probability"))
-    lines = ([row["path"], row["reason"], *(v for each in row["classes"] for v in each.values())] for row in rows)
-    csv.writer(file).writerows([["path", "reason", *numbered], *lines])
+    lines = (
+        [row["path"], row["reason"], *((row["surprise"] or {}).get(name) for name in SUMMARY[: len(summary)])]
+        + [value for each in row["classes"] for value in each.values()]
+        for row in rows
+    )
+    csv.writer(file).writerows([["path", "reason", *summary, *numbered], *lines])
     return file.getvalue()

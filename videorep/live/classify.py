@@ -1,10 +1,12 @@
-"""Classifies whole videos: what shards, percepts and evaluation would make of them, without writing any."""
+"""Whole videos: what shards, percepts and evaluation would make of them, without writing any; and their surprises."""
 
 import numpy as np
 import tensorflow as tf
 
+from videorep.config import PretrainConfig
 from videorep.data.videos.find import printable
-from videorep.live.perception import open_classifiers
+from videorep.live.perception import open_runs, shared_classes
+from videorep.live.usual import open_surprise
 from videorep.live.videos import cut_blocks, find_inputs, perceive_videos
 from videorep.models.averaging import average_steps
 
@@ -24,12 +26,12 @@ def classify_videos(runs, names, *, backbones=(), progress=None):
         (classes, rows): the K names, and one (path, (K,) float64 probabilities or None, reason or "") per video, in
         the order given. A video that is damaged, where the shards kept such, has both.
     Raises:
-        RunError, BackboneError: see `open_classifiers`.
+        RunError, BackboneError: see `open_runs` and `shared_classes`.
     """
-    classes, opened = open_classifiers(runs, backbones)
-    own = {perception: [(_block_classifier(model, classes), {}) for model in models] for perception, models in opened}
+    opened, classes = open_runs(runs, backbones), shared_classes(runs)
+    own = {perception: [(_block_classifier(run.model(), classes), {}) for run in runs] for perception, runs in opened}
 
-    def take(perception, video, features):
+    def take(perception, video, features, seconds):
         for classify, blocks in own[perception]:
             blocks.setdefault(video.file.path, []).append(classify(features))
 
@@ -39,6 +41,38 @@ def classify_videos(runs, names, *, backbones=(), progress=None):
         each = [np.concatenate(blocks[path]).mean(axis=0) for blocks in made if path in blocks]
         rows.append((printable(path), np.mean(each, axis=0) if len(each) == len(runs) else None, reason))
     return classes, rows
+
+
+def surprise_videos(run, names, *, ahead=None, backbones=(), progress=None):
+    """Measures how much of a surprise every frame of videos is to a predictor; no label is needed.
+
+    Frames pass through the stages that the run's shards went through; the encoder's state is carried on from the first
+    frame of a video, or of a piece of one, to its last.
+
+    Args:
+        run: Run (`videorep.runs.Run`) of `videorep pretrain` on percepts.
+        names, backbones, progress: As for `classify_videos`.
+        ahead: See `videorep.live.usual.open_surprise`.
+    Returns:
+        One (path, (N, 2) float64 or None, reason or "") per video, in the order given: seconds from the beginning of
+        the video, and surprise, of every frame that was predicted.
+    Raises:
+        RunError, ConfigError, OutputError, BackboneError: see `open_runs` and `open_surprise`.
+    """
+    [(perception, _)] = open_runs([run], backbones, (PretrainConfig,))
+    surprise, made, rows = open_surprise(run, ahead, progress), {}, []
+
+    def take(_, video, features, seconds):
+        surprises = surprise.measure(features)
+        frames = np.stack([seconds, surprises], axis=1)[~np.isnan(surprises)]
+        made.setdefault(video.file.path, []).append(frames)
+
+    for path, reason in perceive_videos([perception], find_inputs(names), take, "Watching", progress).items():
+        frames = np.concatenate(made[path]) if path in made else np.zeros((0, 2))
+        if not (len(frames) or reason):
+            reason = "too short: none of its frames was predicted"
+        rows.append((printable(path), frames if len(frames) else None, reason))
+    return rows
 
 
 def _block_classifier(model, classes):

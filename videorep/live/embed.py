@@ -14,7 +14,7 @@ from videorep.data.videos.find import printable
 from videorep.errors import RunError, ShardError, VideorepWarning
 from videorep.evaluation.data_checks import compare_backbones, require_finite
 from videorep.live.embeddings import PER, Embeddings
-from videorep.live.perception import open_encoder
+from videorep.live.perception import open_runs
 from videorep.live.videos import cut_blocks, find_inputs, perceive_videos
 from videorep.models.encoding import top_states
 from videorep.progress import SilentProgress
@@ -35,9 +35,9 @@ def embed_videos(run, names, *, per="video", backbones=(), progress=None):
     Raises:
         RunError, BackboneError: the run has no encoder, or what its videos went through cannot be repeated.
     """
-    perception, rows = open_encoder(run, backbones), _Rows(run, per)
+    [(perception, _)], rows = open_runs([run], backbones, (PretrainConfig, FinetuneConfig)), _Rows(run, per)
 
-    def take(_, video, features):
+    def take(_, video, features, seconds):
         rows.add(printable(video.file.path), video.label or "", features)
 
     reasons = perceive_videos([perception], find_inputs(names), take, "Embedding", progress)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.build_config import ClipsConfig, PerceptsConfig
-from videorep.config import from_dict
+from videorep.config import FinetuneConfig, PretrainConfig, from_dict
 from videorep.data.percepts.backbones import load_backbone
 from videorep.data.percepts.build import to_storage
 from videorep.data.percepts.flow import flow_field
@@ -19,53 +19,62 @@ from videorep.data.videos.decode import resize_frame
 from videorep.errors import BackboneError, ConfigError, RunError
 
 REPEATED = ("fps", "size", "quality", "keep_partial")  # of a build of clips; pieces are not cut anew
+WANTED = {
+    FinetuneConfig: "a classifier that videorep finetune trained",
+    PretrainConfig: "a predictor that videorep pretrain trained",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Stages:
-    """What happens to a video before a run's model sees it, and the hash of the convnet's weights."""
+    """What happens to a video before a model sees it, and the hash of the convnet's weights."""
 
     clips: ClipsConfig
     percepts: PerceptsConfig
     weights_sha256: str
 
 
-def open_classifiers(runs, backbones=()):
-    """Opens the classifiers of runs, and one `Perception` for all of them that share their stages.
+def open_runs(runs, backbones=(), kinds=(FinetuneConfig,)):
+    """Opens what runs see through: one `Perception` for all that share their stages.
 
     Args:
-        runs: Runs of `videorep finetune` on percepts, with the same classes.
+        runs: Runs on percepts.
         backbones: Files of convnets that have moved since the percepts were built; compared by hash.
+        kinds: Of the runs: FinetuneConfig, PretrainConfig.
     Returns:
-        (classes, [(perception, [model, ...]), ...]).
+        [(perception, [run, ...]), ...].
     Raises:
-        RunError: a run is no such classifier, does not say how its data were made, or has other classes.
+        RunError: a run is of another kind, or does not say how its data were made.
         BackboneError: no convnet with the weights of a run's percepts.
     """
-    members, first = {}, runs[0]
+    members = {}
     for run in runs:
-        members.setdefault(_read_stages(run, "finetune"), []).append(run.model())
+        members.setdefault(_read_stages(run, kinds), []).append(run)
+    return [(Perception(stages, _find_backbone(stages, backbones)), together) for stages, together in members.items()]
+
+
+def shared_classes(runs):
+    """The classes of those runs that are classifiers, as the first has them; () where none is.
+
+    Raises:
+        RunError: a classifier has other classes.
+    """
+    first, *others = [run for run in runs if isinstance(run.config, FinetuneConfig)] or [None]
+    for run in others:
         if set(run.config.model.classes) != set(first.config.model.classes):
             raise RunError(
                 f"expected runs with the same classes, received {first.path} and {run.path}; name runs of one dataset"
             )
-    opened = [(Perception(stages, _find_backbone(stages, backbones)), models) for stages, models in members.items()]
-    return first.config.model.classes, opened
+    return first.config.model.classes if first else ()
 
 
-def open_encoder(run, backbones=()):
-    """The `Perception` of one run on percepts, of pretrain or finetune; raises what `open_classifiers` does."""
-    stages = _read_stages(run, "pretrain", "finetune")
-    return Perception(stages, _find_backbone(stages, backbones))
-
-
-def _read_stages(run, *kinds):
-    """The stages of a run of these kinds, from its provenance.json: its shards need not be there any more."""
+def _read_stages(run, kinds):
+    """The stages of a run, from its provenance.json alone: its shards need not be there any more."""
     try:
         data = run.provenance["data"]
-        if run.config.kind not in kinds or data["kind"] != "percepts":
+        if not isinstance(run.config, kinds) or data["kind"] != "percepts":
             raise RunError(
-                f"expected a run that videorep {' or '.join(kinds)} trained on percepts, received {run.path}, a "
+                f"expected {' or '.join(WANTED[kind] for kind in kinds)} on percepts, received {run.path}, a "
                 f"{run.config.kind} run on {data['kind']}; name another run"
             )
         clips = from_dict(ClipsConfig, {name: data["stages"]["clips"][name] for name in REPEATED})

@@ -8,7 +8,7 @@ import numpy as np
 
 from videorep.build_config import ClipsConfig
 from videorep.data.batches.windows import list_windows
-from videorep.data.shards.parse import read_images
+from videorep.data.shards.parse import parse_clip, read_images
 from videorep.data.threads import count_cores
 from videorep.data.videos.encode import encode_in_worker
 from videorep.data.videos.find import VideoFile, find_videos, inspect_file, printable
@@ -42,7 +42,7 @@ def perceive_videos(perceptions, videos, take, title, progress=None):
     Args:
         perceptions: `Perception`s.
         videos: As `find_inputs` gives them.
-        take: Called with (perception, video, (T, D) float32 features) of every one that has some.
+        take: Called with (perception, video, (T, D) float32 features, (T,) their seconds) of every one that has some.
         title: What is done, for the progress.
         progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
@@ -56,27 +56,28 @@ def perceive_videos(perceptions, videos, take, title, progress=None):
         (progress or SilentProgress()).task(title, len(usable) * len(perceptions), "videos") as advance,
     ):
         for perception in perceptions:
-            for video, features, reason in _extract(perception, usable, pool):
+            for video, features, seconds, reason in _extract(perception, usable, pool):
                 reasons[video.file.path] = reasons[video.file.path] or reason
                 if features is not None:
-                    take(perception, video, features)
+                    take(perception, video, features, seconds)
                 advance(1, note=video.file.name)
     return reasons
 
 
 def _extract(perception, videos, pool):
-    """Yields (video, (T, D) features or None, what is wrong or "") of every video or piece."""
+    """Yields (video, (T, D) features or None, their seconds (T,), what is wrong or "") of every video or piece."""
     named = {"path": "", "label_index": None, "label_text": None}
     tasks = ((video.file.path, perception.stages.clips, video.start, video.end, named) for video in videos)
     with contextlib.closing(pool.map(encode_in_worker, tasks)) as results:
         for video, result in zip(videos, results, strict=True):
             (_, facts, reason), data = (("", None, str(result)), b"") if isinstance(result, WorkerError) else result
-            features = None
+            features = seconds = None
             if facts:
+                seconds = parse_clip(data)["timestamps"].numpy() / 1e6
                 features = perception.extract_clip(*read_images(data, range(facts["frames"]), facts["frames"]))
                 if not np.isfinite(features).all():
                     features, reason = None, f"percepts that {perception.stages.percepts.dtype} cannot hold"
-            yield video, features, reason
+            yield video, features, seconds, reason
 
 
 def cut_blocks(features, length, stride):

@@ -1,4 +1,4 @@
-"""Watches a source: probabilities after every frame, changes of class, frames with bars drawn on them."""
+"""Watches a source: probabilities and surprise after every frame, events, frames with bars drawn on them."""
 
 import collections
 import contextlib
@@ -12,7 +12,8 @@ from videorep.errors import OutputError
 
 REMEMBERED = 10_000  # frames whose times the summary is of, the last ones
 BARS = 5  # classes drawn on a frame
-COLOUR, GROUND, WHITE = (80, 200, 80), (0, 0, 0), (255, 255, 255)
+COLOUR, ALARM, GROUND, WHITE = (80, 200, 80), (60, 60, 230), (0, 0, 0), (255, 255, 255)
+THRESHOLD = 3.0  # above which a surprise is an event
 
 
 class Tally:
@@ -37,38 +38,70 @@ class Tally:
         return {"frames": self.frames, "skipped": skipped, "frames_per_second": rate, "time_per_frame": rows}
 
 
-def watch(source, live, tally, *, out=None, events=None, show=lambda seconds, probabilities: None):
+class EventLog:
+    """Writes a line of JSON for every change of class, and for every surprise that rises above a threshold.
+
+    A surprise must fall below half the threshold before the next one is an event.
+
+    Args:
+        file: Text file, or None to write nothing.
+        classes: K names.
+        threshold: Number above 0.
+    """
+
+    def __init__(self, file, classes, threshold=THRESHOLD):
+        self._file, self._classes, self._threshold = file, classes, threshold
+        self._shown, self._above = None, False
+
+    def note(self, seconds, probabilities, surprise):
+        """Takes what was made of a frame: (K,) probabilities or None, and a float or None."""
+        if probabilities is not None and probabilities.argmax() != self._shown:
+            self._shown = probabilities.argmax()
+            event = {"class": self._classes[self._shown], "probability": round(float(probabilities[self._shown]), 4)}
+            self._write(seconds, event)
+        if surprise is not None:
+            above = surprise > (self._threshold / 2 if self._above else self._threshold)
+            if above and not self._above:
+                self._write(seconds, {"surprise": round(float(surprise), 4)})
+            self._above = above
+
+    def _write(self, seconds, event):
+        if self._file:
+            self._file.write(json.dumps({"time": round(seconds, 3)} | event) + "\n")
+            self._file.flush()
+
+
+def watch(source, live, tally, *, out=None, events=None, threshold=THRESHOLD, show=lambda *moment: None):
     """Watches a source to its end.
 
     Args:
         source: `Source`.
-        live: `LiveClassifier`.
+        live: `LiveRuns`.
         tally: `Tally`, which has counted, whatever ends the watching.
-        out: File (.mp4) for the frames with the most probable classes drawn on them, or None.
-        events: File for one line of JSON per change of class, {"time": seconds, "class", "probability"}, or None.
-        show: Called with every frame's time in seconds and the (K,) probabilities, None as long as there are none.
+        out: File (.mp4) for the frames with the most probable classes and the surprise drawn on them, or None.
+        events: File for lines of JSON, or None: {"time": seconds, "class", "probability"} for every change of class,
+            {"time", "surprise"} for every surprise that rises above the threshold, see `EventLog`.
+        threshold: Of surprise.
+        show: Called with every frame's time in seconds, the (K,) probabilities and the surprise, each of which is None
+            as long as there is none.
     Raises:
         OutputError: a file cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context(open(events, "w", encoding="utf-8")) if events else None
-        film, shown, asked = None, None, time.perf_counter()
+        file = stack.enter_context(open(events, "w", encoding="utf-8")) if events else None
+        log, film, asked = EventLog(file, live.classes, threshold), None, time.perf_counter()
         for seconds, image in source.frames():
             decoded = time.perf_counter()
-            probabilities = live.step(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            probabilities, surprise = live.step(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
             stepped = time.perf_counter()
-            if probabilities is not None and log and probabilities.argmax() != shown:
-                shown = probabilities.argmax()
-                event = {"time": round(seconds, 3), "class": live.classes[shown]}
-                log.write(json.dumps(event | {"probability": round(float(probabilities[shown]), 4)}) + "\n")
-                log.flush()
+            log.note(seconds, probabilities, surprise)
             if out:
                 if film is None:
                     size, film = image.shape[1::-1], open_film(out, source.rate, image.shape[1::-1])
                     stack.callback(film.release)
-                drawn = image if probabilities is None else draw_bars(image, live.classes, probabilities)
+                drawn = draw_bars(image, live.classes, probabilities, surprise, threshold)
                 film.write(cv2.resize(drawn, size))  # a stream may come back with another size
-            show(seconds, probabilities)
+            show(seconds, probabilities, surprise)
             done = time.perf_counter()
             tally.add({"decode": decoded - asked} | live.seconds | {"draw": done - stepped})
             asked = done
@@ -85,14 +118,22 @@ def open_film(path, rate, size):
     return film
 
 
-def draw_bars(image, classes, probabilities):
-    """A copy of a frame (H, W, 3) with a bar for each of the most probable classes at its top left."""
+def draw_bars(image, classes, probabilities, surprise=None, threshold=THRESHOLD):
+    """A copy of a frame (H, W, 3) with bars at its top left: of the most probable classes, and of the surprise.
+
+    The latter is full at twice the threshold, and red from the threshold on. What is None is not drawn.
+    """
     image, scale = image.copy(), max(0.3, image.shape[0] / 600)
     line, width = round(28 * scale), image.shape[1] // 3
-    for place, number in enumerate(probabilities.argsort()[::-1][:BARS]):
-        top, share = place * line, probabilities[number]
-        for colour, part in ((GROUND, 1.0), (COLOUR, share)):
+    best = [] if probabilities is None else probabilities.argsort()[::-1][:BARS]
+    bars = [(classes[number], probabilities[number], probabilities[number], COLOUR) for number in best]
+    if surprise is not None:
+        share = min(max(surprise / (2 * threshold), 0), 1)
+        bars.append(("surprise", surprise, share, ALARM if surprise > threshold else COLOUR))
+    for place, (name, value, share, own) in enumerate(bars):
+        top = place * line
+        for colour, part in ((GROUND, 1.0), (own, share)):
             cv2.rectangle(image, (0, top), (round(width * part), top + line - 2), colour, cv2.FILLED)
-        text = f"{classes[number]} {share:.2f}".encode("ascii", "replace").decode()
+        text = f"{name} {value:.2f}".encode("ascii", "replace").decode()
         cv2.putText(image, text, (3, top + line - round(9 * scale)), cv2.FONT_HERSHEY_SIMPLEX, scale * 0.7, WHITE)
     return image
