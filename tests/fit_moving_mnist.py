@@ -11,7 +11,8 @@ import keras
 if keras.backend.backend() != "tensorflow":
     sys.modules["tensorflow"] = None
 
-from videorep.config import PretrainConfig, from_dict, to_dict
+from videorep.config import PretrainConfig
+from videorep.config_values import from_dict, to_dict
 from videorep.data import MovingMNIST
 from videorep.models import build_model
 from videorep.training.optimizers import build_optimizer

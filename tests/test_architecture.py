@@ -6,12 +6,13 @@ import pytest
 from syntax_trees import FILES, KERAS_ONLY, PACKAGE, ROOT, imported_modules, name_of, part_of, tree_of
 
 # What each part may import of ours, beside itself. errors is a leaf.
-CONFIGS = {"config", "build_config", "comparison_config"}
+CONFIGS = {"config", "config_values", "build_config", "comparison_config"}
 LEAVES = {*CONFIGS, "errors", "bounds", "progress", "storage", "locking", "metrics_file", "exports", "writing"}
 MAY_IMPORT = {
     "errors": set(),
     "bounds": {"errors"},
-    "config": {"errors", "bounds", "storage"},
+    "config": {"bounds"},
+    "config_values": {"errors", "bounds", "storage"},
     "build_config": {"bounds", "config"},
     "comparison_config": {"bounds", "config"},
     "progress": set(),
@@ -63,7 +64,7 @@ ROOMS = {
     "percepts": {*DATA_LEAVES, "shards"},
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
-LIGHT = ("errors", "bounds", "config", "build_config", "comparison_config", "progress", "storage", "cli")
+LIGHT = ("errors", "bounds", *sorted(CONFIGS), "progress", "storage", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (

@@ -3,7 +3,7 @@
 import pytest
 from command_line import fails, pretrain
 
-from videorep.config import read_toml
+from videorep.config_values import read_toml
 from videorep.errors import ConfigError
 
 

@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from generated_videos import write_video
 
 from videorep.cli.main import videorep_command
-from videorep.config import PretrainConfig, from_dict
+from videorep.config import PretrainConfig
+from videorep.config_values import from_dict
 from videorep.data import write_shards
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from shard_building import build, folder_bytes, make_outcome, make_sources
 
-from videorep.config import DataConfig, read_toml
+from videorep.config import DataConfig
+from videorep.config_values import read_toml
 from videorep.data import read_shards, write_shards
 from videorep.data.batches.sources import open_source
 from videorep.data.shards.manifest import load_dataset

@@ -28,7 +28,7 @@ def frames_of(path):
 
 
 def test_digits_move_where_their_folder_says(tmp_path, monkeypatch):
-    run(monkeypatch, "digits", "--out", tmp_path, "--count", 8, "--digits", "rendered")
+    run(monkeypatch, "digits", "--out", tmp_path, "--train", 8, "--test", 4, "--digits", "rendered")
     assert len(list((tmp_path / "test").rglob("*.avi"))) == 4
     for name, axis, sign in (("right", 1, 1), ("left", 1, -1), ("down", 0, 1), ("up", 0, -1)):
         for path in (tmp_path / "train" / name).iterdir():

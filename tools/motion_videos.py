@@ -7,7 +7,7 @@ The videos of one class are like those of another played backward: what is avera
 written as motion JPEG (every frame for itself: a codec that predicts frames would tell the direction) to
 OUT/SPLIT/CLASS/*.avi:
 
-    python tools/motion_videos.py digits --out digits --count 400
+    python tools/motion_videos.py digits --out digits
     videorep build-shards clips digits --out clips --labels folders --size 64x64
 """
 
@@ -32,13 +32,14 @@ def main():
     digits, reverse = modes.add_parser("digits"), modes.add_parser("reverse")
     for mode in (digits, reverse):
         mode.add_argument("--out", type=Path, required=True, help="folder to make")
-    digits.add_argument("--count", type=int, default=400, help="videos to train on; half as many to test on")
+    digits.add_argument("--train", type=int, default=64, help="videos to train on")
+    digits.add_argument("--test", type=int, default=200, help="videos to test on")
     digits.add_argument("--digits", default="mnist", help="as of videorep pretrain")
     digits.add_argument("--seed", type=int, default=0)
     reverse.add_argument("shards", help="clip shards")
     arguments = parser.parse_args()
     if arguments.mode == "digits":
-        for number, (split, count) in enumerate({"train": arguments.count, "test": arguments.count // 2}.items()):
+        for number, (split, count) in enumerate({"train": arguments.train, "test": arguments.test}.items()):
             generator = np.random.default_rng([arguments.seed, number])
             images = load_digits(arguments.digits, split)
             for each, (name, frames) in enumerate(draw_digits(images, count, generator)):

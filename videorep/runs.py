@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from videorep.config import KINDS, from_dict, to_dict, to_json
+from videorep.config import KINDS
+from videorep.config_values import from_dict, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.metrics_file import read_reports
 from videorep.storage import TEMPORARY, is_url, read_file, replacing, require_local, write_text_durably

@@ -66,7 +66,8 @@ def list_by(**options):
 
 
 def read_toml(folder):
-    from videorep.config import PretrainConfig, from_dict, read_toml
+    from videorep.config import PretrainConfig
+    from videorep.config_values import from_dict, read_toml
 
     return repr(from_dict(PretrainConfig, read_toml(folder / "settings.toml")))
 

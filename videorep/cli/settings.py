@@ -8,7 +8,8 @@ import dataclasses
 import click
 from click.core import ParameterSource
 
-from videorep.config import ModelConfig, from_dict, read_toml, require
+from videorep.config import ModelConfig, require
+from videorep.config_values import from_dict, read_toml
 from videorep.errors import ConfigError
 
 SEPARATOR = "__"

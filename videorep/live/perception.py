@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.build_config import ClipsConfig, PerceptsConfig
-from videorep.config import FinetuneConfig, PretrainConfig, from_dict
+from videorep.config import FinetuneConfig, PretrainConfig
+from videorep.config_values import from_dict
 from videorep.data.percepts.backbones import load_backbone
 from videorep.data.percepts.build import to_storage
 from videorep.data.percepts.flow import flow_field

@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from videorep.config import from_dict
+from videorep.config_values import from_dict
 from videorep.layers.peephole_cell import uniform_fan_in
 
 SEEDS = 1000  # of a model's parts, for each seed of a model: from 0 those of its LSTMs, two each

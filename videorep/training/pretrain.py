@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from videorep.config import to_dict
+from videorep.config_values import to_dict
 from videorep.data.batches.sources import open_source
 from videorep.data.shards.statistics import standardising_constants
 from videorep.models import build_model
