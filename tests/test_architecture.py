@@ -93,6 +93,7 @@ WITHOUT_TENSORFLOW = (
     "data/videos/official_lists.py",
     "data/videos/leaks.py",
     "data/videos/pieces.py",
+    "data/videos/segments.py",
     "data/videos/decode.py",
     "data/videos/encode.py",
     "data/videos/estimate.py",

@@ -41,12 +41,12 @@ def test_every_pretrain_option_arrives():
 def test_every_finetune_option_arrives():
     config, named = finetune(
         *words("--init runs/composite --model lstm --dropout 0.1 --freeze-encoder --block-frames 8"),
-        *words("--block-stride 4 --videos-per-class 2 --repeats 10 --steps 3"),
+        *words("--block-stride 4 --loss last --videos-per-class 2 --repeats 10 --steps 3"),
     )
     assert config.init == "runs/composite" and config.data.path == "shards"
     model = config.model
     assert (model.name, model.dropout, model.freeze_encoder) == ("lstm", 0.1, True)
-    assert (model.block_frames, model.block_stride, config.data.videos_per_class) == (8, 4, 2)
+    assert (model.block_frames, model.block_stride, model.loss, config.data.videos_per_class) == (8, 4, "last", 2)
     assert config.training.steps == 3 and named["repeats"] == 10
 
 

@@ -43,6 +43,8 @@ FILM = "VIDEOS/Archery/v_Archery_g01_c01.avi"
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
 IN_PLACE_OF |= dict.fromkeys(["0", "rtsp://camera/live", "holiday.mp4"], FILM)  # what is watched
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
+ACTIONS = [f"VIDEOS/Archery/v_Archery_g{number:02d}_c01.avi,0.2,0.8,shot" for number in (1, 3, 5, 7, 9)]
+SETTINGS["actions.csv"] = "\n".join(["path,start,end,label", *ACTIONS]) + "\n"
 
 # Programs that run videorep, whose part is parsed.
 WRAPPERS = {"prlimit", "unshare", "docker", "bwrap", "systemd-run", "firejail"}

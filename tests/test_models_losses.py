@@ -146,3 +146,35 @@ def test_classifier_objective_leaves_padding_out(rng):
         valid = probabilities[b][mask[b]]
         np.testing.assert_allclose(loss[b], -np.log(valid[:, label[b]]).mean(), rtol=1e-5)
         assert parts["block_accuracy"][b] == float(valid.mean(0).argmax() == label[b])
+
+
+@pytest.mark.parametrize("loss", ["all", "last"])
+@pytest.mark.parametrize("of_frames", [False, True], ids=["video", "frames"])
+def test_classifier_objective_at_all_steps_or_at_the_last_with_one_label_or_one_per_frame(rng, loss, of_frames):
+    config = ClassifierConfig(features=4, units=(5,), classes=("a", "b", "c"), dropout=0.0, loss=loss)
+    model = build_classifier(config, seed=2)
+    frames, lengths = rng.normal(size=(3, 6, 4)).astype("float32"), [6, 2, 5]
+    labels = rng.integers(0, 3, (3, 6) if of_frames else 3)
+    mask = np.arange(6) < np.array(lengths)[:, None]
+    batch = {"frames": tf.constant(frames), "mask": tf.constant(mask), "label": tf.constant(labels, tf.int32)}
+    received, parts = classifier_objective(model)(batch)
+    probabilities = np.asarray(model({"frames": frames}), "float64")
+    for b, length in enumerate(lengths):
+        wanted = labels[b] if of_frames else np.full(6, labels[b])
+        each = [-np.log(probabilities[b, t, wanted[t]]) for t in range(length)]
+        np.testing.assert_allclose(received[b], each[-1] if loss == "last" else np.mean(each), rtol=1e-5)
+        if of_frames:
+            right = [probabilities[b, t].argmax() == wanted[t] for t in range(length)]
+            np.testing.assert_allclose(parts["frame_accuracy"][b], np.mean(right), rtol=1e-6)
+    assert ("block_accuracy" in parts) == (not of_frames)
+
+
+def test_the_last_step_alone_gets_a_gradient(rng):
+    config = ClassifierConfig(features=4, units=(5,), classes=("a", "b"), loss="last")
+    model, probabilities = build_classifier(config, seed=2), tf.constant(rng.uniform(0.2, 0.8, (2, 5, 2)), tf.float32)
+    mask = tf.constant([[True] * 5, [True] * 3 + [False] * 2])
+    with tf.GradientTape() as tape:
+        tape.watch(probabilities)
+        losses = model.block_losses(probabilities, tf.constant([0, 1]), mask)
+    moved = np.argwhere(tape.gradient(losses, probabilities).numpy())
+    assert moved.tolist() == [[0, 4, 0], [1, 2, 1]]

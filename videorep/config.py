@@ -7,6 +7,7 @@ from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require, require_c
 
 MODELS = ("autoencoder", "future_predictor", "composite")
 CLASSIFIERS = ("lstm", "single-frame")
+LOSSES = ("all", "last")  # the steps of a block that a classifier's loss is of
 BRANCHES = ("reconstruction", "future")
 OUTPUTS = ("auto", "bernoulli", "gaussian")
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
@@ -71,7 +72,8 @@ class ModelConfig:
 class ClassifierConfig:
     """Shape of an action classifier (paper section 3.3); `features` 0 and empty `classes` are decided by the data.
 
-    `standardise`: as in `ModelConfig`; a pretrained encoder brings its own choice.
+    `standardise`: as in `ModelConfig`; a pretrained encoder brings its own choice. `loss`: of "all" steps of a block,
+    or of the "last", for a state that will be carried on.
     """
 
     name: str = "lstm"
@@ -83,9 +85,11 @@ class ClassifierConfig:
     dropout: float = 0.5
     freeze_encoder: bool = False
     standardise: bool = False
+    loss: str = "all"
 
     def __post_init__(self):
         require_choice(self, "name", CLASSIFIERS)
+        require_choice(self, "loss", LOSSES)
         _require_layers(self)
         require_whole(self, 1, "block_frames", "block_stride")
         require_whole(self, 0, "features")

@@ -14,8 +14,9 @@ from videorep.cli.settings import read_config
 @options.out_folder
 @click.option(
     "--labels",
-    metavar="[folders|ucf101|hmdb51|CSV]",
-    help="Where labels come from: class folders, official names and lists, or a CSV of path[,start,end][,label].",
+    metavar="[folders|ucf101|hmdb51|CSV|segments]",
+    help="Where labels come from: class folders, official names and lists, or a CSV of path[,start,end][,label]. "
+    "With segments, VIDEOS is such a CSV, and every frame gets the label of its row, or background.",
 )
 @click.option(
     "--split",
@@ -58,6 +59,7 @@ def build_clips(ctx, videos, out, **_):
     Examples:
       videorep build-shards clips my_videos --out shards --labels folders
       videorep build-shards clips UCF-101 --out shards --labels ucf101 --split ucfTrainTestlist:1 --size 240x320
+      videorep build-shards clips actions.csv --out shards --labels segments --split 0.8 --fps 10
       videorep build-shards clips sports --out shards --sample-seconds 10 --total-hours 300
     """
     config = read_config(ctx, ClipsConfig)

@@ -49,7 +49,8 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
 
     A pretrained run is measured by how well it predicts the future, beside two trivial predictors: copy the last frame,
     and the mean frame. Classifiers, of finetune or train-stream, are measured by video-level accuracy; several are
-    fused, video by video. Warnings say where a figure means nothing.
+    fused, video by video. On shards built with --labels segments a classifier is measured frame by frame, with blocks
+    that begin with no state and with the state carried on. Warnings say where a figure means nothing.
 
     \b
     Examples:
@@ -61,7 +62,9 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
         json_path = claim_file(json_path, overwrite)
 
     load_tensorflow()
-    from videorep.evaluation import evaluate_action_recognition, evaluate_future_prediction
+    from videorep.data.batches.sources import lacks_labels
+    from videorep.data.shards.manifest import load_dataset
+    from videorep.evaluation import evaluate_action_recognition, evaluate_frames, evaluate_future_prediction
     from videorep.evaluation.arguments import tell_apart
     from videorep.progress import make_progress
     from videorep.runs import load_run
@@ -74,11 +77,13 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
         )
     opened = [load_run(path) for path in runs]
     progress = make_progress()
-    if not any(run.config.kind == "pretrain" for run in opened):
+    path = data[0] if data else opened[0].config.data.path
+    if len(opened) == 1 and opened[0].config.kind == "finetune" and lacks_labels(load_dataset(path), split):
+        result = evaluate_frames(opened[0], path, split=split, progress=progress)
+    elif not any(run.config.kind == "pretrain" for run in opened):
         folders = data * len(runs) if len(data) == 1 else data or None
         result = evaluate_action_recognition(opened, folders, fuse=fuse, split=split, progress=progress)
     elif len(opened) == 1:
-        path = data[0] if data else opened[0].config.data.path
         source = options.data_like(opened[0], path, digits)
         result = evaluate_future_prediction(
             opened[0], source, split=split, limit=limit, horizon=horizon, progress=progress

@@ -7,7 +7,7 @@ from videorep.cli import options
 from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import given, read_config, setting
-from videorep.config import CLASSIFIERS, ClassifierConfig, FinetuneConfig, TrainingConfig
+from videorep.config import CLASSIFIERS, LOSSES, ClassifierConfig, FinetuneConfig, TrainingConfig
 
 DEFAULTS = ClassifierConfig()
 
@@ -51,6 +51,13 @@ DEFAULTS = ClassifierConfig()
 @setting("model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block.")
 @setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
 @setting(
+    "model.loss",
+    "--loss",
+    type=click.Choice(LOSSES),
+    default=DEFAULTS.loss,
+    help="Steps of a block that are to be right; last suits long blocks and a state that is carried on (watch).",
+)
+@setting(
     "data.videos_per_class", "--videos-per-class", type=int, default=0, help="Train on N videos per class; 0: on all."
 )
 @click.option(
@@ -71,6 +78,7 @@ def finetune(ctx, out, repeats, **_):
       videorep finetune percepts --init runs/composite --out runs/classifier
       videorep finetune percepts --init runs/composite --out runs/few --videos-per-class 4 --repeats 10
       videorep finetune percepts --out runs/from-random --units 2048 --layers 2
+      videorep finetune percepts --out runs/watcher --loss last --block-frames 64
     """
     config = read_config(ctx, FinetuneConfig)
     if config.init and any(given(ctx, name) for name in ("units", "layers", "model__standardise")):

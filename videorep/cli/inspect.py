@@ -52,7 +52,8 @@ def inspect(path, out, split, flow, overwrite):
     from videorep.data.shards.summary import count_classes, summarize_dataset
 
     facts = summarize_dataset(path)
-    print_facts(facts | {"classes": count_classes(path)})
+    rows = count_classes(path)
+    print_facts(facts | ({"classes": rows} if rows else {}))
     if out:
         _draw(path, out, split, "flow" if flow else facts["kind"])
         click.echo(f"Wrote {out}")

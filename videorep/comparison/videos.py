@@ -88,6 +88,8 @@ def load_videos(data, train="train", test="test"):
         RunError: a video, or another clip of its recording, is on both sides.
     """
     sides = [LabelledBlocks(data, split, 1, 1) for split in (train, test)]
+    for side in sides:
+        side.require_video_labels("to compare classifiers")
     needed = sum(side.blocks for side in sides) * sides[0].features * 4
     room = memory()
     require(

@@ -81,16 +81,23 @@ def open_videos(run, folder=None, split="test"):
 
 
 def _open_blocks(run, model, dataset, split):
+    blocks = open_blocks(run, dataset, split, *run.config.model.block)
+    blocks.require_video_labels("to classify videos")
+    return blocks.video_paths, blocks.video_labels, functools.partial(_classify_blocks, blocks, model, dataset.folder)
+
+
+def open_blocks(run, dataset, split, length, stride):
+    """The `LabelledBlocks` of a split, read as for a run's training; RunError where they do not fit the run."""
     config = run.config.model
     settings = dataclasses.replace(run.config.data, path=str(dataset.folder), videos_per_class=0)
-    blocks = LabelledBlocks(settings, split, *config.block)
+    blocks = LabelledBlocks(settings, split, length, stride)
     if blocks.features != config.features:
         raise RunError(
             f"expected shards of {config.features} features, as {run.path} was trained on, received {dataset.folder} "
             f"with {blocks.features}; evaluate on data like that of training"
         )
     _require_classes(run, blocks.labels, dataset.folder)
-    return blocks.video_paths, blocks.video_labels, functools.partial(_classify_blocks, blocks, model, dataset.folder)
+    return blocks
 
 
 def _classify_blocks(blocks, model, folder, task):

@@ -1,4 +1,4 @@
-"""The one place that averages over the steps of a block."""
+"""The one place that averages over the steps of a block, or takes the last."""
 
 from keras import ops
 
@@ -16,3 +16,10 @@ def average_steps(values, mask):
     weights = ops.cast(mask, values.dtype)
     weights = weights / ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1e-7)
     return ops.einsum("bt...,bt->b...", values, weights)
+
+
+def last_step(mask):
+    """(B, T) bool: True at the last step that counts alone; `mask` as for `average_steps`."""
+    steps = ops.arange(ops.shape(mask)[1], dtype="int32")
+    last = ops.max(ops.where(ops.cast(mask, "float32") > 0, steps, -1), axis=1, keepdims=True)
+    return ops.equal(steps, last)

@@ -9,7 +9,7 @@ from videorep.config import ClassifierConfig, require
 from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.layers.recurrence import Tensor
-from videorep.models.averaging import average_steps
+from videorep.models.averaging import average_steps, last_step
 from videorep.models.objective import ObjectiveModel
 from videorep.models.parts import DROPOUT_SEEDS, describe, initializers, part_seed, restore
 
@@ -33,7 +33,7 @@ class Classifier(ObjectiveModel):
         (B, T, K) float32 probabilities; K is the number of classes.
     To fit:
         x: {"frames": (B, T, D)}.
-        y: Numbers of the classes, (B,).
+        y: Numbers of the classes, (B,), or (B, T) where every step has its own.
         sample_weight: (B, T), where steps of weight 0 are padding, or None.
     Source: Srivastava et al. 2015, section 3.3.
     """
@@ -77,18 +77,25 @@ class Classifier(ObjectiveModel):
         self.policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
     def block_losses(self, probabilities: Tensor, label: Tensor, mask: Tensor) -> Tensor:
-        """Cross entropy of the label at every step that counts, averaged over a block's steps.
+        """Cross entropy of the label at every step that counts, averaged over a block's steps, or at the last of them.
+
+        `config.loss` decides. With "last" nothing is asked of steps that have seen little, as suits a state that is
+        carried on without end.
 
         Args:
             probabilities: (B, T, K), what the model gave.
-            label: (B,) whole numbers.
+            label: (B,) whole numbers, or (B, T), one per step.
             mask: (B, T), as for `average_steps`.
         Returns:
             (B,) float32, nats.
+        Source: Srivastava et al. 2015, section 3.3; "last": An et al., MiniROAD, ICCV 2023.
         """
+        label = label if len(label.shape) == 2 else label[:, None]
         wanted = ops.one_hot(label, len(self.config.classes), dtype="float32")
-        likelihood = ops.sum(probabilities * wanted[:, None], axis=-1)
-        return -average_steps(ops.log(ops.maximum(likelihood, 1e-7)), mask)
+        likelihood = ops.sum(probabilities * wanted, axis=-1)
+        return -average_steps(
+            ops.log(ops.maximum(likelihood, 1e-7)), mask if self.config.loss == "all" else last_step(mask)
+        )
 
     def example_losses(self, x, y, y_pred, weight, training):
         require(weight is None or len(weight.shape) == 2, "sample_weight", "(B, T), a number per step", weight)

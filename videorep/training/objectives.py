@@ -27,11 +27,12 @@ def encoder_decoder_objective(model, feeding="teacher"):
 
 
 def classifier_objective(model):
-    """Cross entropy of the video's label at every step that is not padding, averaged over a block's steps.
+    """Cross entropy of the label of the video, or of each frame, at the steps that are not padding or at their last.
 
     Returns:
-        A function of a batch {"frames": (B, T, D), "mask": (B, T), "label": (B,)} and `training` that gives the loss
-        (B,), nats, and its parts: the loss again and the accuracy of the steps' averaged probabilities.
+        A function of a batch {"frames": (B, T, D), "mask": (B, T), "label": (B,) or (B, T)} and `training` that gives
+        the loss (B,), nats (see `Classifier.block_losses`), and its parts: the loss again and the accuracy of the
+        steps' averaged probabilities; of labels of frames, the share of steps that are right.
     Source: Srivastava et al. 2015, section 3.3.
     """
 
@@ -39,8 +40,10 @@ def classifier_objective(model):
         label, mask = batch["label"], batch["mask"]
         probabilities = model({"frames": to_unit_range(batch["frames"])}, training=training)
         loss = model.block_losses(probabilities, label, mask)
-        best = ops.argmax(average_steps(probabilities, mask), axis=-1)
-        accuracy = ops.cast(ops.equal(best, ops.cast(label, "int32")), "float32")
-        return loss, {"cross_entropy_per_block": loss, "block_accuracy": accuracy}
+        of_frames = len(label.shape) == 2
+        best = ops.argmax(probabilities if of_frames else average_steps(probabilities, mask), axis=-1)
+        right = ops.cast(ops.equal(best, ops.cast(label, "int32")), "float32")
+        accuracy = {"frame_accuracy": average_steps(right, mask)} if of_frames else {"block_accuracy": right}
+        return loss, {"cross_entropy_per_block": loss} | accuracy
 
     return objective

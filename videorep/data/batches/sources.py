@@ -15,6 +15,7 @@ from videorep.data.batches.streams import choose_items, open_stream
 from videorep.data.choices import make_generator
 from videorep.data.python_functions import ReadableDataset, call_python
 from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.read import read_frame_labels
 from videorep.data.shards.verify import require_sound
 from videorep.errors import ShardError
 
@@ -149,7 +150,8 @@ class GeneratedSource:
 class LabelledBlocks:
     """Blocks of T frames of one split with the label of their video; a shorter video is one block, padded and masked.
 
-    A video is one source path: several records of one path (pieces of a long video) count as one.
+    A video is one source path: several records of one path (pieces of a long video) count as one. Where every frame has
+    a class of its own, "label" in the batches is (B, T), the class of each step.
 
     Args:
         data: `DataConfig`; its `stride` is not used.
@@ -163,11 +165,13 @@ class LabelledBlocks:
         features, dtype, frame_shape, labels, provenance, statistics(): As in `ShardSource`.
         videos: How many videos there are.
         video_labels: (videos,) int32, their labels, numbered like "video" in the batches.
+        frame_labels: (frames of the split,) int32, record by record; None where videos have one label each.
         video_paths: Their paths, in the same order.
         blocks: How many blocks an epoch has.
         block_records: (blocks,) numbers of the records that they are cut from.
     Raises:
         ShardError: no such shards, damaged ones, records without a label, or a class with too few videos.
+        ConfigError: `videos_per_class` where every frame has a class of its own.
     """
 
     def __init__(self, data, split, block_frames, stride, *, seed=0, videos_per_class=0, hashed=True):
@@ -175,11 +179,9 @@ class LabelledBlocks:
         dataset = load_dataset(data.path)
         require_sound(dataset, split, hashed)
         index = dataset.index(split)
-        if (index["label"] < 0).any():
-            raise ShardError(
-                f"expected a label with every record of split {split!r} in {dataset.folder}, received "
-                f"{int((index['label'] < 0).sum())} of {len(index)} without; build the shards with --labels"
-            )
+        self.frame_labels = _read_frame_labels(dataset, split) if lacks_labels(dataset, split) else None
+        fits = self.frame_labels is None or not videos_per_class
+        require(fits, "videos_per_class", "0 where every frame has a class of its own", videos_per_class)
         paths = np.array([dataset.sources[number]["path"] for number in index["source"]], object)
         names, video = _number(paths)
         labels = np.zeros(len(names), np.int32)
@@ -189,6 +191,7 @@ class LabelledBlocks:
         stream = open_stream(dataset, split, data, block_frames, stride, pad=True, chosen=chosen[video])
         self._stream, self._length = stream, block_frames
         self._video = renumbered[video[stream.records]].astype(np.int32)
+        self._first = (np.cumsum(index["frames"]) - index["frames"])[stream.records] + stream.starts
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
         self.block_records, self.video_labels = stream.records, labels[chosen]
@@ -218,9 +221,39 @@ class LabelledBlocks:
         return {
             "frames": batch["frames"],
             "mask": tf.range(self._length, dtype=tf.int64)[None] < valid[:, None],
-            "label": tf.gather(self.video_labels, video),
+            "label": tf.gather(self.video_labels, video) if self.frame_labels is None else self._frame_labels(window),
             "video": video,
         }
+
+    def _frame_labels(self, window):
+        """(B, T) int32, the classes of the frames of windows; padded steps repeat the last."""
+        step = tf.minimum(tf.range(self._length, dtype=tf.int64), tf.gather(self._stream.valid, window)[:, None] - 1)
+        return tf.gather(self.frame_labels, tf.gather(self._first, window)[:, None] + step)
+
+    def require_video_labels(self, purpose):
+        """Raises a ShardError where every frame has a class of its own."""
+        if self.frame_labels is not None:
+            raise ShardError(
+                f"expected one class per video {purpose}, received {self.provenance['path']} with a class per frame; "
+                "name shards that were built with other --labels, or measure one run with videorep evaluate"
+            )
+
+
+def lacks_labels(dataset, split):
+    """Whether a split has records without a label, whose frames may have labels instead."""
+    return bool((dataset.index(split)["label"] < 0).any())
+
+
+def _read_frame_labels(dataset, split):
+    """The class of every frame, record by record: (N,) int32."""
+    labels = read_frame_labels(dataset, split) if dataset.labels else []
+    if not labels or not all(map(len, labels)):
+        index = dataset.index(split)
+        raise ShardError(
+            f"expected a label with every record of split {split!r} in {dataset.folder}, received "
+            f"{int((index['label'] < 0).sum())} of {len(index)} without; build the shards with --labels"
+        )
+    return np.concatenate(labels)
 
 
 def _number(paths):

@@ -151,7 +151,7 @@ class _Extraction:
         def keep(record):
             clip = parse_clip(record)
             start = clip["timestamps"][0]
-            return {"start": start} | {key: clip[key] for key in ("path", "label_index", "frame_rate")}
+            return {"start": start} | {key: clip[key] for key in ("path", "label_index", "frame_rate", "frame_labels")}
 
         records = tf.data.TFRecordDataset(str(file), buffer_size=1 << 20)
         return ReadableDataset(without_tuning(records.map(keep)), ADVICE).as_numpy_iterator()
@@ -168,6 +168,7 @@ class _Extraction:
             frame_rate=float(clip["frame_rate"]),
             start=float(clip["start"]) / 1e6,
             compression=self._compression,
+            frame_labels=clip["frame_labels"].tolist(),
         )
 
 

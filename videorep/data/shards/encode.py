@@ -30,11 +30,21 @@ def _label_features(record):
     return features
 
 
+def _frame_labels(record):
+    """The record's labels of frames; none where it has no such."""
+    labels = record.frame_labels or []
+    if len(labels) not in (0, record.frames):
+        raise ShardError(
+            f"expected a label for each of the {record.frames} frames of {record.path!r}, received {len(labels)}"
+        )
+    return labels
+
+
 def encode_clip(clip):
     """Serializes a `Clip` as a SequenceExample with MediaPipe's keys; an unlabelled clip carries no label keys.
 
     Raises:
-        ShardError: the clip has no frames, an unknown format, or not one timestamp per frame.
+        ShardError: the clip has no frames, an unknown format, or not one timestamp, or label, per frame.
     """
     if clip.format not in FORMATS:
         raise ShardError(f"expected a clip's format to be one of {', '.join(FORMATS)}, received {clip.format!r}")
@@ -54,6 +64,8 @@ def encode_clip(clip):
         keys.IMAGE_ENCODED: [bytes_feature(image) for image in clip.images],
         keys.IMAGE_TIMESTAMP: [ints_feature(time) for time in clip.timestamps],
     }
+    if labels := _frame_labels(clip):
+        sequence[keys.IMAGE_LABEL_INDEX] = [ints_feature(label) for label in labels]
     return sequence_example_bytes(context, sequence)
 
 
@@ -68,7 +80,8 @@ def encode_percept(percept):
     """Serializes a `Percept` as an Example.
 
     Raises:
-        ShardError: the array is not (T, D) with T >= 1, of a dtype that the format lacks, or holds NaN or infinity.
+        ShardError: the array is not (T, D) with T >= 1, of a dtype that the format lacks, or holds NaN or infinity;
+            or not one label per frame.
     """
     array = percept.array
     if array.ndim != 2 or array.shape[0] < 1 or array.dtype.name not in DTYPES:
@@ -88,6 +101,8 @@ def encode_percept(percept):
         keys.PERCEPT_FRAME_RATE: floats_feature(percept.frame_rate),
         keys.PERCEPT_START: floats_feature(percept.start),
     }
+    if labels := _frame_labels(percept):
+        features[keys.PERCEPT_LABEL_INDEX] = ints_feature(*labels)
     return example_bytes(features)
 
 

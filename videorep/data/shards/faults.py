@@ -33,10 +33,13 @@ def find_faults(serialized, dataset, entry, decode=False):
         record = message.FromString(serialized)
         if dataset.kind == "clips":
             context, faults = record.context, _clip_faults(record, dataset, frames, decode)
+            steps = record.feature_lists.feature_list[keys.IMAGE_LABEL_INDEX].feature
+            of_frames = [step.int64_list.value[:] for step in steps]
         else:
             place = payload[0] - offset - HEADER_BYTES
             context, faults = record.features, _percept_faults(record, dataset, frames, serialized[place:], decode)
-        return faults + _label_faults(context, dataset, label)
+            of_frames = [[value] for value in _values(context, keys.PERCEPT_LABEL_INDEX, "int64")]
+        return faults + _label_faults(context, dataset, label) + _frame_label_faults(of_frames, dataset, frames)
     except DecodeError:
         return [f"does not keep the schema: not a {message.__name__}"]
     except KeyError as error:
@@ -131,4 +134,14 @@ def _label_faults(context, dataset, label):
     texts = {text for key in (keys.LABEL_TEXT, keys.LABEL_STRING) for text in _values(context, key, "bytes", 1)}
     if texts != {name.encode("utf-8", "surrogateescape")}:
         return [f"label {label} is called {min(texts)!r} where {MANIFEST} says {name!r}"]
+    return []
+
+
+def _frame_label_faults(labels, dataset, frames):
+    """What is wrong with a record's list of labels for each frame, which may be absent."""
+    if labels and len(labels) != frames:
+        return [f"{len(labels)} labels of frames where {MANIFEST} says {frames} frames"]
+    for number, values in enumerate(labels):
+        if len(values) != 1 or not 0 <= values[0] < len(dataset.labels):
+            return [f"label {', '.join(map(str, values))} of frame {number} outside 0 to {len(dataset.labels) - 1}"]
     return []

@@ -36,7 +36,20 @@ def to_record(record, path):
         )
     if isinstance(made, Percept) and not np.isfinite(made.array).all():
         raise DataError(f"expected finite features for {made.path}, received NaN or infinity; leave the record out")
+    if made.frame_labels is not None:
+        made = dataclasses.replace(made, frame_labels=_to_names(made, label))
     return made, label
+
+
+def _to_names(made, label):
+    """The labels of a record's frames as names and whole numbers."""
+    labels = np.asarray(made.frame_labels)
+    if label is not None or labels.shape != (made.frames,) or labels.dtype.kind not in "iuU":
+        raise DataError(
+            f"expected 'frame_labels' of {made.path} to be {made.frames} names or numbers, one per frame, and no label "
+            f"beside, received shape {labels.shape} of {labels.dtype}{'' if label is None else f' and label {label!r}'}"
+        )
+    return labels.tolist()
 
 
 def _from_dict(record, path):
@@ -45,7 +58,7 @@ def _from_dict(record, path):
         raise DataError(f"expected 'path' to be a text, received {path!r}")
     if not isinstance(rate, (int, float, np.number)) or not 0 < rate < math.inf:
         raise DataError(f"expected 'frame_rate' of {path} to be a number greater than 0, received {rate!r}")
-    common = {"path": path, "frame_rate": float(rate)}
+    common = {"path": path, "frame_rate": float(rate), "frame_labels": record.get("frame_labels")}
     if frames.ndim == 4 and frames.dtype == np.uint8 and frames.shape[3] in (1, 3) and frames.size:
         return _to_clip(frames, common)
     if frames.ndim == 2 and frames.dtype.kind == "f" and frames.size:

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from videorep.data.shards import keys
 
+_FRAME_LABELS = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
 _LABEL_FEATURES = {
     keys.DATA_PATH: tf.io.FixedLenFeature([], tf.string),
     keys.LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64, keys.NO_LABEL),
@@ -23,12 +24,14 @@ _CLIP_CONTEXT = _LABEL_FEATURES | {
 _CLIP_SEQUENCE = {
     keys.IMAGE_ENCODED: tf.io.FixedLenSequenceFeature([], tf.string),
     keys.IMAGE_TIMESTAMP: tf.io.FixedLenSequenceFeature([], tf.int64),
+    keys.IMAGE_LABEL_INDEX: _FRAME_LABELS,
 }
 _PERCEPT_FEATURES = _LABEL_FEATURES | {
     keys.PERCEPT_ARRAY: tf.io.FixedLenFeature([], tf.string),
     keys.PERCEPT_SHAPE: tf.io.FixedLenFeature([2], tf.int64),
     keys.PERCEPT_FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
     keys.PERCEPT_START: tf.io.FixedLenFeature([], tf.float32),
+    keys.PERCEPT_LABEL_INDEX: _FRAME_LABELS,
 }
 
 
@@ -45,7 +48,8 @@ def parse_clip(serialized):
 
     Returns:
         "images" (T,) string, "timestamps" (T,) int64 microseconds, "path", "label_index" int32 (-1: none),
-        "label_text", "height", "width", "channels" int32, "frame_rate" float32.
+        "label_text", "height", "width", "channels" int32, "frame_rate" float32, "frame_labels" (T,) int32, or (0,)
+        where frames have no labels of their own.
     """
     context, sequence = tf.io.parse_single_sequence_example(serialized, _CLIP_CONTEXT, _CLIP_SEQUENCE)
     return _parsed_label(context) | {
@@ -55,6 +59,7 @@ def parse_clip(serialized):
         "width": tf.cast(context[keys.IMAGE_WIDTH], tf.int32),
         "channels": tf.cast(context[keys.IMAGE_CHANNELS], tf.int32),
         "frame_rate": context[keys.IMAGE_FRAME_RATE],
+        "frame_labels": tf.cast(sequence[keys.IMAGE_LABEL_INDEX], tf.int32),
     }
 
 
@@ -86,11 +91,13 @@ def parse_percept(serialized):
     Args:
         serialized: Scalar string tensor.
     Returns:
-        "array" string, "path", "label_index" int32 (-1: none), "label_text", "frame_rate", "start" float32.
+        "array" string, "path", "label_index" int32 (-1: none), "label_text", "frame_rate", "start" float32,
+        "frame_labels" as of a clip.
     """
     parsed = tf.io.parse_single_example(serialized, _PERCEPT_FEATURES)
     return _parsed_label(parsed) | {
         "array": parsed[keys.PERCEPT_ARRAY],
         "frame_rate": parsed[keys.PERCEPT_FRAME_RATE],
         "start": parsed[keys.PERCEPT_START],
+        "frame_labels": tf.cast(parsed[keys.PERCEPT_LABEL_INDEX], tf.int32),
     }

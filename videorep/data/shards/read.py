@@ -13,6 +13,8 @@ from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.parse import parse_clip, parse_percept
 from videorep.data.shards.record_reader import RecordContents
 
+ADVICE = "videorep verify names the damage; restore the shard or rebuild with --overwrite"
+
 
 def read_shards(folder: str | PathLike, split: str = "train") -> tf.data.Dataset:
     """Reads the decoded records of one split, in the order in which they were written, for ever the same.
@@ -24,12 +26,35 @@ def read_shards(folder: str | PathLike, split: str = "train") -> tf.data.Dataset
         split: Name of the split.
     Returns:
         `tf.data.Dataset` of dicts: "frames" (T, H, W, C) uint8 for clips or (T, D) float32 for percepts, "label" int32
-        (-1: none), "label_text", "path", "frame_rate", and "timestamps" (T,) int64 microseconds (clips) or "start"
-        seconds (percepts). T differs between records: batch with `padded_batch`.
+        (-1: none), "label_text", "path", "frame_rate", "frame_labels" (T,) int32, or (0,) where frames have no labels
+        of their own, and "timestamps" (T,) int64 microseconds (clips) or "start" seconds (percepts). T differs
+        between records: batch with `padded_batch`.
     Raises:
         ShardError: no such folder or split, an unfinished build, a shard that is missing or of the wrong size.
     """
     dataset = load_dataset(folder)
+    decoded = _read_records(dataset, split).map(_decoder(dataset, split), num_parallel_calls=tf.data.AUTOTUNE)
+    return ReadableDataset(decoded.prefetch(tf.data.AUTOTUNE), ADVICE)
+
+
+def read_frame_labels(dataset, split):
+    """The class of every frame of a split.
+
+    Args:
+        dataset: `Dataset`.
+        split: Name of the split.
+    Returns:
+        One (T,) int32 array per record, in order; (0,) where a record's frames have no labels of their own.
+    Raises:
+        ShardError: as `read_shards`, or labels that are not one per frame, each of a class.
+    """
+    contents, parse = RecordContents(dataset, split), parse_clip if dataset.kind == "clips" else parse_percept
+    records = _read_records(dataset, split).map(lambda _, serialized: parse(serialized)["frame_labels"])
+    return [contents.frame_labels(*each) for each in enumerate(ReadableDataset(records, ADVICE).as_numpy_iterator())]
+
+
+def _read_records(dataset, split):
+    """The split's records in order: number in the split, and bytes."""
     require_files(dataset, split)
     paths, shards = dataset.paths(split), dataset.shards(split)
 
@@ -41,9 +66,7 @@ def read_shards(folder: str | PathLike, split: str = "train") -> tf.data.Dataset
         file = tf.ensure_shape(call_python(checked, [number], tf.string), [])
         return tf.data.TFRecordDataset(file, buffer_size=1 << 20)
 
-    records = tf.data.Dataset.range(len(paths)).flat_map(read_records).enumerate()
-    decoded = records.map(_decoder(dataset, split), num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    return ReadableDataset(decoded, "videorep verify names the damage; restore the shard or rebuild with --overwrite")
+    return tf.data.Dataset.range(len(paths)).flat_map(read_records).enumerate()
 
 
 def _decoder(dataset, split):

@@ -57,6 +57,13 @@ class RecordContents:
         self._unpack(number, array, 0, raw)
         return raw.view(self.dtype).reshape(-1, self._dataset.features).astype(np.float32)
 
+    def frame_labels(self, number, labels):
+        """The labels of frames that TensorFlow has parsed: (T,) int32, or (0,) where the record has none."""
+        fits = len(labels) in (0, self.index[number]["frames"])
+        if not fits or ((labels < 0) | (labels >= len(self._dataset.labels))).any():
+            raise self._broken(number, f"{len(labels)} labels of frames, or a label without a class")
+        return labels
+
     def _require_label(self, number, label):
         if label != self.index[number]["label"]:
             raise self._broken(number, f"label {label}")

@@ -20,6 +20,7 @@ class Clip:
         label_index, label_text: The class, or None where nobody knows.
         format: "jpeg" or "png".
         channels: 3 (RGB) or 1 (grey).
+        frame_labels: The class of every frame, where frames have classes of their own.
     """
 
     images: list
@@ -32,6 +33,7 @@ class Clip:
     label_text: str | None = None
     format: str = "jpeg"
     channels: int = 3
+    frame_labels: list | None = None
 
     @property
     def frames(self):
@@ -64,6 +66,7 @@ class Percept:
         frame_rate: Frames per second.
         start: Seconds from the start of the video to the first frame.
         compression: "" or "gzip", how the array's bytes are stored.
+        frame_labels: As of a `Clip`.
     """
 
     array: np.ndarray
@@ -73,6 +76,7 @@ class Percept:
     frame_rate: float = 0.0
     start: float = 0.0
     compression: str = ""
+    frame_labels: list | None = None
 
     @property
     def frames(self):

@@ -98,7 +98,7 @@ def _amounts(dataset, index):
 
 
 def count_classes(path):
-    """One row per class: its name, and videos and hours in every split; empty for unlabelled shards.
+    """One row per class: its name, and videos and hours in every split; empty where no video has a class.
 
     Args:
         path: Folder of shards.
@@ -106,9 +106,10 @@ def count_classes(path):
         List of {"class", "SPLIT videos", "SPLIT hours", ...}.
     """
     dataset = load_dataset(path)
-    rows = [{"class": name} for name in dataset.labels]
-    for split in dataset.splits:
-        index = dataset.index(split)
+    rows, indexes = [{"class": name} for name in dataset.labels], {s: dataset.index(s) for s in dataset.splits}
+    if all((index["label"] < 0).all() for index in indexes.values()):
+        return []
+    for split, index in indexes.items():
         for label, row in enumerate(rows):
             amounts = _amounts(dataset, index[index["label"] == label])
             row |= {f"{split} videos": amounts["videos"], f"{split} hours": amounts["hours"]}

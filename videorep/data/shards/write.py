@@ -40,8 +40,8 @@ def write_shards(
     Args:
         records: Iterable of records, or a dict of them per split. A record is a `Clip`, a `Percept` or a dict: "frames"
             (T, H, W, 3) RGB or (T, H, W, 1) uint8, stored without loss as PNG, or (T, D) float features, all finite; if
-            wanted "label" (a name, or where `labels` is given its index there), "path" (a name for it) and
-            "frame_rate".
+            wanted "label" (a name, or where `labels` is given its index there) or "frame_labels" (one such per
+            frame), "path" (a name for it) and "frame_rate".
         out: Folder to make, or its URL.
         name: Leading part of the shards' names.
         split: Where the records go, if they are not given as a dict.
@@ -57,7 +57,7 @@ def write_shards(
     by_split = records if isinstance(records, Mapping) else {split: records}
     require_free(out, resume=False, overwrite=overwrite)
     with contextlib.closing(Spool()) as spool:
-        kinds, given = set(), []
+        kinds, given, of_frames = set(), [], {}
         for split, members in by_split.items():
             for number, member in enumerate(members):
                 record, label = to_record(member, f"{split}/{number:06d}")
@@ -65,21 +65,25 @@ def write_shards(
                 if len(kinds) > 1:
                     raise DataError("expected clips or percepts, received both; write each into its own folder")
                 given.append((split, record.path, label))
+                of_frames |= dict.fromkeys(record.frame_labels or (), record.path)
                 with output_errors(tempfile.gettempdir()):
                     spool.add(record)
-        labels = name_labels(labels, [label for _, _, label in given])
+        labels = name_labels(labels, [*of_frames, *(label for _, _, label in given)])
+        indices = {label: find_label(label, labels, path) for label, path in of_frames.items()}
         sources = [Source(path, split, find_label(label, labels, path)) for split, path, label in given]
         plan = plan_shards(sources, SHARD_RECORDS, shards)
         kind, made = kinds.pop() if kinds else "clips", {"command": "videorep.data.write_shards"}
         recipe = Recipe(name, kind, plan, labels, made)
-        process = functools.partial(_outcomes, iter(spool), labels)
+        process = functools.partial(_outcomes, iter(spool), labels, indices)
         return build_dataset(out, recipe, process, overwrite=overwrite)
 
 
-def _outcomes(records, labels, pending):
-    """The records, one per source, with their labels."""
+def _outcomes(records, labels, indices, pending):
+    """The records, one per source, with their labels; `indices` are those of what the frames are labelled with."""
     for task in pending:
         for source in task.sources:
             text = None if source.label_index is None else labels[source.label_index]
-            record = dataclasses.replace(next(records), label_index=source.label_index, label_text=text)
-            yield Outcome(source, [record])
+            record = next(records)
+            of_frames = record.frame_labels and [indices[label] for label in record.frame_labels]
+            named = {"label_index": source.label_index, "label_text": text, "frame_labels": of_frames}
+            yield Outcome(source, [dataclasses.replace(record, **named)])

@@ -13,6 +13,7 @@ import numpy as np
 from videorep.build_config import ClipsConfig
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.build_folder import require_free
+from videorep.data.shards.hashes import checksum
 from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 from videorep.data.shards.records import EncodedClip
 from videorep.data.threads import count_cores
@@ -64,7 +65,8 @@ def build_clips(videos, out, config=ClipsConfig(), *, resume=False, overwrite=Fa
         if dry_run:
             size = estimate_bytes([video for video in found if not video.reason], config, pool)
             return job.describe() | listing.facts | {"bytes": size}
-        made = {"command": "build-shards clips", "seed": config.seed, "settings": config.shaping}
+        settings = config.shaping | ({"segments_sha256": checksum(job.segments)} if job.segments else {})
+        made = {"command": "build-shards clips", "seed": config.seed, "settings": settings}
         recipe = Recipe(config.name, "clips", job.plan, listing.labels, made | {"found": listing.facts})
         options = {"resume": resume, "overwrite": overwrite, "progress": progress, "check": job.check}
         return build_dataset(out, recipe, job.process, **options)
@@ -95,6 +97,11 @@ class _Job:
         self.labels, self.config, self.pool = labels, config, pool
         sources = {self._source(video): video for video in videos}
         self.paths = {source: video.file.path for source, video in sources.items()}
+        self.segments = {
+            video.file.name: [(start, end, labels.index(name)) for start, end, name in video.segments]
+            for video in videos
+            if video.segments and not video.reason
+        }
         self.reasons = {source: video.reason for source, video in sources.items() if video.reason}
         self.total = sum(not is_intended(self.reasons.get(source, "")) for source in sources)
         self.bad = collections.Counter()
@@ -153,6 +160,8 @@ class _Job:
         """The arguments of `encode_in_worker`."""
         label = None if source.label_index is None else self.labels[source.label_index]
         named = {"path": source.path, "label_index": source.label_index, "label_text": label}
+        if source.path in self.segments:
+            named["segments"] = self.segments[source.path]
         return self.paths[source], self.config, source.start, source.end, named
 
     def _outcome(self, source, result):

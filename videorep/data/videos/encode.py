@@ -25,6 +25,7 @@ import cv2
 from videorep.data.shards.encode import encode_clip
 from videorep.data.shards.records import Clip
 from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, read_frames, resize_frame
+from videorep.data.videos.segments import label_frames
 
 MIN_FRAMES = 2  # one frame shows no motion
 MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the length of a video a little
@@ -191,7 +192,8 @@ def encode_in_worker(path, config, start, end, named, beat):
     """What a worker process makes of one video.
 
     Args:
-        named: "path", "label_index" and "label_text" of the clip.
+        named: "path", "label_index" and "label_text" of the clip; of one whose frames have classes of their own
+            "segments" too, as for `label_frames`.
     Returns:
         (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong or ""), and the data.
     """
@@ -204,9 +206,14 @@ def encode_in_worker(path, config, start, end, named, beat):
         return (digest, None, error.reason), b""
     except OSError as error:
         return (digest, None, f"unreadable: {error.strerror}"), b""
-    shape = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}
+    shape, flaws = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}, [video.damage]
+    if "segments" in named:
+        labels, empty = label_frames(video.timestamps, named["segments"])
+        named = {name: named[name] for name in named if name != "segments"} | {"frame_labels": labels}
+        if start is None:  # pieces of a video hold some of its segments only
+            flaws += [f"no frame in the segment from {first:g} to {last:g} s" for first, last, _ in empty]
     data = encode_clip(Clip(video.images, video.timestamps, **shape, **named))
-    return (digest, {"frames": len(video.images)} | shape, video.damage), data
+    return (digest, {"frames": len(video.images)} | shape, "; ".join(filter(None, flaws))), data
 
 
 def measure_in_worker(path, beat):

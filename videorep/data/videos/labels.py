@@ -12,9 +12,11 @@ import re
 import warnings
 from pathlib import Path
 
+from videorep.data.shards.keys import BACKGROUND
 from videorep.data.videos.find import find_videos, inspect_file, printable
 from videorep.data.videos.leaks import content_keys, leave_out_duplicates, refuse_leaks, split_by_share
 from videorep.data.videos.official_lists import read_official_list
+from videorep.data.videos.segments import gather_segments
 from videorep.errors import ConfigError, DataError, VideorepWarning
 from videorep.storage import read_file
 
@@ -28,7 +30,10 @@ UCF_NAME = re.compile(r"v_(?P<label>[^_]+)_g\d+_c\d+$")
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video, or the piece [start, end) of one; `reason` says why it is left out from the start."""
+    """A video, or the piece [start, end) of one; `reason` says why it is left out from the start.
+
+    `segments` are (start, end, class), where frames have classes of their own.
+    """
 
     file: object
     label: str | None = None
@@ -36,6 +41,7 @@ class Video:
     start: float | None = None
     end: float | None = None
     reason: str = ""
+    segments: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +60,10 @@ def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_
         videos: Folder of videos, or the CSV itself.
         labels: None: no labels, whatever the folders. "folders": the class is the outermost folder, or the one below
             train/ and test/ where there are both. "ucf101": from names like v_Archery_g01_c01, or the official lists.
-            "hmdb51": folders, or the official lists. Else a CSV file of path[,start,end][,label], with or without a
-            header, paths below `videos` or beside the CSV, times in seconds.
+            "hmdb51": folders, or the official lists. "segments": `videos` is a CSV whose rows are segments of long
+            videos, and every frame gets the class of its segment, or "background", class 0. Else a CSV file of
+            path[,start,end][,label], with or without a header, paths below `videos` or beside the CSV, times in
+            seconds.
         split: "LISTS:1" for the official lists of "ucf101" or "hmdb51"; or a share such as 0.8: this part of every
             class is "train", the rest "test", UCF groups kept together. None: the folders' splits, or all "train".
         classes: Class names in order of their index, or a text file with one per line; by default those that occur, in
@@ -82,10 +90,12 @@ def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_
         found = [_label_by_name(file) for file in find_videos(videos)]
     elif labels in ("folders", "hmdb51"):
         found = _label_by_folder(find_videos(videos))
+    elif labels == "segments":
+        found = gather_segments(read_csv(Path(videos), Path(videos).parent))
     elif str(labels).lower().endswith(".csv") or Path(labels).is_file():
         found = read_csv(Path(labels), Path(labels).parent if str(labels) == given else Path(videos))
     else:
-        expected = f"folders, {', '.join(OFFICIAL)} or the path of a CSV file"
+        expected = f"folders, segments, {', '.join(OFFICIAL)} or the path of a CSV file"
         raise ConfigError(f"expected --labels to be {expected}, received {str(labels)!r}")
     found = [dataclasses.replace(video, reason=video.file.problem or video.reason) for video in found]
     keys = content_keys(found)
@@ -126,9 +136,14 @@ def _parse_share(split, labels):
 
 def _label_map(videos, classes):
     """The classes of the usable videos: sorted, or as `classes` orders them."""
-    present = {video.label for video in videos if video.label is not None and not video.reason}
+    usable = [video for video in videos if not video.reason]
+    present = {video.label for video in usable if video.label is not None}
+    in_segments = {label for video in usable for _, _, label in video.segments}
+    if classes is None and in_segments:
+        return BACKGROUND, *sorted(in_segments - {BACKGROUND})
     if classes is None:
         return tuple(sorted(present))
+    present |= in_segments
     if isinstance(classes, (str, os.PathLike)):
         classes = _read_classes(Path(classes))
     if unknown := sorted(present - set(classes)):
