@@ -79,7 +79,8 @@ def test_wrong_ones_are_found_and_not_trained_on(tmp_path, monkeypatch, kind, la
     ("changes", "match"),
     [
         ({"frame_labels": ["run"] * 4}, "5 names or numbers"),
-        ({"frame_labels": [0.5] * 5}, "float64"),
+        ({"frame_labels": [0.5] * 5}, r"with \[0.5\]"),
+        ({"frame_labels": [["run"], ["run", "run"], [], [], []]}, "one per frame"),
         ({"label": "run"}, "no label beside"),
         ({"frame_labels": ["fly"] * 5}, "received 'fly'"),
     ],

@@ -78,7 +78,7 @@ def finetune(ctx, out, repeats, **_):
       videorep finetune percepts --init runs/composite --out runs/classifier
       videorep finetune percepts --init runs/composite --out runs/few --videos-per-class 4 --repeats 10
       videorep finetune percepts --out runs/from-random --units 2048 --layers 2
-      videorep finetune percepts --out runs/watcher --loss last --block-frames 64
+      videorep finetune percepts --out runs/watcher --loss last --block-frames 32
     """
     config = read_config(ctx, FinetuneConfig)
     if config.init and any(given(ctx, name) for name in ("units", "layers", "model__standardise")):

@@ -43,11 +43,12 @@ def to_record(record, path):
 
 def _to_names(made, label):
     """The labels of a record's frames as names and whole numbers."""
-    labels = np.asarray(made.frame_labels)
-    if label is not None or labels.shape != (made.frames,) or labels.dtype.kind not in "iuU":
+    labels = np.asarray(made.frame_labels, object)
+    fits = labels.shape == (made.frames,) and all(isinstance(each, (str, int, np.integer)) for each in labels)
+    if label is not None or not fits:
         raise DataError(
             f"expected 'frame_labels' of {made.path} to be {made.frames} names or numbers, one per frame, and no label "
-            f"beside, received shape {labels.shape} of {labels.dtype}{'' if label is None else f' and label {label!r}'}"
+            f"beside, received an array {labels.shape} with {list(labels.flat)[:1]} and label {label!r}"
         )
     return labels.tolist()
 
