@@ -175,7 +175,6 @@ def test_without_its_shards_a_run_says_what_to_do(predictor, folder):
 def test_a_splice_is_unusual(predictor, folder):
     surprise, generator = open_surprise(load_run(folder / "run")), np.random.default_rng(5)
     spliced = [surprise.measure(np.concatenate([scene(generator, 30), scene(generator, 30)])) for _ in range(10)]
-    print(np.mean(spliced, axis=0))
     at_splice, before = np.mean(spliced, axis=0)[30 : 30 + FUTURE], np.mean(spliced, axis=0)[15:30]
     assert at_splice.min() > 3 > 1 > before.max()
 
