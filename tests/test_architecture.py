@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "exports": {"errors", "storage"},
     "xla": set(),
     "layers": {"errors", "config"},
-    "models": {"errors", "config", "layers", "xla"},
+    "models": {"errors", "config", "config_values", "layers", "xla"},
     "data": LEAVES,
     "runs": {*LEAVES, "models"},
     "training": {*LEAVES, "runs", "models", "layers", "data"},
