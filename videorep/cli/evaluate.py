@@ -9,14 +9,15 @@ from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
 
-ONLY_IN_JSON = ("rows", "future_by_frame", "per_video", "warnings")
+ONLY_IN_JSON = ("rows", "future_by_frame", "per_video", "diagnostics", "warnings")
 
 
 def to_columns(result):
-    """{"figures": rows}: one row per figure, one column per predictor; {} where the result has none."""
+    """{"figures": rows}: one row per figure, one column per predictor; and what was diagnosed; as far as there is."""
     predictors = result.get("rows", [])
     figures = [key for key in (predictors or [{}])[0] if key != "predictor"]
-    return {"figures": [_compare_figure(name, predictors) for name in figures]}
+    ways = [{name: row[name] for name in ("frames", "accuracy")} for row in result.get("diagnostics", [])]
+    return {"figures": [_compare_figure(name, predictors) for name in figures], "diagnostics": ways}
 
 
 def _compare_figure(name, predictors):
@@ -38,10 +39,15 @@ def _compare_figure(name, predictors):
     default="mean",
     help="How several classifiers agree; weighted: by weights fitted on the split validation.",
 )
+@click.option(
+    "--diagnose",
+    is_flag=True,
+    help="Also show a classifier the frames shuffled, reversed, and a video's first frames alone; classes in --json.",
+)
 @options.other_digits
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures there.")
 @options.overwrite
-def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
+def evaluate(names, split, fuse, diagnose, digits, json_path, overwrite, **predicting):
     """Measure one or more RUNs on DATA, folders of shards or the word moving-mnist.
 
     Runs and data are told apart by what they hold. Without DATA each run is measured on its own data; one DATA is for
@@ -56,6 +62,7 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
     Examples:
       videorep evaluate runs/digits moving-mnist --limit 2000
       videorep evaluate runs/classifier percepts --json accuracy.json
+      videorep evaluate runs/classifier percepts --diagnose
       videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse weighted
     """
     if json_path:
@@ -66,6 +73,7 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
     from videorep.data.shards.manifest import load_dataset
     from videorep.evaluation import evaluate_action_recognition, evaluate_frames, evaluate_future_prediction
     from videorep.evaluation.arguments import tell_apart
+    from videorep.evaluation.diagnostics import diagnose as show_otherwise
     from videorep.progress import make_progress
     from videorep.runs import load_run
     from videorep.storage import write_text_durably
@@ -76,6 +84,8 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
             f"Expected at least one RUN, and no DATA, one, or one per RUN, received {len(runs)} and {len(data)}."
         )
     opened = [load_run(path) for path in runs]
+    if diagnose and (len(opened) > 1 or opened[0].config.kind != "finetune"):
+        raise click.UsageError("Expected one RUN of finetune with --diagnose.")
     progress = make_progress()
     path = data[0] if data else opened[0].config.data.path
     if len(opened) == 1 and opened[0].config.kind == "finetune" and lacks_labels(load_dataset(path), split):
@@ -85,11 +95,11 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
         result = evaluate_action_recognition(opened, folders, fuse=fuse, split=split, progress=progress)
     elif len(opened) == 1:
         source = options.data_like(opened[0], path, digits)
-        result = evaluate_future_prediction(
-            opened[0], source, split=split, limit=limit, horizon=horizon, progress=progress
-        )
+        result = evaluate_future_prediction(opened[0], source, split=split, progress=progress, **predicting)
     else:
         raise click.UsageError("Several RUNs are fused, which takes classifiers: evaluate pretrained runs one by one.")
+    if diagnose:
+        result["diagnostics"] = show_otherwise(opened[0], path, split=split, progress=progress)
     print_facts({name: value for name, value in result.items() if name not in ONLY_IN_JSON} | to_columns(result))
     for sentence in result["warnings"]:
         say(f"Warning: {sentence}", err=True)
