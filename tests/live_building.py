@@ -26,10 +26,12 @@ def make_videos(folder, count, first=0):
 
 
 def save_net(path, channels):
+    """A model within a model, as who adds scaling to a convnet of keras.applications gets it."""
     keras.utils.set_random_seed(channels)
-    images = keras.Input((SIZE, SIZE, channels))
-    values = keras.layers.Conv2D(4, 3, strides=3, activation="relu")(keras.layers.Rescaling(1 / 16)(images))
-    keras.Model(images, keras.layers.Flatten()(values)).save(path)
+    images, scaled = keras.Input((SIZE, SIZE, channels)), keras.Input((SIZE, SIZE, channels))
+    values = keras.layers.Conv2D(4, 3, strides=3, activation="relu")(scaled)
+    inner = keras.Model(scaled, keras.layers.Flatten()(values))
+    keras.Model(images, inner(keras.layers.Rescaling(1 / 16)(images))).save(path)
 
 
 def make_chain(folder):

@@ -144,6 +144,21 @@ def test_a_keras_file_receives_rgb_from_0_to_255(tmp_path):
     assert load_backbone(save_tiny_model(tmp_path / "any.keras", (None, None, 3))).size == 224
 
 
+def test_a_model_within_a_model_gives_what_the_whole_gives_and_is_not_cut_out(tmp_path):
+    images, scaled = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    inner = keras.Model(scaled, keras.layers.Conv2D(2, 3)(scaled), name="inner")
+    keras.Model(images, inner(keras.layers.Rescaling(1 / 255)(images))).save(tmp_path / "last.keras")
+    values = keras.layers.GlobalAveragePooling2D()(inner(images))
+    keras.Model(images, values).save(tmp_path / "middle.keras")
+    whole = load_backbone(tmp_path / "last.keras")
+    frames = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
+    assert whole.description["layer"] == "inner"  # what is noted of it must lead to it again
+    again = load_backbone(tmp_path / "last.keras", "inner")
+    np.testing.assert_array_equal(again.extract(frames), whole.extract(frames))
+    with pytest.raises(BackboneError, match="received inner, a whole model within it"):
+        load_backbone(tmp_path / "middle.keras", "inner")
+
+
 def test_a_run_of_train_stream_gives_its_fc6(tmp_path):
     stacks = keras.Input((32, 32, 6))
     fc6 = keras.layers.Dense(5, "relu", name="fc6")(keras.layers.Flatten()(LocalResponseNormalization()(stacks)))

@@ -242,9 +242,15 @@ def _find_application(name):
 
 
 def _cut(model, layer, name):
-    if layer is None:
+    if layer is None or layer == model.layers[-1].name:
         return model
-    return keras.Model(model.inputs[0], _require_layer(model, layer, name).output)
+    cut = _require_layer(model, layer, name)
+    if isinstance(cut, keras.Model):  # its own output belongs to its own input
+        raise BackboneError(
+            f"expected --layer to be a layer of {name}, received {layer}, a whole model within it; name another, or "
+            "save the part of the model that gives the percepts as a file of its own"
+        )
+    return keras.Model(model.inputs[0], cut.output)
 
 
 def _require_layer(model, layer, name):
