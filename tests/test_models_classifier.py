@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from videorep.config import ClassifierConfig
+from videorep.config_values import from_dict, to_dict
 from videorep.errors import ConfigError
 from videorep.models import build_classifier, build_model
 
@@ -246,3 +247,11 @@ def test_a_standardising_encoder_brings_its_constants():
     np.testing.assert_allclose(model.standardisation.get_weights(), [MEAN, DEVIATION])
     with pytest.raises(ConfigError, match="standardise"):
         small_classifier(encoder=encoder)
+
+
+def test_what_is_not_given_follows_from_what_is():
+    assert (ClassifierConfig().dropout, ClassifierConfig("single-frame").dropout) == (0.5, 0.0)
+    assert ClassifierConfig("single-frame", dropout=0.3).dropout == 0.3
+    strides = [ClassifierConfig(block_frames=frames).block_stride for frames in (16, 4, 1)]
+    assert strides == [8, 2, 1] and ClassifierConfig(block_frames=4, block_stride=3).block_stride == 3
+    assert from_dict(ClassifierConfig, to_dict(ClassifierConfig(block_frames=4))) == ClassifierConfig(block_frames=4)

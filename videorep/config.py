@@ -20,6 +20,11 @@ DTYPES = ("float16", "float32")  # of percepts
 COMPRESSIONS = ("", "gzip")
 
 
+def _fill(config, name, value):
+    if getattr(config, name) is None:
+        object.__setattr__(config, name, value)
+
+
 def _require_layers(config):
     units, most, largest = config.units, LARGEST["layers"], LARGEST["units"]
     fits = isinstance(units, tuple) and 0 < len(units) <= most and all(is_whole(size, 1, largest) for size in units)
@@ -73,7 +78,8 @@ class ClassifierConfig:
     """Shape of an action classifier (paper section 3.3); `features` 0 and empty `classes` are decided by the data.
 
     `standardise`: as in `ModelConfig`; a pretrained encoder brings its own choice. `loss`: of "all" steps of a block,
-    or of the "last", for a state that will be carried on.
+    or of the "last", for a state that will be carried on. Where not given, `block_stride` is half a block, and `dropout`
+    0.5 between the layers of an LSTM; single frames are logistic regression without.
     """
 
     name: str = "lstm"
@@ -81,8 +87,8 @@ class ClassifierConfig:
     units: tuple[int, ...] = (512,)
     classes: tuple[str, ...] = ()
     block_frames: int = 16
-    block_stride: int = 8
-    dropout: float = 0.5
+    block_stride: int | None = None
+    dropout: float | None = None
     freeze_encoder: bool = False
     standardise: bool = False
     loss: str = "all"
@@ -91,7 +97,10 @@ class ClassifierConfig:
         require_choice(self, "name", CLASSIFIERS)
         require_choice(self, "loss", LOSSES)
         _require_layers(self)
-        require_whole(self, 1, "block_frames", "block_stride")
+        require_whole(self, 1, "block_frames")
+        _fill(self, "block_stride", max(1, self.block_frames // 2))
+        _fill(self, "dropout", 0.5 if self.name == "lstm" else 0.0)
+        require_whole(self, 1, "block_stride")
         require_whole(self, 0, "features")
         require(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)", self.dropout)
 

@@ -21,7 +21,7 @@ DEFAULTS = ClassifierConfig()
 @setting("model.name", "--model", type=click.Choice(CLASSIFIERS), default=DEFAULTS.name)
 @options.units
 @options.layers
-@setting("model.dropout", "--dropout", type=float, default=DEFAULTS.dropout, help="Between layers.")
+@setting("model.dropout", "--dropout", type=float, help="Between layers.  [default: 0.5; single-frame: 0]")
 @setting(
     "model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only; with --init."
 )
@@ -49,7 +49,7 @@ DEFAULTS = ClassifierConfig()
     help="Stop after N looks without a smaller loss, and keep the best weights; 0: never.",
 )
 @setting("model.block_frames", "--block-frames", type=int, default=DEFAULTS.block_frames, help="Frames per block.")
-@setting("model.block_stride", "--block-stride", type=int, default=DEFAULTS.block_stride)
+@setting("model.block_stride", "--block-stride", type=int, help="Between blocks.  [default: half of --block-frames]")
 @setting(
     "model.loss",
     "--loss",
