@@ -78,8 +78,8 @@ class ClassifierConfig:
     """Shape of an action classifier (paper section 3.3); `features` 0 and empty `classes` are decided by the data.
 
     `standardise`: as in `ModelConfig`; a pretrained encoder brings its own choice. `loss`: of "all" steps of a block,
-    or of the "last", for a state that will be carried on. Where not given, `block_stride` is half a block, and `dropout`
-    0.5 between the layers of an LSTM; single frames are logistic regression without.
+    or of the "last", for a state that will be carried on. Where not given, `block_stride` is half a block, and
+    `dropout` 0.5 between the layers of an LSTM; single frames are logistic regression without.
     """
 
     name: str = "lstm"
