@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from training_loops import TRAINING, Signalling, figures, make_loop, sequences, weights
+from training_loops import TRAINING, Signalling, figures, handling, make_loop, sequences, weights
 
 from videorep.cli.main import videorep_command
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, TrainingConfig
@@ -49,7 +49,7 @@ def test_an_interruption_changes_nothing(tmp_path, after):
     expected = stopping_loop(tmp_path / "whole", whole)
     expected.fit(sequences(0))
     first = stopping_loop(tmp_path / "parts", parts)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), handling(signal.SIGINT, signal.default_int_handler):
         first.fit(sequences(0), Signalling(after, signal.SIGINT))
     second = stopping_loop(tmp_path / "parts", parts)
     second.fit(sequences(second.restore()))
