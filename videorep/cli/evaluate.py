@@ -58,8 +58,7 @@ def evaluate(names, split, limit, horizon, fuse, digits, json_path, overwrite):
       videorep evaluate runs/classifier percepts --json accuracy.json
       videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse weighted
     """
-    if json_path:
-        json_path = claim_file(json_path, overwrite)
+    json_path = claim_file(json_path, overwrite)
 
     load_tensorflow()
     from videorep.data.batches.sources import lacks_labels

@@ -3,7 +3,6 @@
 import contextlib
 import sys
 import time
-from pathlib import Path
 
 import click
 
@@ -63,9 +62,7 @@ def watch(source, runs, out, events, every, backbone, overwrite, **surprising):
       videorep watch rtsp://camera/1 --run runs/rgb --run runs/flow --every 2
       videorep watch rtsp://camera/1 --run runs/predictor --surprise --events unusual.jsonl
     """
-    if out and Path(out).suffix.lower() != ".mp4":
-        raise click.BadParameter(f"{out!r} does not end in .mp4", param_hint="'--out'")
-    out, events = (claim_file(path, overwrite) if path else None for path in (out, events))
+    out, events = claim_file(out, overwrite, ".mp4"), claim_file(events, overwrite)
     for path in filter(None, (out, events)):
         require_apart(path, {"SOURCE": source})
 
