@@ -110,7 +110,8 @@ class Sheet:
     def write(self, text, x, y, **style):
         """Writes text centred at a point; `style` is matplotlib's."""
         centred = {"horizontalalignment": "center", "verticalalignment": "center_baseline", "fontsize": 8}
-        self._texts.append((text, x, y, centred | style))
+        plain = {"parse_math": False}  # names of files may hold dollars
+        self._texts.append((text, x, y, centred | plain | style))
 
     def figure(self):
         """The page as a figure."""
