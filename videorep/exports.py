@@ -1,11 +1,11 @@
 """What tells an export: its versions, and the file in each that says which run it came from."""
 
-import json
 import os
 from pathlib import Path
 
+from videorep.config_values import read_json
 from videorep.errors import RunError
-from videorep.storage import is_url, read_file
+from videorep.storage import is_url
 
 SAVED_MODEL = "saved_model.pb"
 FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
@@ -39,10 +39,4 @@ def read_facts(version):
     Raises:
         RunError: it says nothing, or nothing that can be read.
     """
-    try:
-        facts = json.loads(read_file(version / FACTS))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"expected {FACTS} of an export in {version}, which cannot be read; export again") from error
-    if not isinstance(facts, dict):
-        raise RunError(f"expected {FACTS} of an export in {version}, which holds something else; export again")
-    return facts
+    return read_json(version / FACTS, "what an export was made from", "export again")

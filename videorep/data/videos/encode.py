@@ -16,13 +16,14 @@ complain, the others change pixels in ways that no decoder can tell from the cam
 
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import os
+from pathlib import Path
 
 import cv2
 
 from videorep.data.shards.encode import encode_clip
+from videorep.data.shards.hashes import hash_file
 from videorep.data.shards.records import Clip
 from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, read_frames, resize_frame
 from videorep.data.videos.segments import label_frames
@@ -30,7 +31,6 @@ from videorep.data.videos.segments import label_frames
 MIN_FRAMES = 2  # one frame shows no motion
 MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the length of a video a little
 MAX_CLIP_BYTES = 512 << 20  # a worker and its parent hold several copies; a serialized record ends at 2 GiB
-HASH_CHUNK = 1 << 18
 SPARE_FRAMES, SPARE_SHARE = 2, 0.01  # frames that a header may promise too many
 SAMPLED_FRAMES, SAMPLED_STRIDE = 6, 8  # of a video whose bytes are estimated, from its beginning
 RECORD_BYTES, FRAME_BYTES = 200, 25  # what a record holds beside its images, on the whole and per frame
@@ -178,13 +178,7 @@ def hash_video(path, beat=None):
     status = os.stat(path)
     key = (path, status.st_size, status.st_mtime_ns)
     if key not in _hashes:
-        digest, buffer = hashlib.sha256(), memoryview(bytearray(HASH_CHUNK))
-        with open(path, "rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                digest.update(buffer[:count])
-                if beat is not None:
-                    beat()
-        _hashes[key] = digest.hexdigest()
+        _hashes[key] = hash_file(Path(path), beat)
     return _hashes[key]
 
 

@@ -96,8 +96,7 @@ def _walk(top):
     while pending:
         prefix, path, above = pending.pop()
         if not os.path.isdir(path):
-            name = prefix.removesuffix("/")
-            yield inspect_file(path, name) if looks_like_video(name) else _other_file(path, name)
+            yield _look_at(path, prefix)
             continue
         status = os.stat(path)
         place = (status.st_dev, status.st_ino)
@@ -109,17 +108,16 @@ def _walk(top):
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         if prefix and not names:
-            name = prefix.removesuffix("/")
-            empty = VideoFile(path, name, problem="not a video: an empty folder")
-            yield inspect_file(path, name) if looks_like_video(name) else empty
+            yield _look_at(path, prefix, "an empty folder")
         below = above | {place}
         pending += [(f"{prefix}{printable(name)}/", os.path.join(path, name), below) for name in reversed(names)]
 
 
-def _other_file(path, name):
-    return VideoFile(path, name, problem=f"not a video: {_suffix_words(name)}")
-
-
-def _suffix_words(name):
+def _look_at(path, prefix, other=""):
+    """The `VideoFile` of what is called like a video; of anything else one that says so."""
+    name = prefix.removesuffix("/")
+    if looks_like_video(name):
+        return inspect_file(path, name)
     suffix = os.path.splitext(name)[1]
-    return f"suffix {suffix}" if suffix else "no suffix"
+    other = other or (f"suffix {suffix}" if suffix else "no suffix")
+    return VideoFile(path, name, problem=f"not a video: {other}")
