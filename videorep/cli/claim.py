@@ -11,14 +11,10 @@ from videorep.storage import require_local
 
 
 def claim_file(path, overwrite, *kinds):
-    """Checks, before the work begins, that a result can be written to the file `path`; returns it as a Path.
-
-    Args:
-        path: What the user gave; None stays None.
-        kinds: Ends of the name, such as ".png", one of which it must have.
+    """Checks, before the work begins, that a result can be written to the file `path`; gives its Path, None for None.
 
     Raises:
-        click.BadParameter: it is of another kind.
+        click.BadParameter: its name ends in none of `kinds`, such as ".png", where there are any.
         OutputError: it exists and may not be overwritten, has the name of a file that runs, shards or exports need, its
             folder is missing or cannot be written, or it is a URL.
     """

@@ -16,11 +16,8 @@ def to_columns(result):
     """{"figures": rows}: one row per figure, one column per predictor; {} where the result has none."""
     predictors = result.get("rows", [])
     figures = [key for key in (predictors or [{}])[0] if key != "predictor"]
-    return {"figures": [_compare_figure(name, predictors) for name in figures]}
-
-
-def _compare_figure(name, predictors):
-    return {"figure": name.replace("_", " ")} | {row["predictor"]: row[name] for row in predictors}
+    columns = {name: {row["predictor"]: row[name] for row in predictors} for name in figures}
+    return {"figures": [{"figure": name.replace("_", " ")} | row for name, row in columns.items()]}
 
 
 @click.command(short_help="Measure runs.")

@@ -32,17 +32,15 @@ def require_clips(clips, data):
 
 
 def write_comparison_page(folder, result, clips=None):
-    """Writes report.html, and its pictures beside it.
+    """Writes report.html, and its pictures beside it, of what `videorep.comparison.compare` returned.
 
     Args:
-        folder: Path of the comparison.
-        result: What `videorep.comparison.compare` returned.
         clips: Folder of the clip shards that the percepts were made from, whose frames are shown; or None.
     Raises:
         OutputError, OSError: it cannot be written.
     """
     folder = Path(folder)
-    draw_few_label_curve(folder / "curve.png", _lines(result), _mean_of(result, "majority", 0))
+    draw_few_label_curve(folder / "curve.png", _lines(result), _rows(result)["majority"][0]["mean"])
     best = max((each for each in result["results"] if not each["videos_per_class"]), key=lambda each: each["mean"])
     answered = np.array(result["answers"][best["contender"]])
     labels, classes = np.array(result["test_labels"]), result["classes"]
@@ -81,10 +79,6 @@ def _pairs(result):
     for test in result["tests"]:
         pairs.setdefault((test["a"], test["b"]), {})[test["videos_per_class"]] = test
     return pairs
-
-
-def _mean_of(result, contender, count):
-    return _rows(result)[contender][count]["mean"]
 
 
 def _lines(result):
