@@ -64,10 +64,7 @@ def to_json(config):
 def read_json(path, what, remedy):
     """Reads a JSON object that videorep wrote into a run or an export.
 
-    Args:
-        what, remedy: What an error says that was expected in the file, and what to do.
-    Raises:
-        RunError: the file cannot be read, or holds something else.
+    Raises a RunError that expected `what` where it cannot be read, or is something else.
     """
     try:
         values = json.loads(read_file(path))

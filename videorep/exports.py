@@ -23,11 +23,7 @@ def find_versions(path):
 
 
 def read_export(version):
-    """`read_facts` of a version that holds a model.
-
-    Raises:
-        RunError: as `read_facts`, or its model is no regular file.
-    """
+    """`read_facts` of a version; a RunError too where its model is no regular file."""
     if not (version / SAVED_MODEL).is_file():
         raise RunError(f"expected {SAVED_MODEL} of an export in {version}, received no regular file; export again")
     return read_facts(version)
@@ -36,7 +32,6 @@ def read_export(version):
 def read_facts(version):
     """What an export says of the run that it came from, as `videorep.serving.export.describe` wrote it.
 
-    Raises:
-        RunError: it says nothing, or nothing that can be read.
+    Raises a RunError where it says nothing that can be read.
     """
     return read_json(version / FACTS, "what an export was made from", "export again")

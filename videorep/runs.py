@@ -261,13 +261,9 @@ def _remove_own(path):
 
 
 def require_same(path, what, before, now, remedy="give the same command again with --resume"):
-    """Raises a RunError where a run to be resumed was begun with other values; names a few that differ, hashes first.
+    """Raises a RunError where a run to be resumed was begun with other nested values.
 
-    Args:
-        path: The run's folder.
-        what: What the values are, such as "settings".
-        before, now: Nested plain values.
-        remedy: What may be done but for choosing another folder.
+    It names a few that differ, hashes first.
     """
     before, now = (_flat(json.loads(json.dumps(values))) for values in (before, now))
     different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))

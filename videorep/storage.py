@@ -165,9 +165,7 @@ def require_local(path, error):
 def require_apart(out, inputs):
     """Raises an OutputError where a folder to be written is, lies in, or holds what is read.
 
-    Args:
-        out: The folder.
-        inputs: {what the command line calls it: path or URL, "" where there is none}.
+    `inputs` are {what the command line calls it: path or URL, "" where there is none}.
     """
     for name, path in inputs.items():
         if not path or is_url(path) != is_url(out):

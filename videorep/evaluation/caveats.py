@@ -41,8 +41,6 @@ def predictor_caveats(rows, model):
     Args:
         rows: The "rows" of `evaluate_future_prediction`.
         model: Name of the model's own row; those that begin with it are not compared.
-    Returns:
-        List of sentences, one for each predictor, branch and figure (cross entropy, squared error).
     """
     own = next(row for row in rows if row["predictor"] == model)
     others = [row for row in rows if not row["predictor"].startswith(model)]

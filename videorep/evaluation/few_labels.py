@@ -12,17 +12,13 @@ from videorep.runs import CONFIG, load_run
 
 
 def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
-    """Measures every classifier run in a folder and sorts the accuracies by what the run was trained from and on.
+    """Measures every classifier run below a folder and sorts the accuracies by what the run was trained from and on.
 
     Args:
-        folder: Folder of one or several `videorep finetune`, its repeats in folders of their own, at any depth.
         data: Folder of labelled shards; each run's own where None.
-        split: Name of the split.
-        progress: Reporter, see `videorep.progress`.
     Returns:
         dict: "results" ({how it was trained: {videos per class: [accuracy of each repeat]}}; of a run on all videos,
-        the mean number per class) and "largest_class" (the accuracy of always answering it): what
-        `videorep.figures.few_labels` draws.
+        the mean number per class) and "largest_class" (the accuracy of always answering it).
     Raises:
         RunError: no classifier lies there, or one is not finished or does not fit the data.
     Source: Srivastava et al. 2015, figure 12.
@@ -49,13 +45,9 @@ def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
 
 
 def tabulate(results):
-    """The numbers behind the curve.
+    """The numbers behind the curve: rows of {"trained", "videos_per_class", "repeats", "accuracy", "deviation"}.
 
-    Args:
-        results: As `measure_few_label_curve` gives them.
-    Returns:
-        List of {"trained", "videos_per_class", "repeats", "accuracy" (mean), "deviation" (standard deviation of the
-        repeats; None of one)}, by number of videos within each way of training.
+    By number of videos within each way of training; means, and standard deviations of the repeats, None of one.
     """
     return [
         {

@@ -52,7 +52,7 @@ def new_chart(width, height, rows=1, columns=1, **attributes):
 
 
 def write_figure(figure, path):
-    """Writes a figure as PNG, PDF or SVG, as the end of the name says.
+    """Writes a figure as PNG, PDF or SVG, as the end of the name says: what all that draw pictures call in the end.
 
     Raises:
         OutputError: another kind of file, or it cannot be written.
@@ -76,11 +76,7 @@ def render(figure):
 
 
 def write_animation(path, images, milliseconds, last_milliseconds):
-    """Writes (height, width, 3) uint8 images as an endless GIF that rests on its last one.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Writes (height, width, 3) uint8 images as an endless GIF that rests on its last one, as `write_file` does."""
     first, *rest = [Image.fromarray(image).quantize(256, dither=Image.Dither.NONE) for image in images]
     durations = [milliseconds] * len(rest) + [last_milliseconds]
     buffer = io.BytesIO()

@@ -9,16 +9,12 @@ from videorep.figures.samples import choose_records, describe_record, open_recor
 
 CLIPS, CLIP_FRAMES, CLIP_HEIGHT = 8, 8, 96
 TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH, TILE_LETTERS = 4, 180, 240, 40
-GAP, MARGIN, TITLE_HEIGHT = 2, 6, 18
+MARGIN, TITLE_HEIGHT = 6, 18
 
 
 def write_contact_sheet(path, out, split=None):
-    """Draws some clips of a split as a PNG: each row shows frames of one at even distances, the rows many classes.
+    """Draws clips of a split, the first one where None, as a PNG: rows of frames at even distances, of many classes.
 
-    Args:
-        path: Folder of clip shards.
-        out: The PNG's path.
-        split: Name of the split; the first one where None.
     Raises:
         ShardError: see `read_shards`.
         OutputError: `out` cannot be written.
@@ -29,12 +25,8 @@ def write_contact_sheet(path, out, split=None):
 
 
 def draw_clips(path, out, titles, split="test"):
-    """Draws certain clips of a split, as `write_contact_sheet` does.
+    """Draws the videos {path: title} that are in a split of clip shards, in order, as `write_contact_sheet` does.
 
-    Args:
-        path, out: As there.
-        titles: {path of the video: title}, in order; videos that are not there are left out.
-        split: Name of the split.
     Returns:
         How many were drawn; of none there is no picture.
     """
@@ -47,11 +39,8 @@ def draw_clips(path, out, titles, split="test"):
 
 
 def write_tiles(out, tiles):
-    """Draws pictures below their titles as a PNG, `TILE_COLUMNS` in a row.
+    """Draws [(lines of a title, (H, W, 3) uint8 RGB), ...] as a PNG, `TILE_COLUMNS` in a row; long lines are cut.
 
-    Args:
-        out: The PNG's path.
-        tiles: [(lines of the title, (H, W, 3) uint8 RGB), ...].
     Raises:
         OutputError: `out` cannot be written.
     """
@@ -72,9 +61,9 @@ def _draw_clips(out, reader, titles):
 def _draw_rows(out, rows, height, width=0):
     """Draws rows of (lines of a title, picture), the pictures scaled to a height, each in at least a width."""
     rows = [[(lines, _scale(picture, height)) for lines, picture in row] for row in rows]
-    steps = [[max(width, picture.shape[1]) + GAP for _, picture in row] for row in rows]
+    steps = [[max(width, picture.shape[1]) + MARGIN for _, picture in row] for row in rows]
     head = TITLE_HEIGHT * len(rows[0][0][0])
-    sheet = Sheet(2 * MARGIN + max(map(sum, steps)), MARGIN + len(rows) * (head + height + MARGIN))
+    sheet = Sheet(MARGIN + max(map(sum, steps)), MARGIN + len(rows) * (head + height + MARGIN))
     for number, row in enumerate(rows):
         top = MARGIN + number * (head + height + MARGIN)
         lefts = MARGIN + np.cumsum([0, *steps[number][:-1]])

@@ -18,15 +18,12 @@ def draw_curves(path, histories):
     """Draws every figure of one or several runs twice, over sequences and over wall time, on one vertical scale.
 
     Training is a thin line, validation a thick one with dots. The first reports may lie above the picture: an untrained
-    model's loss would hide all that follows.
+    model's loss would hide all that follows. Reports without sequences or seconds have no place in it.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
-        histories: {name of the run: its metrics as `Run.metrics()` gives them}; reports without sequences or seconds
-            have no place in the picture.
+        histories: {name of the run: its metrics as `Run.metrics()` gives them}.
     Raises:
         ConfigError: there is nothing to draw.
-        OutputError: the file cannot be written.
     """
     histories = {
         run: [line for line in lines if {"sequences", "seconds"} <= line.keys()] for run, lines in histories.items()

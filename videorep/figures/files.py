@@ -21,11 +21,7 @@ def write_file(path, content):
 
 
 def write_arrays(path, arrays):
-    """Writes {name: array} as a NumPy .npz file.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Writes {name: array} as a NumPy .npz file, as `write_file` does."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_file(path, buffer.getvalue())

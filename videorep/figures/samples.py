@@ -25,14 +25,9 @@ def open_records(path, split=None):
 def sample_percepts(path, split=None):
     """Reads a few percepts, as many classes as can be, and the mean frame of up to 2,000 clips at even distances.
 
-    Args:
-        path: Folder of percept shards.
-        split: Name of the split; the first one where None.
     Returns:
         dict: "arrays" ({title: (T, D) float32}), "means" (N, D) float32, "labels" (N,), each the number of a class or
         -1, and "names", those of the classes.
-    Raises:
-        ShardError: see `read_shards`.
     """
     dataset, reader = open_records(path, split)
     index = reader.index
@@ -52,9 +47,6 @@ def sample_percepts(path, split=None):
 def sample_flow(path, split=None):
     """Estimates the optical flow at a few moments of a few clips, as many classes as can be.
 
-    Args:
-        path: Folder of clip shards.
-        split: Name of the split; the first one where None.
     Returns:
         {title: (frames, fields)}: lists of (H, W, 3) uint8 RGB and of (H, W, 2) float32, displacement in pixels to the
         frame that follows.

@@ -77,16 +77,9 @@ def draw_strips(path, inputs, future, outputs, *, frame_shape, count=4):
 
 
 def animate_strips(path, inputs, future, outputs, *, frame_shape, count=4):
-    """Draws sequences as a moving picture: each a pair, truth beside model, in a grid.
+    """Draws sequences as a moving picture (.gif): pairs in a grid, truth beside model; arguments as `draw_strips`.
 
     The model's half shows the reconstruction while the input runs, then, in a border of another colour, the prediction.
-
-    Args:
-        path: File to write, a .gif.
-        inputs, future, outputs, frame_shape, count: As for `draw_strips`.
-    Raises:
-        ConfigError: the arrays do not fit together.
-        OutputError: the file cannot be written.
     """
     films = _make_films(inputs, future, outputs, frame_shape, count, ANIMATED_SIDE)
     images = [render(_draw_moment(films, step).figure()) for step in range(films[0].steps)]

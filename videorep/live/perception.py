@@ -36,14 +36,11 @@ class Stages:
 
 
 def open_runs(runs, backbones=(), kinds=(FinetuneConfig,)):
-    """Opens what runs see through: one `Perception` for all that share their stages.
+    """Opens what runs on percepts see through: [(perception, [run, ...]), ...], one for all that share their stages.
 
     Args:
-        runs: Runs on percepts.
         backbones: Files of convnets that have moved since the percepts were built; compared by hash.
         kinds: Of the runs: FinetuneConfig, PretrainConfig.
-    Returns:
-        [(perception, [run, ...]), ...].
     Raises:
         RunError: a run is of another kind, or does not say how its data were made.
         BackboneError: no convnet with the weights of a run's percepts.

@@ -41,12 +41,7 @@ class Tally:
 class EventLog:
     """Writes a line of JSON for every change of class, and for every surprise that rises above a threshold.
 
-    A surprise must fall below half the threshold before the next one is an event.
-
-    Args:
-        file: Text file, or None to write nothing.
-        classes: K names.
-        threshold: Number above 0.
+    A surprise must fall below half the threshold before the next one is an event. Without a file nothing is written.
     """
 
     def __init__(self, file, classes, threshold=THRESHOLD):

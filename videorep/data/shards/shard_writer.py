@@ -46,11 +46,9 @@ class ShardWriter:
     """Writes the records of one shard.
 
     Args:
-        folder: Where the finished shard goes: a `Path` or a `RemotePath`.
+        folder, file: Where the finished shard goes, a `Path` or a `RemotePath`, and its name.
         temporary: Path for the unfinished one; on the file system of `folder`, if that is a `Path`.
-        file: Name of the finished shard.
-        kind: "clips" or "percepts".
-        labels: Class names in order of their index.
+        kind, labels: "clips" or "percepts"; class names in order of their index.
     """
 
     def __init__(self, folder, temporary, file, kind, labels):

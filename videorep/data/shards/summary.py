@@ -9,16 +9,10 @@ from videorep.data.shards.manifest_schema import LEFT_OUT
 
 
 def summarize_dataset(path):
-    """What a folder of shards holds and how it was made.
+    """What a folder of shards holds and how it was made, as nested plain values for printing.
 
-    Args:
-        path: Folder of shards, or its URL.
-    Returns:
-        Nested dict of plain values for printing: kind, sizes, one table per split with its records, videos (not of
-        moving-mnist, whose records are sequences), frames and hours, the features' statistics, what was left out and
-        how often for which reason, how it was made.
-    Raises:
-        ShardError: see `load_dataset`.
+    Kind, sizes, one table per split with its records, videos (not of moving-mnist, whose records are sequences), frames
+    and hours, the features' statistics, what was left out and how often for which reason, how it was made.
     """
     dataset = load_dataset(path)
     shards = [shard for members in dataset.splits.values() for shard in members]
@@ -98,13 +92,7 @@ def _amounts(dataset, index):
 
 
 def count_classes(path):
-    """One row per class: its name, and videos and hours in every split; empty where no video has a class.
-
-    Args:
-        path: Folder of shards.
-    Returns:
-        List of {"class", "SPLIT videos", "SPLIT hours", ...}.
-    """
+    """{"class", "SPLIT videos", "SPLIT hours", ...} of every class; empty where no video has a class."""
     dataset = load_dataset(path)
     rows, indexes = [{"class": name} for name in dataset.labels], {s: dataset.index(s) for s in dataset.splits}
     if all((index["label"] < 0).all() for index in indexes.values()):

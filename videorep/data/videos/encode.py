@@ -1,17 +1,14 @@
 """Turns one video, or a piece of it, into the JPEG images of a clip, or says why it cannot be used. No TensorFlow.
 
-How a damaged video is told from a complete one. FFmpeg conceals errors: it hands out plausible frames and goes on. So
-this module relies on two signs, and a video is damaged if it shows either:
+FFmpeg conceals errors: it hands out plausible frames and goes on. So a video is damaged if it shows either sign:
 
 1. the decoder (not the container's reader, which also complains about harmless headers) wrote an error to standard
    error while it decoded the frames that were asked for;
 2. a whole video gave fewer frames than its header promises, by more than 2 frames and 1 %, and also covers less time
    (containers without a frame count, such as WebM, only promise a length).
 
-Measured: mmaction2's Megamind_bugy.avi decodes in full, 270 of 270 frames without an error, so it counts as complete;
-decord's corrupted.mp4 gives 28 of 50 frames and 4 errors; an MP4 cut before its index does not open; an AVI that is cut
-gives fewer frames than promised; of single flipped bits in H.264 and MPEG-4 about one in four makes the decoder
-complain, the others change pixels in ways that no decoder can tell from the camera's.
+Of single flipped bits in H.264 and MPEG-4 about one in four makes the decoder complain; the others change pixels in
+ways that no decoder can tell from the camera's.
 """
 
 import contextlib
@@ -185,11 +182,9 @@ def hash_video(path, beat=None):
 def encode_in_worker(path, config, start, end, named, beat):
     """What a worker process makes of one video.
 
-    Args:
-        named: "path", "label_index" and "label_text" of the clip; of one whose frames have classes of their own
-            "segments" too, as for `label_frames`.
-    Returns:
-        (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong or ""), and the data.
+    `named` has "path", "label_index" and "label_text" of the clip, and "segments", as for `label_frames`, where frames
+    have classes of their own. Gives (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong
+    or ""), and the data.
     """
     cv2.setNumThreads(1)
     digest = ""
@@ -231,11 +226,7 @@ def middle_frame_in_worker(path, beat):
 
 
 def sample_bytes_in_worker(path, configs, start, end, beat):
-    """What a worker process says of one video or piece: about how many bytes each encoding makes of it, and no payload.
-
-    Returns:
-        (list of bytes, one per encoding; empty where the video cannot be read), b"".
-    """
+    """About how many bytes each of `configs` makes of a video or piece, [] where it cannot be read; and no payload."""
     cv2.setNumThreads(1)
     try:
         with contextlib.closing(VideoReader(path, beat)) as reader:

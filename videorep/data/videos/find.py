@@ -48,12 +48,10 @@ def inspect_file(path, name):
     """Looks at what lies at `path` without opening it, so that a fifo cannot block."""
     try:
         status = os.stat(path)
+    except FileNotFoundError:
+        problem = "not a regular file: a dangling link" if os.path.islink(path) else "missing: no such file"
+        return VideoFile(path, name, problem=problem)
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            link = os.path.islink(path)
-            return VideoFile(
-                path, name, problem="not a regular file: a dangling link" if link else "missing: no such file"
-            )
         return VideoFile(path, name, problem=f"unreadable: {error.strerror}")
     for is_kind, kind in KINDS:
         if is_kind(status.st_mode):
@@ -62,12 +60,10 @@ def inspect_file(path, name):
 
 
 def find_videos(folder):
-    """All files below a folder, links followed, in the order of their names.
+    """All files below a folder as `VideoFile`s, links followed, in the order of their names; not the hidden ones.
 
-    Hidden files are passed over. A file whose suffix is not that of a video has a problem, and so has an empty folder.
+    A file whose suffix is not that of a video has a problem, and so has an empty folder.
 
-    Returns:
-        List of `VideoFile`.
     Raises:
         DataError: no such folder, not one file that looks like a video, or too many links to one folder.
     """
