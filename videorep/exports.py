@@ -30,8 +30,5 @@ def read_export(version):
 
 
 def read_facts(version):
-    """What an export says of the run that it came from, as `videorep.serving.export.describe` wrote it.
-
-    Raises a RunError where it says nothing that can be read.
-    """
+    """What `videorep.serving.export.describe` wrote down of an export's run; a RunError where it cannot be read."""
     return read_json(version / FACTS, "what an export was made from", "export again")

@@ -52,11 +52,7 @@ def new_chart(width, height, rows=1, columns=1, **attributes):
 
 
 def write_figure(figure, path):
-    """Writes a figure as PNG, PDF or SVG, as the end of the name says: what all that draw pictures call in the end.
-
-    Raises:
-        OutputError: another kind of file, or it cannot be written.
-    """
+    """Writes a figure as PNG, PDF or SVG, as the end of the name says; an OutputError where it says something else."""
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise OutputError(

@@ -87,11 +87,7 @@ def _write_parquet(path, embeddings):
 
 
 def read_embeddings(path):
-    """Reads what `write_embeddings` wrote as .npz, or whatever a stranger calls so.
-
-    Raises:
-        DataError: it is no such file, is damaged, or is packed.
-    """
+    """Reads .npz of `write_embeddings`, or whatever a stranger calls so: a DataError where it is damaged or packed."""
     try:
         if is_no_regular_file(Path(path)):
             raise ValueError("no regular file")

@@ -54,8 +54,7 @@ def open_runs(runs, backbones=(), kinds=(FinetuneConfig,)):
 def shared_classes(runs):
     """The classes of those runs that are classifiers, as the first has them; () where none is.
 
-    Raises:
-        RunError: a classifier has other classes.
+    A RunError where a classifier has other classes.
     """
     first, *others = [run for run in runs if isinstance(run.config, FinetuneConfig)] or [None]
     for run in others:

@@ -51,7 +51,8 @@ def write_comparison_page(folder, result, clips=None):
     shown = (
         draw_clips(clips, folder / "wrong.png", {each["path"]: each["title"] for each in wrong[:WRONG]}) if clips else 0
     )
-    pictures = {name: _embed(folder / f"{name}.png") for name in ("curve", "confusion", *(("wrong",) if shown else ()))}
+    names = ("curve", "confusion", "wrong") if shown else ("curve", "confusion")
+    encoded = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in names}
     environment = jinja2.Environment(loader=jinja2.PackageLoader("videorep", "report"), autoescape=True)
     page = environment.get_template(TEMPLATE).render(
         result=result,
@@ -60,7 +61,7 @@ def write_comparison_page(folder, result, clips=None):
         counts=list(dict.fromkeys(each["videos_per_class"] for each in result["results"])),
         best=best,
         wrong=wrong,
-        pictures=pictures,
+        pictures={name: f"data:image/png;base64,{text}" for name, text in encoded.items()},
     )
     write_text_durably(folder / PAGE, page)
 
@@ -102,7 +103,3 @@ def _list_wrong(result, labels, answered):
             title = f"{path}: is {is_class}, taken for {taken} in {share:.0%} of the draws"
             wrong.append({"path": path, "label": is_class, "taken": taken, "share": share, "title": title})
     return sorted(wrong, key=lambda each: -each["share"])
-
-
-def _embed(path):
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

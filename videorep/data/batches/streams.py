@@ -25,9 +25,6 @@ class PerceptStream:
     """Windows of one split of percepts, float32.
 
     Args:
-        dataset: `Dataset` of percepts.
-        split: Name of the split.
-        data: `DataConfig`.
         length: T, frames of a window.
         stride: Frames between the starts of neighbouring windows.
         pad: Whether a shorter record has one window, with zeros behind its end.

@@ -1,8 +1,4 @@
-"""How TensorFlow parses the records that `encode` makes.
-
-Clips are SequenceExamples with the keys of MediaPipe's media_sequence and of DMVR; percepts are Examples whose
-array is raw little-endian bytes. tfrecords/README.md is the contract in words.
-"""
+"""How TensorFlow parses the records that `encode` makes; tfrecords/README.md is the contract in words."""
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError

@@ -148,11 +148,7 @@ class RecordReader(RecordContents):
 
 
 def inflate(packed, start, size):
-    """`size` bytes from `start` on of what a gzip member holds, with little memory beside.
-
-    Raises:
-        ValueError: it is damaged or holds less.
-    """
+    """`size` bytes from `start` on of what a gzip member holds, in little memory; a ValueError where it holds less."""
     stream, parts, place, end = zlib.decompressobj(GZIP_WINDOW_BITS), [], 0, start + size
     try:
         for first in range(0, len(packed), INFLATED_AT_ONCE):

@@ -70,9 +70,7 @@ class ShardWriter:
     def write(self, record):
         """Appends a `Clip`, an `EncodedClip` or a `Percept`.
 
-        Raises:
-            ShardError: its label is not one of the labels, or it is not what the format can hold.
-            OutputError: it cannot be written.
+        A ShardError says that its label is none of the labels, or that the format cannot hold it.
         """
         if record.label_index is not None and not 0 <= record.label_index < len(self._labels):
             raise ShardError(

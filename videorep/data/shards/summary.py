@@ -70,17 +70,11 @@ def _describe_rate(dataset):
 
 def _describe_split(dataset, split):
     index = dataset.index(split)
-    amounts = _amounts(dataset, index)
-    unit = _unit(dataset)
+    amounts, drawn = _amounts(dataset, index), dataset.made.get("command") == "build-shards moving-mnist"
+    unit = dataset.made.get("unit", "sequences" if drawn else "records")
     if unit != "records":
         del amounts["videos"]  # sources are whatever the records were drawn in
     return {"shards": len(dataset.shards(split)), unit: len(index)} | amounts
-
-
-def _unit(dataset):
-    """What a record is called: "records", of videos, unless the build says otherwise."""
-    drawn = dataset.made.get("command") == "build-shards moving-mnist"
-    return dataset.made.get("unit", "sequences" if drawn else "records")
 
 
 def _amounts(dataset, index):

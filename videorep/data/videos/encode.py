@@ -96,15 +96,11 @@ class _Frames:
 
 
 def encode_video(path, config, start=None, end=None, beat=None):
-    """Decodes a video, or the piece [start, end) of it, into JPEG images.
+    """Decodes a video, or the piece [start, end) of it in seconds, into JPEG images: an `EncodedVideo`.
 
-    Args:
-        path: Any file that FFmpeg can decode.
-        config: `ClipsConfig`, of which `fps`, `size`, `quality` and `keep_partial` matter here.
-        start, end: The piece in seconds; None for the beginning and the end of the video.
-        beat: Called with each frame, to show that the decoder is alive.
-    Returns:
-        `EncodedVideo`.
+    Of the `ClipsConfig` only `fps`, `size`, `quality` and `keep_partial` matter here; `beat` is called with each frame,
+    to show that the decoder is alive.
+
     Raises:
         VideoError: unreadable, no frames, too short, too long, or damaged.
     """
@@ -161,11 +157,7 @@ def _require_usable(path, frames, reader, start, end):
 
 
 def measure_length(path, beat=None):
-    """Seconds that a video's header promises, or that its frames cover where it promises nothing.
-
-    Raises:
-        VideoError: it is unreadable.
-    """
+    """Seconds that a video promises, or that its frames cover where it promises nothing; a VideoError if unreadable."""
     with DecoderLog() as log, contextlib.closing(_open(path, beat, log)) as reader:
         return reader.length()
 
