@@ -1,8 +1,9 @@
-"""One's own frames and features as records: `Clip`s and `Percept`s of dicts."""
+"""One's own frames and features as records: `Clip`s and `Percept`s of dicts, kept on disk until all are there."""
 
 import collections.abc
 import dataclasses
 import math
+import tempfile
 
 import cv2
 import numpy as np
@@ -107,3 +108,32 @@ def find_label(label, labels, path):
             "`labels`"
         )
     return labels.index(label)
+
+
+class Spool:
+    """Records on disk until it is known how many there are and which labels occur; they come back in their order."""
+
+    def __init__(self):
+        self._file = tempfile.TemporaryFile(prefix="videorep-")  # noqa: SIM115 (close ends it)
+        self._entries = []
+
+    def add(self, record):
+        """Appends a `Clip` or `Percept`."""
+        images = record.images if isinstance(record, Clip) else [np.ascontiguousarray(record.array)]
+        sizes = [self._file.write(image) for image in images]
+        held = {"images": ()} if isinstance(record, Clip) else {"array": np.empty(0, record.array.dtype)}
+        shape = None if isinstance(record, Clip) else record.array.shape
+        self._entries.append((dataclasses.replace(record, **held), sizes, shape))
+
+    def __iter__(self):
+        """Gives the records, once."""
+        self._file.seek(0)
+        for record, sizes, shape in self._entries:
+            images = [self._file.read(size) for size in sizes]
+            if shape is None:
+                yield dataclasses.replace(record, images=images)
+            else:
+                yield dataclasses.replace(record, array=np.frombuffer(images[0], record.array.dtype).reshape(shape))
+
+    def close(self):
+        self._file.close()

@@ -3,9 +3,9 @@
 write_shards([{"frames": frames, "label": "wave"}, ...], "my-shards")
 """
 
+import contextlib
 import dataclasses
 import functools
-import pickle
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -13,7 +13,7 @@ from os import PathLike
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.dataset import Dataset
-from videorep.data.shards.own_records import find_label, name_labels, to_record
+from videorep.data.shards.own_records import Spool, find_label, name_labels, to_record
 from videorep.data.shards.plan import Outcome, Recipe, Source, plan_shards
 from videorep.data.shards.records import Clip, Percept
 from videorep.data.shards.shard_writer import output_errors
@@ -56,7 +56,7 @@ def write_shards(
     """
     by_split = records if isinstance(records, Mapping) else {split: records}
     require_free(out, resume=False, overwrite=overwrite)
-    with tempfile.TemporaryFile(prefix="videorep-") as spool:
+    with contextlib.closing(Spool()) as spool:
         kinds, given, of_frames = set(), [], {}
         for split, members in by_split.items():
             for number, member in enumerate(members):
@@ -67,25 +67,23 @@ def write_shards(
                 given.append((split, record.path, label))
                 of_frames |= dict.fromkeys(record.frame_labels or (), record.path)
                 with output_errors(tempfile.gettempdir()):
-                    pickle.dump(record, spool, pickle.HIGHEST_PROTOCOL)
-        with output_errors(tempfile.gettempdir()):
-            spool.seek(0)
+                    spool.add(record)
         labels = name_labels(labels, [*of_frames, *(label for _, _, label in given)])
         indices = {label: find_label(label, labels, path) for label, path in of_frames.items()}
         sources = [Source(path, split, find_label(label, labels, path)) for split, path, label in given]
         plan = plan_shards(sources, SHARD_RECORDS, shards)
         kind, made = kinds.pop() if kinds else "clips", {"command": "videorep.data.write_shards"}
         recipe = Recipe(name, kind, plan, labels, made)
-        process = functools.partial(_outcomes, spool, labels, indices)
+        process = functools.partial(_outcomes, iter(spool), labels, indices)
         return build_dataset(out, recipe, process, overwrite=overwrite)
 
 
-def _outcomes(spool, labels, indices, pending):
-    """The records in a file, one per source, with their labels; `indices` are those of the frames' labels."""
+def _outcomes(records, labels, indices, pending):
+    """The records, one per source, with their labels; `indices` are those of what the frames are labelled with."""
     for task in pending:
         for source in task.sources:
             text = None if source.label_index is None else labels[source.label_index]
-            record = pickle.load(spool)
+            record = next(records)
             of_frames = record.frame_labels and [indices[label] for label in record.frame_labels]
             named = {"label_index": source.label_index, "label_text": text, "frame_labels": of_frames}
             yield Outcome(source, [dataclasses.replace(record, **named)])
