@@ -19,6 +19,7 @@ def search_videos(run, video, path, *, top=5, backbones=(), progress=None):
         run: The Run that made the embeddings.
         video: File that is compared, or a list (.csv) of pieces of one.
         path: File (.npz) that `videorep embed` made.
+        backbones, progress: As for `embed_videos`.
     Returns:
         ([{"similarity", "path", "label"}, ...] with the most similar first, what is wrong with the video or "").
     Raises:

@@ -22,7 +22,7 @@ PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMW
 def build_moving_mnist(out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
     """Writes sequences 0 to count - 1 of every split as grey PNG clips, exactly as `MovingMNIST` draws them.
 
-    Arguments and results as of `build_clips`.
+    Arguments and results as of `build_clips`, with a `MovingMNISTConfig`; `out` is the folder to make.
 
     Raises:
         ConfigError, DataError: the settings or the digits do not fit.
