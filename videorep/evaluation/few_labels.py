@@ -38,7 +38,9 @@ def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
             shards = str(data or run.config.data.path)
             measured = evaluate_action_recognition([run], shards, split=split)
             line = results.setdefault(_name(run.config), {})
-            line.setdefault(_videos_per_class(run), []).append(measured["accuracy"])
+            chosen = run.config.data.videos_per_class
+            count = chosen or run.provenance["data"]["videos"] / len(run.config.model.classes)
+            line.setdefault(count, []).append(measured["accuracy"])
             largest = max(largest, measured["largest_class"])
             advance(1, note=run.path.name)
     return {"results": results, "largest_class": largest}
@@ -67,8 +69,3 @@ def _name(config):
         return "single frame"
     start = f"from {Path(config.init)}" if config.init else "from random weights"
     return start + (", frozen" if config.model.freeze_encoder else "")
-
-
-def _videos_per_class(run):
-    chosen = run.config.data.videos_per_class
-    return chosen or run.provenance["data"]["videos"] / len(run.config.model.classes)

@@ -58,14 +58,10 @@ def _describe_records(dataset):
     """The records' form, in words."""
     if dataset.kind == "percepts":
         form = f"{dataset.features:,} x {dataset.dtype}" + (", gzip" if dataset.compression else "")
-        return {"frame": form, "frame_rate": _describe_rate(dataset)}
-    size = f"{dataset.height} x {dataset.width} pixels" if dataset.height else "of several sizes"
-    colour = {1: ", grey", 3: ", RGB"}.get(dataset.channels, "")
-    return {"frame": size + colour, "frame_rate": _describe_rate(dataset)}
-
-
-def _describe_rate(dataset):
-    return "several" if dataset.frame_rate is None else dataset.frame_rate or "unknown"
+    else:
+        size = f"{dataset.height} x {dataset.width} pixels" if dataset.height else "of several sizes"
+        form = size + {1: ", grey", 3: ", RGB"}.get(dataset.channels, "")
+    return {"frame": form, "frame_rate": "several" if dataset.frame_rate is None else dataset.frame_rate or "unknown"}
 
 
 def _describe_split(dataset, split):
