@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "storage": {"errors"},
     "writing": {"errors"},
     "locking": {"errors"},
-    "exports": {"errors", "storage"},
+    "exports": {"errors", "storage", "config_values"},
     "xla": set(),
     "layers": {"errors", "config"},
     "models": {"errors", "config", "config_values", "layers", "xla"},

@@ -7,7 +7,7 @@ import types
 import typing
 
 from videorep.bounds import LARGEST_FLOAT, require
-from videorep.errors import ConfigError
+from videorep.errors import ConfigError, RunError
 from videorep.storage import read_file
 
 TOML_BYTES = 1 << 16
@@ -59,6 +59,20 @@ def to_dict(config):
 def to_json(config):
     """The configuration as indented JSON, keys in the order of their fields."""
     return json.dumps(to_dict(config), indent=2) + "\n"
+
+
+def read_json(path, what, remedy):
+    """Reads a JSON object that videorep wrote into a run or an export.
+
+    Raises a RunError that expected `what` where it cannot be read, or is something else.
+    """
+    try:
+        values = json.loads(read_file(path))
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise RunError(f"expected {what} in {path}, which cannot be read; {remedy}") from error
+    if not isinstance(values, dict):
+        raise RunError(f"expected {what} in {path}, which holds something else; {remedy}")
+    return values
 
 
 def read_toml(path):

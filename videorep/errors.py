@@ -1,7 +1,6 @@
-"""Errors that videorep raises on purpose.
+"""Errors that videorep raises on purpose: a sentence that says what was expected, what was received and what to do.
 
-Every message is one sentence that says what was expected, what was received and
-what to do about it; the command line prints it and exits 1, without a traceback.
+The command line prints it and exits 1, without a traceback.
 """
 
 

@@ -1,11 +1,11 @@
 """What tells an export: its versions, and the file in each that says which run it came from."""
 
-import json
 import os
 from pathlib import Path
 
+from videorep.config_values import read_json
 from videorep.errors import RunError
-from videorep.storage import is_url, read_file
+from videorep.storage import is_url
 
 SAVED_MODEL = "saved_model.pb"
 FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
@@ -23,26 +23,12 @@ def find_versions(path):
 
 
 def read_export(version):
-    """`read_facts` of a version that holds a model.
-
-    Raises:
-        RunError: as `read_facts`, or its model is no regular file.
-    """
+    """`read_facts` of a version; a RunError too where its model is no regular file."""
     if not (version / SAVED_MODEL).is_file():
         raise RunError(f"expected {SAVED_MODEL} of an export in {version}, received no regular file; export again")
     return read_facts(version)
 
 
 def read_facts(version):
-    """What an export says of the run that it came from, as `videorep.serving.export.describe` wrote it.
-
-    Raises:
-        RunError: it says nothing, or nothing that can be read.
-    """
-    try:
-        facts = json.loads(read_file(version / FACTS))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"expected {FACTS} of an export in {version}, which cannot be read; export again") from error
-    if not isinstance(facts, dict):
-        raise RunError(f"expected {FACTS} of an export in {version}, which holds something else; export again")
-    return facts
+    """What `videorep.serving.export.describe` wrote down of an export's run; a RunError where it cannot be read."""
+    return read_json(version / FACTS, "what an export was made from", "export again")

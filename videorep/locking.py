@@ -14,12 +14,9 @@ WITHOUT_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EO
 def exclusive(folder):
     """Keeps other processes from writing into a folder of this machine for as long as the block lasts.
 
-    The lock is on the folder itself, so it leaves no file behind and no lock is ever stale.
+    The lock is on the folder itself, so it leaves no file behind and no lock is ever stale. Where the file system
+    cannot lock a folder (NFS), the block runs without.
 
-    Where the file system cannot lock a folder (NFS), the block runs without.
-
-    Args:
-        folder: Path of a folder that exists.
     Raises:
         OutputError: another process holds the lock, or removed the folder just now.
     """

@@ -15,10 +15,8 @@ def read_reports(path):
 
 
 def read_lines(path):
-    """The lines of a run's metrics.jsonl, but for one that is still being written.
+    """The lines of a run's metrics.jsonl, which may be missing, but for one that is still being written.
 
-    Args:
-        path: Path of the file, which may be missing.
     Returns:
         [{name: number}], {} for a line that is no JSON, no object or has no step; what is no finite number is left out.
     Raises:

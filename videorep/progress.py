@@ -24,10 +24,7 @@ def visible(line):
 class Pace:
     """Rate and time left of one task, from its last minute, so that a slow start is forgotten.
 
-    Args:
-        total: How many units the task has, or None where nobody knows.
-        clock: Function that returns seconds, steadily growing.
-        done: Units that were finished before this process began; they count as done, not towards the rate.
+    `total` is None where nobody knows; what was `done` before this process began counts as done, not towards the rate.
     """
 
     def __init__(self, total=None, clock=time.monotonic, done=0):
@@ -106,12 +103,9 @@ class SilentProgress:
 
 
 class PlainProgress:
-    """One line when a task begins, one about every ten seconds, one when it ends: for log files.
+    """One line when a task begins, one about every ten seconds (`every`), one when it ends: for log files.
 
-    Args:
-        stream: Where the lines go; standard error by default, so that results stay alone on standard output.
-        every: Seconds between lines.
-        clock: Function that returns seconds, steadily growing.
+    They go to standard error by default, so that results stay alone on standard output.
     """
 
     def __init__(self, stream=None, every=LINE_SECONDS, clock=time.monotonic):
@@ -153,11 +147,7 @@ class PlainProgress:
 
 
 class TerminalProgress:
-    """A bar per task with count, rate, time left and the latest note, drawn by rich.
-
-    Args:
-        console: A `rich.console.Console`; one on standard error by default.
-    """
+    """A bar per task with count, rate, time left and the latest note, drawn by rich, on standard error by default."""
 
     def __init__(self, console=None):
         from rich.console import Console

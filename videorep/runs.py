@@ -19,15 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from videorep.config import KINDS
-from videorep.config_values import from_dict, to_dict, to_json
+from videorep.config_values import from_dict, read_json, to_dict, to_json
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.metrics_file import read_reports
-from videorep.storage import TEMPORARY, is_url, read_file, replacing, require_local, write_text_durably
+from videorep.storage import TEMPORARY, is_url, replacing, require_local, write_text_durably
 from videorep.writing import written
 
 CONFIG, PROVENANCE, METRICS, MODEL = "config.json", "provenance.json", "metrics.jsonl", "model.keras"
 SURPRISE = "surprise.json"
 CHECKPOINTS, EVENTS, STATE = "checkpoints", "events", "checkpoint"  # the last lies among the checkpoints
+RESTORE = "restore the file, or train again"
 NAMED = 3  # of the values that differ
 # What a run makes in its folder and in those within it; config.json goes last, by being replaced.
 OWN = {
@@ -75,7 +76,7 @@ class Run:
         Raises:
             RunError: provenance.json is missing or damaged.
         """
-        return _read_json(self.path / PROVENANCE, "what the run was made from")
+        return read_json(self.path / PROVENANCE, "what the run was made from", RESTORE)
 
     def metrics(self):
         """The reports so far, {name: number} each, see `read_reports`."""
@@ -161,7 +162,7 @@ def load_run(path):
         raise RunError(
             f"expected the folder of a run, received {path}, which {received}; see --out of its training command"
         )
-    values = _read_json(path / CONFIG, "a run's settings")
+    values = read_json(path / CONFIG, "a run's settings", RESTORE)
     if values.get("kind") == "comparison":
         raise RunError(f"expected the folder of a run, received {path}, a comparison; its report.html shows it")
     try:
@@ -169,16 +170,6 @@ def load_run(path):
     except (KeyError, TypeError, ConfigError) as error:
         reason = f": {error}" if isinstance(error, ConfigError) else ", which cannot be read; train again"
         raise RunError(f"expected a run's settings in {path / CONFIG}{reason}") from error
-
-
-def _read_json(path, what):
-    try:
-        values = json.loads(read_file(path))
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
-        raise RunError(f"expected {what} in {path}, which cannot be read; restore the file, or train again") from error
-    if not isinstance(values, dict):
-        raise RunError(f"expected {what} in {path}, which holds something else; restore the file, or train again")
-    return values
 
 
 def require_free(path, *, resume=False, overwrite=False):
@@ -270,13 +261,9 @@ def _remove_own(path):
 
 
 def require_same(path, what, before, now, remedy="give the same command again with --resume"):
-    """Raises a RunError where a run to be resumed was begun with other values; names a few that differ, hashes first.
+    """Raises a RunError where a run to be resumed was begun with other nested values.
 
-    Args:
-        path: The run's folder.
-        what: What the values are, such as "settings".
-        before, now: Nested plain values.
-        remedy: What may be done but for choosing another folder.
+    It names a few that differ, hashes first.
     """
     before, now = (_flat(json.loads(json.dumps(values))) for values in (before, now))
     different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))

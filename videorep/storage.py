@@ -115,17 +115,13 @@ def read_file(path, largest=LARGEST_TEXT):
         OSError: it is no regular file (a pipe would be waited for, a device has no end), is larger than `largest`
             bytes, or cannot be read.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
         content = file.read(largest + 1)
     if len(content) > largest:
         raise OSError(errno.EFBIG, f"more than {largest:,} bytes", os.fspath(path))
     return content
-
-
-def _open_at_once(path, flags):
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def is_no_regular_file(path):
@@ -165,9 +161,7 @@ def require_local(path, error):
 def require_apart(out, inputs):
     """Raises an OutputError where a folder to be written is, lies in, or holds what is read.
 
-    Args:
-        out: The folder.
-        inputs: {what the command line calls it: path or URL, "" where there is none}.
+    `inputs` are {what the command line calls it: path or URL, "" where there is none}.
     """
     for name, path in inputs.items():
         if not path or is_url(path) != is_url(out):
@@ -261,10 +255,8 @@ def sync(path):
 def replacing(path, shared=False):
     """Writes a file of this machine so that it is there whole or not at all, even after a power cut.
 
-    Args:
-        shared: Whether other processes may be writing it too, or may have files of any name beside it.
-    Yields:
-        The name under which the block writes it, beside `path`; the file goes if the block fails.
+    Yields the name under which the block writes it, beside `path`; the file goes if the block fails. `shared` says that
+    other processes may be writing it too, or may have files of any name beside it.
     """
     temporary = path.with_name(f"{TEMPORARY}{f'{secrets.token_hex(8)}-' if shared else ''}{path.name}")
     try:

@@ -12,14 +12,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room say
 
 @contextlib.contextmanager
 def written(what, again="give the same command again with --resume", otherwise="choose another --out"):
-    """Turns what Python or TensorFlow raise while they write into one sentence.
+    """Turns what Python or TensorFlow raise while they write into one sentence, an OutputError.
 
-    Args:
-        what: What is written, and where.
-        again: What to do once there is room.
-        otherwise: What to do where room is not what lacks.
-    Raises:
-        OutputError: it cannot be written.
+    `what` is written, and where; `again` says what to do once there is room, `otherwise` where room is not what lacks.
     """
     tensorflow = sys.modules.get("tensorflow")
     errors = (OSError, tensorflow.errors.OpError) if tensorflow else OSError

@@ -3,18 +3,26 @@
 import tempfile
 from pathlib import Path
 
+import click
+
 from videorep.errors import OutputError
 from videorep.exports import FACTS
 from videorep.storage import require_local
 
 
-def claim_file(path, overwrite):
-    """Checks, before the work begins, that a result can be written to the file `path`; returns it as a Path.
+def claim_file(path, overwrite, *kinds):
+    """Checks, before the work begins, that a result can be written to the file `path`; gives its Path, None for None.
 
     Raises:
+        click.BadParameter: its name ends in none of `kinds`, such as ".png", where there are any.
         OutputError: it exists and may not be overwritten, has the name of a file that runs, shards or exports need, its
             folder is missing or cannot be written, or it is a URL.
     """
+    if path is None:
+        return None
+    if kinds and Path(path).suffix.lower() not in kinds:
+        wanted = f"{'one of ' if len(kinds) > 1 else ''}{', '.join(kinds)}"
+        raise click.BadParameter(f"{str(path)!r} does not end in {wanted}", param_hint="'--out'")
     from videorep.data.shards.dataset import MANIFEST
     from videorep.data.shards.manifest_schema import SHARD
     from videorep.runs import CONFIG, METRICS, MODEL, PROVENANCE, STATE, SURPRISE

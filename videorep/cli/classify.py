@@ -13,7 +13,6 @@ from videorep.cli.printing import print_table, say
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.surprise import choose_predictor, surprise_options
 
-KINDS = (".csv", ".json")
 SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 
 
@@ -38,10 +37,7 @@ def classify(names, out, top, surprise, ahead, backbone, overwrite):
       videorep classify runs/rgb runs/flow VIDEOS --out classes.json --top 3
       videorep classify runs/predictor VIDEOS --surprise --out surprise.csv
     """
-    kind = Path(out).suffix.lower() if out else ""
-    if out and kind not in KINDS:
-        raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
-    out = claim_file(out, overwrite) if out else None
+    out = claim_file(out, overwrite, ".csv", ".json")
 
     load_tensorflow()
     from videorep.live import classify_videos, surprise_videos
@@ -67,7 +63,7 @@ def classify(names, out, top, surprise, ahead, backbone, overwrite):
         for row, (_, frames, reason) in zip(told, rows, strict=True):
             row |= {"reason": row["reason"] or reason or None, "surprise": _summarize(frames)}
     if out:
-        write_text_durably(out, json.dumps(told, indent=2) + "\n" if kind == ".json" else _table(told))
+        write_text_durably(out, json.dumps(told, indent=2) + "\n" if out.suffix.lower() == ".json" else _table(told))
         say(f"Wrote {out}")
     else:
         print_table([_shown(row) for row in told])

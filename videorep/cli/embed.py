@@ -11,8 +11,6 @@ from videorep.cli.quiet import load_tensorflow
 from videorep.errors import DataError
 from videorep.storage import is_url
 
-KINDS = (".npz", ".tsv", ".parquet")
-
 
 @click.command(short_help="Turn videos into vectors.")
 @options.run_argument
@@ -41,10 +39,7 @@ def embed(run, names, out, per, split, backbone, overwrite):
       videorep embed runs/composite percepts --split test --out test.tsv
       videorep embed runs/classifier holiday.mp4 --per block --out holiday.parquet
     """
-    kind = Path(out).suffix.lower()
-    if kind not in KINDS:
-        raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
-    out = claim_file(out, overwrite)
+    out = claim_file(out, overwrite, ".npz", ".tsv", ".parquet")
 
     load_tensorflow()
     from videorep.data.shards.dataset import MANIFEST
@@ -54,7 +49,7 @@ def embed(run, names, out, per, split, backbone, overwrite):
     from videorep.runs import load_run
 
     require_kind(out)
-    files = [out, *([claim_file(metadata_path(out), overwrite)] if kind == ".tsv" else [])]
+    files = [out, *([claim_file(metadata_path(out), overwrite)] if out.suffix.lower() == ".tsv" else [])]
     shards = [name for name in names if is_url(name) or (Path(name) / MANIFEST).is_file()]
     if (len(names) > 1 or backbone) if shards else split:
         raise click.UsageError("Expected VIDEOs, perhaps with --backbone, or one SHARDS, perhaps with --split.")

@@ -16,12 +16,12 @@ def to_columns(result):
     """{"figures": rows}: one row per figure, one column per predictor; and what was diagnosed; as far as there is."""
     predictors = result.get("rows", [])
     figures = [key for key in (predictors or [{}])[0] if key != "predictor"]
+    columns = {name: {row["predictor"]: row[name] for row in predictors} for name in figures}
     ways = [{name: row[name] for name in ("frames", "accuracy")} for row in result.get("diagnostics", [])]
-    return {"figures": [_compare_figure(name, predictors) for name in figures], "diagnostics": ways}
-
-
-def _compare_figure(name, predictors):
-    return {"figure": name.replace("_", " ")} | {row["predictor"]: row[name] for row in predictors}
+    return {
+        "figures": [{"figure": name.replace("_", " ")} | row for name, row in columns.items()],
+        "diagnostics": ways,
+    }
 
 
 @click.command(short_help="Measure runs.")
@@ -65,8 +65,7 @@ def evaluate(names, split, fuse, diagnose, digits, json_path, overwrite, **predi
       videorep evaluate runs/classifier percepts --diagnose
       videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse weighted
     """
-    if json_path:
-        json_path = claim_file(json_path, overwrite)
+    json_path = claim_file(json_path, overwrite)
 
     load_tensorflow()
     from videorep.data.batches.sources import lacks_labels

@@ -1,7 +1,5 @@
 """`videorep inspect`."""
 
-from pathlib import Path
-
 import click
 
 from videorep.cli import options
@@ -43,10 +41,7 @@ def inspect(path, out, split, flow, overwrite):
         return
     if flow and not out:
         raise click.UsageError("--flow is drawn: add --out FILE.png.")
-    if out:
-        if Path(out).suffix.lower() != ".png":
-            raise click.BadParameter(f"{out!r} does not end in .png", param_hint="'--out'")
-        out = claim_file(out, overwrite)
+    out = claim_file(out, overwrite, ".png")
 
     load_tensorflow()
     from videorep.data.shards.summary import count_classes, summarize_dataset

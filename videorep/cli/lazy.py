@@ -6,11 +6,7 @@ import click
 
 
 class LazyGroup(click.Group):
-    """Group whose commands live in modules of their own.
-
-    Args:
-        commands_in: {command name: "module:attribute"}, in the order of `--help`.
-    """
+    """Group whose commands live in modules of their own: {name: "module:attribute"}, in the order of `--help`."""
 
     def __init__(self, *args, commands_in=(), **kwargs):
         super().__init__(*args, **kwargs)

@@ -1,14 +1,10 @@
 """`videorep predict`."""
 
-from pathlib import Path
-
 import click
 
 from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.quiet import load_tensorflow
-
-KINDS = (".npz", ".png", ".gif")
 
 
 @click.command(short_help="Let a run reconstruct and continue sequences.")
@@ -30,10 +26,7 @@ def predict(run, data, out, split, count, horizon, digits, overwrite):
       videorep predict runs/digits moving-mnist --out future.gif
       videorep predict runs/digits moving-mnist --out future.npz --count 100 --horizon 40
     """
-    kind = Path(out).suffix.lower()
-    if kind not in KINDS:
-        raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
-    out = claim_file(out, overwrite)
+    out = claim_file(out, overwrite, ".npz", ".png", ".gif")
 
     load_tensorflow()
     from videorep.evaluation import predict_sequences
@@ -43,10 +36,10 @@ def predict(run, data, out, split, count, horizon, digits, overwrite):
 
     run = load_run(run)
     made = predict_sequences(run, options.data_like(run, data, digits), split=split, count=count, horizon=horizon)
-    if kind == ".npz":
+    if out.suffix.lower() == ".npz":
         arrays = {"inputs": made["inputs"], "true_future": made["future"], **made["outputs"]}
         write_arrays(out, {name: array for name, array in arrays.items() if array is not None})
     else:
-        draw = draw_strips if kind == ".png" else animate_strips
+        draw = draw_strips if out.suffix.lower() == ".png" else animate_strips
         draw(out, **made, count=count)
     click.echo(f"Wrote {out}")

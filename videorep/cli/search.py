@@ -29,9 +29,7 @@ def search(run, video, embeddings, top, out, backbone, overwrite):
       videorep search runs/composite holiday.mp4 embeddings.npz
       videorep search runs/composite holiday.mp4 embeddings.npz --top 10 --out found.png
     """
-    if out and Path(out).suffix.lower() != ".png":
-        raise click.BadParameter(f"{out!r} does not end in .png", param_hint="'--out'")
-    out = claim_file(out, overwrite) if out else None
+    out = claim_file(out, overwrite, ".png")
 
     load_tensorflow()
     from videorep.live import search_videos
@@ -55,7 +53,7 @@ def _draw(out, video, found):
     titles = [(video, ("searched", Path(video).name))]
     titles += [(row["path"], (f"{row['similarity']:.3f} {row['label']}", Path(row["path"]).name)) for row in found]
     frames = read_middle_frames(path for path, _ in titles)
-    if tiles := [(lines, frames[path]) for path, lines in titles if path in frames]:
+    if tiles := [(lines, frames[path][..., ::-1]) for path, lines in titles if path in frames]:
         write_tiles(out, tiles)
         say(f"Wrote {out}")
     if closed := len(titles) - len(tiles):

@@ -16,11 +16,9 @@ SEPARATOR = "__"
 
 
 def setting(where, *flags, default=None, **attributes):
-    """An option that sets one field of a table of the configuration; any other sets the field of its name.
+    """An option that sets a field, "table.field"; any other sets the field of its name.
 
-    Args:
-        where: "table.field", such as "training.steps".
-        default: The value in effect without the option, for `--help`; the configuration's own default decides.
+    `default` is what is in effect without it, for `--help`; the configuration's own default decides.
     """
     return click.option(*flags, where.replace(".", SEPARATOR), default=default, **attributes)
 

@@ -21,11 +21,7 @@ surprise_options = combine(
 
 
 def choose_predictor(runs):
-    """The one run of `videorep pretrain` among runs, which tells surprise.
-
-    Raises:
-        click.UsageError: there is none, or there are several.
-    """
+    """The one run of `videorep pretrain` among runs; a UsageError where there is none, or several."""
     predictors = [run for run in runs if run.config.kind == "pretrain"]
     if len(predictors) != 1:
         raise click.UsageError(

@@ -1,7 +1,5 @@
 """`videorep visualize`."""
 
-from pathlib import Path
-
 import click
 
 from videorep.cli import options
@@ -11,7 +9,6 @@ from videorep.cli.quiet import load_tensorflow
 from videorep.config import DataConfig, PretrainConfig
 from videorep.errors import RunError
 
-KINDS = (".png", ".pdf", ".svg")
 OF_PICTURES = ("strips", "features", "output-features")
 ACTIVITY_FRAMES = 100
 HORIZON_SEQUENCES = 200
@@ -50,13 +47,11 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
       videorep visualize runs/digits horizon digits --horizon 40 --out horizon.png
       videorep visualize runs/few-labels few-label-curve --out few.png
     """
-    if Path(out).suffix.lower() not in KINDS:
-        raise click.BadParameter(f"{out!r} does not end in one of {', '.join(KINDS)}", param_hint="'--out'")
     if beside and what != "curves":
         raise click.BadParameter(
             f"only curves of several runs go into one picture, not {what}", param_hint="'--beside'"
         )
-    out = claim_file(out, overwrite)
+    out = claim_file(out, overwrite, ".png", ".pdf", ".svg")
     if what in OF_PICTURES:
         _require_pictures(run, data, what)
 

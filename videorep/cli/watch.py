@@ -3,7 +3,6 @@
 import contextlib
 import sys
 import time
-from pathlib import Path
 
 import click
 
@@ -63,9 +62,7 @@ def watch(source, runs, out, events, every, backbone, overwrite, **surprising):
       videorep watch rtsp://camera/1 --run runs/rgb --run runs/flow --every 2
       videorep watch rtsp://camera/1 --run runs/predictor --surprise --events unusual.jsonl
     """
-    if out and Path(out).suffix.lower() != ".mp4":
-        raise click.BadParameter(f"{out!r} does not end in .mp4", param_hint="'--out'")
-    out, events = (claim_file(path, overwrite) if path else None for path in (out, events))
+    out, events = claim_file(out, overwrite, ".mp4"), claim_file(events, overwrite)
     for path in filter(None, (out, events)):
         require_apart(path, {"SOURCE": source})
 
@@ -86,7 +83,7 @@ def watch(source, runs, out, events, every, backbone, overwrite, **surprising):
     tally = Tally()
     with contextlib.closing(opened):
         try:
-            with _display(live.classes) as show:
+            with (_bars if sys.stdout.isatty() else _lines)(live.classes) as show:
                 threshold = surprising["threshold"]
                 watch_source(opened, live, tally, out=out, events=events, threshold=threshold, show=show)
         finally:
@@ -95,12 +92,9 @@ def watch(source, runs, out, events, every, backbone, overwrite, **surprising):
         say(f"Wrote {path}")
 
 
-def _display(classes):
-    """A context that gives what shows every moment: bars on a terminal, a line per second elsewhere."""
-    return _bars(classes) if sys.stdout.isatty() else contextlib.nullcontext(_lines(classes))
-
-
+@contextlib.contextmanager
 def _lines(classes):
+    """Gives what tells a moment in a line, one per second."""
     told = -LINES_EVERY
 
     def show(seconds, probabilities, surprise):
@@ -112,11 +106,12 @@ def _lines(classes):
             told = time.monotonic()
             say("  ".join([f"{seconds:8.2f} s", *words]))
 
-    return show
+    yield show
 
 
 @contextlib.contextmanager
 def _bars(classes):
+    """Gives what shows every moment on a terminal."""
     from rich.live import Live
     from rich.text import Text
 

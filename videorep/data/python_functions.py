@@ -68,11 +68,7 @@ class ReadableDataset(tf.data.Dataset):
     """A `tf.data.Dataset` whose Python functions' errors reach whoever iterates over it as they were.
 
     What is made of it by `map`, `batch` and the like is a plain Dataset again, whose errors carry the same sentence.
-
-    Args:
-        dataset: The dataset.
-        advice: What to do about records that TensorFlow cannot read, whose error becomes a ShardError; None where it
-            reads none.
+    Of records that TensorFlow cannot read a ShardError gives the `advice`; None where it reads none.
     """
 
     def __init__(self, dataset, advice=None):

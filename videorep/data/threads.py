@@ -11,10 +11,9 @@ import os
 
 @functools.cache
 def release_iterators_at_exit():
-    """To be called by whoever hands Python functions to tf.data.
+    """To be called by whoever hands Python functions to tf.data: lets go of iterators before Python shuts down.
 
-    A thread of tf.data that calls Python while the interpreter shuts down never returns, and TensorFlow waits for it
-    for ever. So iterators are let go of just before, when their threads can still end.
+    A thread of tf.data that calls Python during that never returns, and TensorFlow waits for it for ever.
     """
     atexit.register(_release_iterators)
 

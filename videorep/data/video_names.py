@@ -22,10 +22,9 @@ def ucf_group(name):
 
 
 def find_shared(members):
-    """What is on more than one side: {key: {side: the first name there}}.
+    """What is on more than one side: {key: {side: the first name there}}, of (key, side, name) each.
 
-    Args:
-        members: (key, side, name) each: what of a video must not be on two sides, its split, and what to call it.
+    The key is what of a video must not be on two sides, the side its split, the name what to call it.
     """
     sides = {}
     for key, side, name in members:

@@ -11,22 +11,18 @@ TRAINED, UNTRAINED = "trained", "decoder of random weights"
 
 
 def record_activity(run, data=None, *, split="test", steps=100):
-    """Hidden activity of the top layer over one sequence: the encoder's, then the decoder's.
+    """Hidden activity of the top layer of a pretrained run over one sequence: the encoder's, then the decoder's.
 
     A trained decoder goes on in a pattern that does not die out; one of random weights, begun from the same states,
     does not. An autoencoder's decoder runs as far as the input.
 
     Args:
-        run: A pretrained run (`videorep.runs.Run`).
         data: DataConfig; the run's own where None.
         split: Name of the split; its first sequence is taken.
         steps: Future frames to run on for.
     Returns:
         dict: "activities" ({title: (T + steps, units) float32}, one row per frame: h after an input frame, or that from
-        which a frame is read out) and "input_frames" (T; None for an autoencoder): what `videorep.figures.activity`
-        draws.
-    Raises:
-        RunError: the run is no pretrained one, or the data do not fit it.
+        which a frame is read out) and "input_frames" (T; None for an autoencoder).
     Source: Srivastava et al. 2015, figure 5.
     """
     inputs = predict_sequences(run, data, split=split, count=1)["inputs"]

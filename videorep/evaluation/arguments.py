@@ -12,12 +12,8 @@ from videorep.storage import locate
 
 
 def tell_apart(names):
-    """Sorts runs from data, each in the order given.
+    """Sorts runs from data (folders of shards, their URLs, the word moving-mnist), each in the order given: two lists.
 
-    Args:
-        names: Folders of runs, folders of shards or their URLs, or the word moving-mnist.
-    Returns:
-        (runs, data): two lists of str.
     Raises:
         DataError, ShardError: something is neither; says what it is.
     """

@@ -4,26 +4,12 @@ import numpy as np
 
 
 def copy_last_frame(inputs, frames):
-    """The last input frame again and again.
-
-    Args:
-        inputs: (B, T, D).
-        frames: F, how many to give.
-    Returns:
-        (B, F, D).
-    """
+    """The last of the input frames (B, T, D) again and again: (B, F, D)."""
     return np.repeat(inputs[:, -1:], frames, axis=1)
 
 
 def mean_frame(batches, limit):
-    """The mean of training frames, value by value.
-
-    Args:
-        batches: Iterable of (B, T, D) float arrays.
-        limit: Sequences to average over.
-    Returns:
-        (D,) float64.
-    """
+    """The mean (D,) float64 of the frames of `limit` sequences, from batches (B, T, D)."""
     total, count, sequences = 0.0, 0, 0
     for frames in batches:
         total = total + np.sum(frames, axis=(0, 1), dtype=np.float64)

@@ -15,8 +15,7 @@ def classifier_caveats(correct, labels, names):
 
     Args:
         correct: (V,) bool, which videos the classifier has right.
-        labels: (V,) int, numbers of the classes.
-        names: The classes.
+        labels: (V,) int, their classes, numbered as in `names`.
     Returns:
         List of sentences; empty where the classifier is better with p <= 0.05.
     """
@@ -41,18 +40,13 @@ def predictor_caveats(rows, model):
     Args:
         rows: The "rows" of `evaluate_future_prediction`.
         model: Name of the model's own row; those that begin with it are not compared.
-    Returns:
-        List of sentences, one for each predictor, branch and figure (cross entropy, squared error).
     """
     own = next(row for row in rows if row["predictor"] == model)
     others = [row for row in rows if not row["predictor"].startswith(model)]
     return [
-        f"the model's {_words(name)}, {own[name]:.5g}, is no better than that of '{row['predictor']}', {row[name]:.5g}"
+        f"the model's {name.replace('_', ' ')}, {own[name]:.5g}, is no better than that of '{row['predictor']}', "
+        f"{row[name]:.5g}"
         for row in others
         for name in own
         if name.partition("_")[2] in FIGURES and row.get(name) is not None and not own[name] < row[name]
     ]
-
-
-def _words(name):
-    return name.replace("_", " ")

@@ -11,9 +11,6 @@ IDENTITY = ("weights_sha256", "layer", "preprocessing", "stream", "flow_stack", 
 def compare_backbones(run, dataset):
     """Compares the convnet that a dataset's percepts came of with that of a run's training data.
 
-    Args:
-        run: Run.
-        dataset: `Dataset` to measure it on.
     Returns:
         List of what is doubtful, in sentences: one where only one of both is known, else none.
     Raises:
@@ -35,12 +32,9 @@ def compare_backbones(run, dataset):
 
 
 def require_finite(frames, folder, names):
-    """Raises a ShardError where one of the sequences (B, T, D) that were read from a folder holds no numbers.
+    """Raises a ShardError where a sequence of (B, T, D) that were read from a folder holds no numbers.
 
-    Args:
-        frames: The sequences.
-        folder: Where they came from.
-        names: Function of the number of a sequence that gives its name.
+    `names` gives the name of the sequence of a number.
     """
     flawed = np.flatnonzero(~np.isfinite(frames).all(axis=(1, 2)))
     if len(flawed):

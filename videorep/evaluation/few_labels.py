@@ -12,17 +12,13 @@ from videorep.runs import CONFIG, load_run
 
 
 def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
-    """Measures every classifier run in a folder and sorts the accuracies by what the run was trained from and on.
+    """Measures every classifier run below a folder and sorts the accuracies by what the run was trained from and on.
 
     Args:
-        folder: Folder of one or several `videorep finetune`, its repeats in folders of their own, at any depth.
         data: Folder of labelled shards; each run's own where None.
-        split: Name of the split.
-        progress: Reporter, see `videorep.progress`.
     Returns:
         dict: "results" ({how it was trained: {videos per class: [accuracy of each repeat]}}; of a run on all videos,
-        the mean number per class) and "largest_class" (the accuracy of always answering it): what
-        `videorep.figures.few_labels` draws.
+        the mean number per class) and "largest_class" (the accuracy of always answering it).
     Raises:
         RunError: no classifier lies there, or one is not finished or does not fit the data.
     Source: Srivastava et al. 2015, figure 12.
@@ -42,20 +38,18 @@ def measure_few_label_curve(folder, data=None, *, split="test", progress=None):
             shards = str(data or run.config.data.path)
             measured = evaluate_action_recognition([run], shards, split=split)
             line = results.setdefault(_name(run.config), {})
-            line.setdefault(_videos_per_class(run), []).append(measured["accuracy"])
+            chosen = run.config.data.videos_per_class
+            count = chosen or run.provenance["data"]["videos"] / len(run.config.model.classes)
+            line.setdefault(count, []).append(measured["accuracy"])
             largest = max(largest, measured["largest_class"])
             advance(1, note=run.path.name)
     return {"results": results, "largest_class": largest}
 
 
 def tabulate(results):
-    """The numbers behind the curve.
+    """The numbers behind the curve: rows of {"trained", "videos_per_class", "repeats", "accuracy", "deviation"}.
 
-    Args:
-        results: As `measure_few_label_curve` gives them.
-    Returns:
-        List of {"trained", "videos_per_class", "repeats", "accuracy" (mean), "deviation" (standard deviation of the
-        repeats; None of one)}, by number of videos within each way of training.
+    By number of videos within each way of training; means, and standard deviations of the repeats, None of one.
     """
     return [
         {
@@ -75,8 +69,3 @@ def _name(config):
         return "single frame"
     start = f"from {Path(config.init)}" if config.init else "from random weights"
     return start + (", frozen" if config.model.freeze_encoder else "")
-
-
-def _videos_per_class(run):
-    chosen = run.config.data.videos_per_class
-    return chosen or run.provenance["data"]["videos"] / len(run.config.model.classes)

@@ -73,17 +73,14 @@ def evaluate_future_prediction(
 def predict_sequences(
     run: Run, data: DataConfig | None = None, *, split: str = "test", count: int = 4, horizon: int | None = None
 ) -> dict:
-    """Lets a run's model, fed with its own output, reconstruct and continue sequences.
+    """Lets a run's model, fed with its own output, reconstruct and continue `count` sequences at most.
 
-    Args:
-        run, data, split, horizon: As for `evaluate_future_prediction`.
-        count: Sequences at most.
+    The other arguments, and errors, as of `evaluate_future_prediction`.
+
     Returns:
         dict: "inputs" (B, T, D), "future" (B, F, D), the true one (None for an autoencoder), "outputs" ({branch:
         (B, T or F, D)}), all float32, and "frame_shape" ((H, W, C), None for percepts): what
         `videorep.figures.strips` draws.
-    Raises:
-        RunError: the run is no pretrained one, or the data do not fit it.
     """
     model, source, _ = _open(run, data, split, horizon)
     frames = _read(next(iter(source.evaluation(count, count))), run, data, split)
@@ -155,12 +152,7 @@ def _training_mean(run):
 
 @dataclasses.dataclass
 class Scores:
-    """Running sums of every predictor's figures.
-
-    Args:
-        config: ModelConfig.
-        frame_shape: (H, W, C) of pixels, or None for percepts.
-    """
+    """Running sums of every predictor's figures, of frames of a `frame_shape` (H, W, C), or of percepts where None."""
 
     config: object
     frame_shape: tuple | None

@@ -93,7 +93,7 @@ def _figures(targets, predictions, frame_shape, probabilities, data_range):
     figures = {"cross_entropy_per_frame": cross_entropies(targets, predictions)} if probabilities else {}
     figures["squared_error_per_frame"] = squared
     figures["half_squared_error_per_frame"] = squared / 2
-    figures["absolute_error_per_frame"] = _absolute_errors(targets, predictions)
+    figures["absolute_error_per_frame"] = _per_frame(np.abs(targets - predictions))
     if frame_shape is not None:
         targets, predictions = (array.reshape(*array.shape[:2], *frame_shape) for array in (targets, predictions))
     if targets.ndim > 3:
@@ -148,10 +148,6 @@ def squared_errors(targets, predictions):
     """`squared_error_per_frame` before the mean: (B, T)."""
     targets, predictions = _paired(targets, predictions)
     return _per_frame(np.square(targets - predictions))
-
-
-def _absolute_errors(targets, predictions):
-    return _per_frame(np.abs(targets - predictions))
 
 
 def _psnrs(targets, predictions, data_range):

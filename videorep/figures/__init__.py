@@ -1,4 +1,7 @@
-"""Pictures of what models make of frames, what they learned, and how training went."""
+"""Pictures of what models make of frames, what they learned, and how training went.
+
+Each goes to a file that ends in .png, .pdf or .svg; an OutputError says that it cannot be written.
+"""
 
 from videorep.figures.activity import draw_activity
 from videorep.figures.curves import draw_curves

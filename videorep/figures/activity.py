@@ -14,13 +14,11 @@ def draw_activity(path, activities, input_frames=None, count=200):
     """Draws activities over time as a map per group: dark where a gate is closed, red and blue where values have signs.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
         activities: {title: (T, units)} of one sequence: gates in [0, 1], or values around 0.
         input_frames: Steps after which the future begins; a line marks it. None: no line.
         count: Units to show, evenly spaced, at most.
     Raises:
         ConfigError: the arrays are empty or differ in their steps.
-        OutputError: the file cannot be written.
     Source: Srivastava et al. 2015, section 3.2 and figure 7.
     """
     arrays = {title: np.asarray(array, np.float64) for title, array in activities.items()}

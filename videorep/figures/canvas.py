@@ -52,11 +52,7 @@ def new_chart(width, height, rows=1, columns=1, **attributes):
 
 
 def write_figure(figure, path):
-    """Writes a figure as PNG, PDF or SVG, as the end of the name says.
-
-    Raises:
-        OutputError: another kind of file, or it cannot be written.
-    """
+    """Writes a figure as PNG, PDF or SVG, as the end of the name says; an OutputError where it says something else."""
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise OutputError(
@@ -76,11 +72,7 @@ def render(figure):
 
 
 def write_animation(path, images, milliseconds, last_milliseconds):
-    """Writes (height, width, 3) uint8 images as an endless GIF that rests on its last one.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Writes (height, width, 3) uint8 images as an endless GIF that rests on its last one, as `write_file` does."""
     first, *rest = [Image.fromarray(image).quantize(256, dither=Image.Dither.NONE) for image in images]
     durations = [milliseconds] * len(rest) + [last_milliseconds]
     buffer = io.BytesIO()
@@ -110,7 +102,8 @@ class Sheet:
     def write(self, text, x, y, **style):
         """Writes text centred at a point; `style` is matplotlib's."""
         centred = {"horizontalalignment": "center", "verticalalignment": "center_baseline", "fontsize": 8}
-        self._texts.append((text, x, y, centred | style))
+        plain = {"parse_math": False}  # names of files may hold dollars
+        self._texts.append((text, x, y, centred | plain | style))
 
     def figure(self):
         """The page as a figure."""

@@ -8,15 +8,7 @@ CELL, MARGIN = 34, 170
 
 
 def draw_confusion(path, counts, classes):
-    """Draws a confusion matrix: rows are the videos' classes, columns the answers, each row in per cent.
-
-    Args:
-        path: File to write: .png, .pdf or .svg.
-        counts: (K, K), how often a video of the row's class was taken for the column's.
-        classes: K names.
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Draws a confusion matrix (K, K), each row in per cent: rows are the videos' classes, columns the answers."""
     counts = np.asarray(counts, float)
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1e-9)
     side = MARGIN + CELL * len(classes)

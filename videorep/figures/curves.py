@@ -1,5 +1,7 @@
 """Training curves: what metrics.jsonl says, over sequences and over wall time."""
 
+import itertools
+
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
@@ -16,15 +18,12 @@ def draw_curves(path, histories):
     """Draws every figure of one or several runs twice, over sequences and over wall time, on one vertical scale.
 
     Training is a thin line, validation a thick one with dots. The first reports may lie above the picture: an untrained
-    model's loss would hide all that follows.
+    model's loss would hide all that follows. Reports without sequences or seconds have no place in it.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
-        histories: {name of the run: its metrics as `Run.metrics()` gives them}; reports without sequences or seconds
-            have no place in the picture.
+        histories: {name of the run: its metrics as `Run.metrics()` gives them}.
     Raises:
         ConfigError: there is nothing to draw.
-        OutputError: the file cannot be written.
     """
     histories = {
         run: [line for line in lines if {"sequences", "seconds"} <= line.keys()] for run, lines in histories.items()
@@ -35,7 +34,7 @@ def draw_curves(path, histories):
     chart.get_layout_engine().set(w_pad=0.12)  # the last number of one axis and the first of the other keep apart
     seconds, unit = _time_unit(histories)
     for (left, right), name in zip(axes, figures, strict=True):
-        for colour, (run, lines) in zip(_colours(len(histories)), histories.items(), strict=True):
+        for colour, (run, lines) in zip(itertools.cycle(COLOURS), histories.items(), strict=False):
             _draw_lines((left, right), lines, name, seconds, colour, run if len(histories) > 1 else "")
         left.set_ylabel(name.replace("_per_", "\nper_").replace("_", " "))  # in one line longer than a panel is high
         left.set_ylim(*_limits(histories, name))
@@ -93,7 +92,3 @@ def _time_unit(histories):
 
 def _has_validation(histories):
     return any(key.startswith(VALIDATION) for lines in histories.values() for line in lines for key in line)
-
-
-def _colours(count):
-    return [COLOURS[k % len(COLOURS)] for k in range(count)]

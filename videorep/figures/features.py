@@ -20,17 +20,14 @@ def split_gates(kernel):
 def draw_features(path, groups, frame_shape, count=36):
     """Draws weights as pictures, in a square per group: grey is 0, white positive, black negative.
 
-    Every picture is scaled by its own largest weight. The units shown are those with the largest weights over all
-    groups of the same size, at the same place in each, so that a unit's gates can be compared.
+    Every picture is scaled by its own largest weight. The units shown, `count` at most, are those with the largest
+    weights over all groups of the same size, at the same place in each, so that a unit's gates can be compared.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
         groups: {title: (D, N) weights}, one column per unit; see `split_gates`.
         frame_shape: (H, W, C), C 1 or 3.
-        count: Units to show per group, at most.
     Raises:
         ConfigError: the weights are not those of pictures.
-        OutputError: the file cannot be written.
     Source: Srivastava et al. 2015, section 3.2, figures 9 and 10.
     """
     require(len(groups) > 0 and count > 0, "units to draw", "at least 1", 0)

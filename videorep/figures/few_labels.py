@@ -18,12 +18,10 @@ def draw_few_label_curve(path, results, largest_class=None):
     """Draws one line per way of starting: the mean over repeats, error bars of one standard deviation of the repeats.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
         results: {name of the line: {videos per class: [accuracy of each repeat, 0 to 1]}}.
         largest_class: Accuracy of always answering the largest class, 0 to 1, drawn as a dashed line; None: no line.
     Raises:
         ConfigError: there is nothing to draw, or an accuracy lies outside [0, 1].
-        OutputError: the file cannot be written.
     Source: Srivastava et al. 2015, figure 12.
     """
     accuracies = [value for line in results.values() for repeats in line.values() for value in repeats]

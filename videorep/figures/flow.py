@@ -15,10 +15,7 @@ def draw_flow(path, clips):
     """Draws clips as pairs of rows, frames and flow, with the wheel that tells direction and length.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
         clips: {title: (frames, fields)}, as `videorep.figures.samples.sample_flow` gives them.
-    Raises:
-        OutputError: the file cannot be written.
     """
     lengths = [np.linalg.norm(field, axis=-1).ravel() for _, fields in clips.values() for field in fields]
     full = max(float(np.percentile(np.concatenate(lengths), LONGEST)), 0.1)

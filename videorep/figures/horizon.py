@@ -15,13 +15,11 @@ def draw_horizon(path, curves, unit, trained_frames=None):
     """Draws one line per predictor: the error of each future frame.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
         curves: {predictor: (F,) figures}, such as one metric of `evaluate_future_prediction`'s "future_by_frame".
         unit: What the figures are, such as "cross_entropy_per_frame".
         trained_frames: Frames that the model was trained to predict; a line marks where they end. None: no line.
     Raises:
         ConfigError: there is nothing to draw.
-        OutputError: the file cannot be written.
     """
     frames = max((len(curve) for curve in curves.values()), default=0)
     require(frames > 0, "curves", "at least one figure of one predictor", "none")

@@ -25,10 +25,7 @@ def draw_percepts(path, arrays, means, labels, names):
     changes. The points are the clips' first two principal components: clips that the convnet sees alike lie together.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
         arrays, means, labels, names: As `videorep.figures.samples.sample_percepts` gives them.
-    Raises:
-        OutputError: the file cannot be written.
     """
     rows = math.ceil(len(arrays) / COLUMNS)
     heights = [ARRAY_HEIGHT] * rows + [MAP_HEIGHT]

@@ -30,11 +30,7 @@ def to_pictures(frames, frame_shape):
     return np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
 
 
-def enlarge(pictures, factor):
-    """Pictures (..., H, W, 3), every pixel repeated to a square of `factor` pixels a side."""
-    return pictures.repeat(factor, axis=-3).repeat(factor, axis=-2)
-
-
 def enlarge_to(pictures, side):
-    """Pictures enlarged by the largest whole factor that keeps their longer side within `side`; never shrunk."""
-    return enlarge(pictures, max(1, side // max(pictures.shape[-3:-1])))
+    """Pictures (..., H, W, 3) enlarged by the largest whole factor that keeps their longer side within `side`."""
+    factor = max(1, side // max(pictures.shape[-3:-1]))
+    return pictures.repeat(factor, axis=-3).repeat(factor, axis=-2)

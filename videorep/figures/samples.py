@@ -14,19 +14,22 @@ PERCEPTS, MOST_MEANS = 6, 2000
 FLOW_CLIPS, FLOW_FIELDS = 4, 6
 
 
+def open_records(path, split=None):
+    """The `Dataset` and a `RecordReader` of one of its splits; of the first one where None."""
+    dataset = load_dataset(path)
+    split = next(iter(dataset.splits)) if split is None else split
+    require_files(dataset, split)
+    return dataset, RecordReader(dataset, split)
+
+
 def sample_percepts(path, split=None):
     """Reads a few percepts, as many classes as can be, and the mean frame of up to 2,000 clips at even distances.
 
-    Args:
-        path: Folder of percept shards.
-        split: Name of the split; the first one where None.
     Returns:
         dict: "arrays" ({title: (T, D) float32}), "means" (N, D) float32, "labels" (N,), each the number of a class or
         -1, and "names", those of the classes.
-    Raises:
-        ShardError: see `read_shards`.
     """
-    dataset, reader = _open(path, split)
+    dataset, reader = open_records(path, split)
     index = reader.index
 
     def read(number):
@@ -44,16 +47,13 @@ def sample_percepts(path, split=None):
 def sample_flow(path, split=None):
     """Estimates the optical flow at a few moments of a few clips, as many classes as can be.
 
-    Args:
-        path: Folder of clip shards.
-        split: Name of the split; the first one where None.
     Returns:
         {title: (frames, fields)}: lists of (H, W, 3) uint8 RGB and of (H, W, 2) float32, displacement in pixels to the
         frame that follows.
     Raises:
         ShardError: they are no clips, or see `read_shards`.
     """
-    dataset, reader = _open(path, split)
+    dataset, reader = open_records(path, split)
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {path}, whose flow can be seen, received {dataset.kind}; name clip shards")
     clips = {}
@@ -84,10 +84,3 @@ def choose_records(labels, most):
     if len(first) > most:
         return first[spread(len(first), most)]
     return order[:most]
-
-
-def _open(path, split):
-    dataset = load_dataset(path)
-    split = next(iter(dataset.splits)) if split is None else split
-    require_files(dataset, split)
-    return dataset, RecordReader(dataset, split)

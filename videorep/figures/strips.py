@@ -47,7 +47,6 @@ def draw_strips(path, inputs, future, outputs, *, frame_shape, count=4):
     Of more than 20 frames on one side of the boundary every n-th is shown; the numbers above tell which.
 
     Args:
-        path: File to write: .png, .pdf or .svg.
         inputs: (B, T, D) in [0, 1].
         future: (B, F, D), the true future; None where there is none.
         outputs: {"reconstruction": (B, T, D), "future": (B, F', D)}, those that the model has; F' may exceed F.
@@ -55,7 +54,6 @@ def draw_strips(path, inputs, future, outputs, *, frame_shape, count=4):
         count: Sequences to draw, at most.
     Raises:
         ConfigError: the arrays do not fit together.
-        OutputError: the file cannot be written.
     """
     films = _make_films(inputs, future, outputs, frame_shape, count, FRAME_SIDE)
     (height, width), rows, lefts = films[0].size, list(films[0].rows), _place_steps(films[0])
@@ -77,16 +75,9 @@ def draw_strips(path, inputs, future, outputs, *, frame_shape, count=4):
 
 
 def animate_strips(path, inputs, future, outputs, *, frame_shape, count=4):
-    """Draws sequences as a moving picture: each a pair, truth beside model, in a grid.
+    """Draws sequences as a moving picture (.gif): pairs in a grid, truth beside model; arguments as `draw_strips`.
 
     The model's half shows the reconstruction while the input runs, then, in a border of another colour, the prediction.
-
-    Args:
-        path: File to write, a .gif.
-        inputs, future, outputs, frame_shape, count: As for `draw_strips`.
-    Raises:
-        ConfigError: the arrays do not fit together.
-        OutputError: the file cannot be written.
     """
     films = _make_films(inputs, future, outputs, frame_shape, count, ANIMATED_SIDE)
     images = [render(_draw_moment(films, step).figure()) for step in range(films[0].steps)]

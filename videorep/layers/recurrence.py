@@ -82,11 +82,7 @@ def gate_sums(hidden, recurrent_kernel, bias, projected=None, dropout_mask=None)
 
 
 def product(rows, kernel, dropout_mask=None):
-    """rows @ kernel, of rows (..., N) and a kernel (N, 4U).
-
-    Args:
-        dropout_mask: What the rows are multiplied by, (..., N), or a list of four such, one per gate.
-    """
+    """rows (..., N) @ kernel (N, 4U), the rows times a dropout mask, or times one of four for each gate."""
     if dropout_mask is None:
         return ops.matmul(rows, kernel)
     masks = dropout_mask if isinstance(dropout_mask, list) else [dropout_mask]

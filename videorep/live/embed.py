@@ -45,12 +45,8 @@ def embed_videos(run, names, *, per="video", backbones=(), progress=None):
 
 
 def embed_shards(run, folder, *, split=None, per="video", progress=None):
-    """Embeds the videos of percept shards, labelled or not.
+    """Embeds the videos of a split of percept shards, of all where None, labelled or not; the rest as `embed_videos`.
 
-    Args:
-        run, per, progress: As for `embed_videos`.
-        folder: Folder of percepts of the run's backbone, or its URL.
-        split: Name of the split; all of them where None.
     Returns:
         Embeddings: rows in the order of the shards.
     Raises:

@@ -22,14 +22,9 @@ GARBLED += (OverflowError, zlib.error, zipfile.BadZipFile, TokenError)
 
 @dataclasses.dataclass(frozen=True)
 class Embeddings:
-    """Rows of numbers that stand for videos.
+    """Rows of numbers (N, D) float32 that stand for videos, with the N paths and labels ("" where there is none).
 
-    Args:
-        values: (N, D) float32.
-        paths: N paths of videos, of which one may have several rows.
-        labels: N class names, "" where there is none.
-        run: SHA-256 of the model that made them.
-        per: What a row is of: "video", "block" or "frame".
+    `run` is the SHA-256 of the model that made them; a row is `per` "video", "block" or "frame" of one.
     """
 
     values: np.ndarray
@@ -92,11 +87,7 @@ def _write_parquet(path, embeddings):
 
 
 def read_embeddings(path):
-    """Reads what `write_embeddings` wrote as .npz, or whatever a stranger calls so.
-
-    Raises:
-        DataError: it is no such file, is damaged, or is packed.
-    """
+    """Reads .npz of `write_embeddings`, or whatever a stranger calls so: a DataError where it is damaged or packed."""
     try:
         if is_no_regular_file(Path(path)):
             raise ValueError("no regular file")

@@ -36,14 +36,11 @@ class Stages:
 
 
 def open_runs(runs, backbones=(), kinds=(FinetuneConfig,)):
-    """Opens what runs see through: one `Perception` for all that share their stages.
+    """Opens what runs on percepts see through: [(perception, [run, ...]), ...], one for all that share their stages.
 
     Args:
-        runs: Runs on percepts.
         backbones: Files of convnets that have moved since the percepts were built; compared by hash.
         kinds: Of the runs: FinetuneConfig, PretrainConfig.
-    Returns:
-        [(perception, [run, ...]), ...].
     Raises:
         RunError: a run is of another kind, or does not say how its data were made.
         BackboneError: no convnet with the weights of a run's percepts.
@@ -57,8 +54,7 @@ def open_runs(runs, backbones=(), kinds=(FinetuneConfig,)):
 def shared_classes(runs):
     """The classes of those runs that are classifiers, as the first has them; () where none is.
 
-    Raises:
-        RunError: a classifier has other classes.
+    A RunError where a classifier has other classes.
     """
     first, *others = [run for run in runs if isinstance(run.config, FinetuneConfig)] or [None]
     for run in others:

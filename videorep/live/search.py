@@ -13,13 +13,12 @@ from videorep.live.embeddings import read_embeddings
 
 
 def search_videos(run, video, path, *, top=5, backbones=(), progress=None):
-    """Finds the videos whose embeddings have the largest cosine similarity to that of another one.
+    """Finds the `top` videos whose embeddings have the largest cosine similarity to that of another one.
 
     Args:
         run: The Run that made the embeddings.
         video: File that is compared, or a list (.csv) of pieces of one.
         path: File (.npz) that `videorep embed` made.
-        top: Videos to find at most.
         backbones, progress: As for `embed_videos`.
     Returns:
         ([{"similarity", "path", "label"}, ...] with the most similar first, what is wrong with the video or "").

@@ -18,12 +18,10 @@ USUAL_RATE = 25.0  # of a source that tells none
 
 
 class Source:
-    """The frames of a source, or every N-th of them.
+    """The frames of a file, a camera (its number) or a URL (RTSP, HTTP, ...), or every N-th of them.
 
-    Args:
-        name: A file, a camera's number, or a URL (RTSP, HTTP, ...).
-        every: N; None for about `fps` frames per second, or all.
-        tell: Function that is told in a sentence what happens to a stream.
+    Without `every` about `fps` per second are taken, or all. `tell` is told in a sentence what happens to a stream.
+
     Attributes:
         rate: Frames per second that are taken, as far as the source tells; `skipped` counts those passed over.
     Raises:

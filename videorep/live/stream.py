@@ -27,12 +27,9 @@ class Stream:
 
 
 def advance(lstms, values, states):
-    """One step of stacked LSTMs: the top layer's h in the compute dtype, and every layer's new [h, c].
+    """One step of stacked `PeepholeLSTM`s on the bottom one's input (B, D), from a state [h, c] (B, units) per layer.
 
-    Args:
-        lstms: `PeepholeLSTM` layers, bottom first.
-        values: (B, D), what the bottom layer reads.
-        states: [[h, c], ...], one pair per layer, each (B, units) float32.
+    Returns the top layer's h in the compute dtype, and every layer's new [h, c].
     """
     carried = []
     for lstm, state in zip(lstms, states, strict=True):

@@ -14,11 +14,8 @@ class PredictionErrors:
     """The error of the prediction of each frame that was made `ahead` frames before it, of B sequences at once.
 
     The encoder's state is carried on from the first frame; at every frame the future decoder starts from a copy of it.
-    An error is what training minimises: half the squared error per (standardised) frame, or the cross entropy.
-
-    Args:
-        model: `EncoderDecoder` that predicts the future.
-        ahead: Frames, from 1 on; 1 is the frame that follows.
+    An error is what training minimises: half the squared error per (standardised) frame, or the cross entropy. The
+    `EncoderDecoder` must predict the future; `ahead` is 1 for the frame that follows.
     """
 
     def __init__(self, model, ahead):
@@ -51,9 +48,7 @@ class PredictionErrors:
 class Surprise:
     """What each frame of a sequence is a surprise by: 0 is the usual error, 3 one that is three usual deviations above.
 
-    Args:
-        errors: `PredictionErrors`.
-        median, deviation: Of usual errors, see `videorep.live.usual`.
+    Of `PredictionErrors`, by what `videorep.live.usual` found usual.
     """
 
     def __init__(self, errors, median, deviation):

@@ -26,16 +26,14 @@ NORMAL = 1.4826  # the standard deviation of a normal distribution whose median 
 
 
 def open_surprise(run, ahead=None, progress=None):
-    """The `Surprise` of a run, in units of what is usual for it.
+    """The `Surprise` of a run on percepts that predicts the future, in units of what is usual for it.
 
     The usual is the median of the errors of prediction on the run's validation shards, and the deviation from it 1.4826
     times the median absolute deviation: unlike mean and standard deviation, neither moves with the few cuts and events
     that such clips hold. It is measured on first use, by the run's first folder of shards, and kept in surprise.json.
 
     Args:
-        run: Run (`videorep.runs.Run`) of `videorep pretrain` on percepts, a future predictor or composite.
         ahead: Frames before each frame at which it is predicted; the run's future_frames where None.
-        progress: A reporter of `videorep.progress`, or None for silence.
     Raises:
         RunError: the run predicts no future; nothing usual is stored and its shards are not there any more.
         ConfigError: `ahead` is beyond what the run predicts.

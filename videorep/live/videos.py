@@ -40,11 +40,8 @@ def perceive_videos(perceptions, videos, take, title, progress=None):
     """Lets every video, or piece of one, pass through the stages of each of several perceptions.
 
     Args:
-        perceptions: `Perception`s.
-        videos: As `find_inputs` gives them.
         take: Called with (perception, video, (T, D) float32 features, (T,) their seconds) of every one that has some.
         title: What is done, for the progress.
-        progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
         {path: what is wrong with it, or ""}, in the order given. A video that is damaged, where the shards kept such,
         was taken all the same.

@@ -41,12 +41,7 @@ class Tally:
 class EventLog:
     """Writes a line of JSON for every change of class, and for every surprise that rises above a threshold.
 
-    A surprise must fall below half the threshold before the next one is an event.
-
-    Args:
-        file: Text file, or None to write nothing.
-        classes: K names.
-        threshold: Number above 0.
+    A surprise must fall below half the threshold before the next one is an event. Without a file nothing is written.
     """
 
     def __init__(self, file, classes, threshold=THRESHOLD):
@@ -72,16 +67,12 @@ class EventLog:
 
 
 def watch(source, live, tally, *, out=None, events=None, threshold=THRESHOLD, show=lambda *moment: None):
-    """Watches a source to its end.
+    """Watches a `Source` to its end with `LiveRuns`; the `Tally` has counted, whatever ends the watching.
 
     Args:
-        source: `Source`.
-        live: `LiveRuns`.
-        tally: `Tally`, which has counted, whatever ends the watching.
         out: File (.mp4) for the frames with the most probable classes and the surprise drawn on them, or None.
         events: File for lines of JSON, or None: {"time": seconds, "class", "probability"} for every change of class,
             {"time", "surprise"} for every surprise that rises above the threshold, see `EventLog`.
-        threshold: Of surprise.
         show: Called with every frame's time in seconds, the (K,) probabilities and the surprise, each of which is None
             as long as there is none.
     Raises:

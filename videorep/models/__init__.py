@@ -60,11 +60,8 @@ def build_classifier(
 ) -> Classifier:
     """Builds an action classifier, its LSTM initialised from a pretrained encoder where one is given.
 
-    Args:
-        config: ClassifierConfig.
-        encoder: EncoderDecoder or None.
-        seed: Int or None, of the other initial weights.
-        dtype: A Keras dtype policy.
+    `seed`, an int or None, decides the other initial weights, `dtype` is a Keras dtype policy.
+
     Raises:
         ConfigError: the encoder does not fit the classifier's features or units.
     """

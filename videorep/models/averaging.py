@@ -4,13 +4,8 @@ from keras import ops
 
 
 def average_steps(values, mask):
-    """Means over the steps that count; 0 where none does.
+    """Means (B, ...) over the steps of values (B, T, ...), weighted by a mask (B, T); 0 where no step counts.
 
-    Args:
-        values: (B, T, ...), a tensor or an array.
-        mask: (B, T): True, or a weight above 0, where a step is not padding.
-    Returns:
-        A tensor (B, ...), in the dtype of the values.
     Source: Srivastava et al. 2015, section 3.3.
     """
     weights = ops.cast(mask, values.dtype)

@@ -6,12 +6,7 @@ from videorep.models.encoder_decoder import EncoderDecoder
 
 
 def top_states(model, frames):
-    """The top layer's h after every frame: (B, T, units) float32.
-
-    Args:
-        model: `EncoderDecoder`, or a `Classifier` with LSTMs.
-        frames: (B, T, D), any T.
-    """
+    """The top layer's h after each of the frames (B, T, D): (B, T, units) float32; a `Classifier` must have LSTMs."""
     sequence = ops.swapaxes(model.standardisation(frames) if model.standardisation else frames, 0, 1)
     for lstm in model.encoder if isinstance(model, EncoderDecoder) else model.lstms:
         state = lstm.get_initial_state(ops.shape(sequence)[1])

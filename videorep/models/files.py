@@ -90,11 +90,8 @@ def require_bounded_arrays(file, size):
 
 
 def read_model(path, config):
-    """The model of a run, as it was trained. Keras' safe mode holds: no code within the file runs.
+    """The model of a run that has this configuration. Keras' safe mode holds: no code within the file runs.
 
-    Args:
-        path: Of the .keras file.
-        config: ModelConfig, ClassifierConfig or StreamModelConfig that the model must have.
     Raises:
         RunError: the file is damaged, or holds another model.
     """

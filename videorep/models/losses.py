@@ -68,13 +68,9 @@ def bernoulli_loss(hiddens, kernel, bias, targets):
 
 
 def gaussian_loss(hiddens, kernel, bias, targets):
-    """Half the squared error of hiddens @ kernel + bias, summed over a frame's values.
+    """Half the squared error of hiddens @ kernel + bias, summed over a frame's values: (...) float32.
 
-    Args:
-        hiddens, kernel, bias: As for `bernoulli_loss`.
-        targets: (..., D), or uint8 pixels.
-    Returns:
-        (...) float32, half squared error per frame.
+    Arguments as of `bernoulli_loss`, targets of any value, or uint8 pixels.
     """
     return _read_out_loss(_half_squared_error_and_gradient, hiddens, kernel, bias, targets)
 

@@ -13,21 +13,10 @@ class ObjectiveModel(keras.Model):
     """
 
     def compile(self, optimizer="rmsprop", loss=None, **options):
-        """Keras' `compile`, without a loss.
-
-        Raises:
-            ConfigError: a loss was given.
-        """
+        """Keras' `compile`, without a loss: a ConfigError where one was given."""
         require(loss is None, "loss", "left out: the model has its own", loss)
         super().compile(optimizer, **options)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The mean of the examples' losses and the layers' own; Keras calls it.
-
-        Args:
-            x, y, sample_weight: As the model's class says under "To fit".
-            y_pred: What the model made of `x`.
-        Returns:
-            A float32 number.
-        """
+        """The mean of the examples' losses and the layers' own, a float32 number; Keras calls it."""
         return sum(self.losses, ops.mean(self.example_losses(x, y, y_pred, sample_weight, training)))

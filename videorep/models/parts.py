@@ -36,12 +36,8 @@ def describe(model, policy):
 
 
 def restore(cls, config_class, config):
-    """The model of class `cls` that a `get_config` tells of.
+    """The model of class `cls` that its `get_config` tells of; `config_class` is ModelConfig or ClassifierConfig.
 
-    Args:
-        cls: Class of the model, called with an instance of `config_class`, `seed`, `dtype`, `name` and `trainable`.
-        config_class: ModelConfig or ClassifierConfig.
-        config: What `get_config` gave.
     Raises:
         ConfigError: a setting that no such model can have.
     """

@@ -32,17 +32,15 @@ def require_clips(clips, data):
 
 
 def write_comparison_page(folder, result, clips=None):
-    """Writes report.html, and its pictures beside it.
+    """Writes report.html, and its pictures beside it, of what `videorep.comparison.compare` returned.
 
     Args:
-        folder: Path of the comparison.
-        result: What `videorep.comparison.compare` returned.
         clips: Folder of the clip shards that the percepts were made from, whose frames are shown; or None.
     Raises:
         OutputError, OSError: it cannot be written.
     """
     folder = Path(folder)
-    draw_few_label_curve(folder / "curve.png", _lines(result), _mean_of(result, "majority", 0))
+    draw_few_label_curve(folder / "curve.png", _lines(result), _rows(result)["majority"][0]["mean"])
     best = max((each for each in result["results"] if not each["videos_per_class"]), key=lambda each: each["mean"])
     answered = np.array(result["answers"][best["contender"]])
     labels, classes = np.array(result["test_labels"]), result["classes"]
@@ -53,7 +51,8 @@ def write_comparison_page(folder, result, clips=None):
     shown = (
         draw_clips(clips, folder / "wrong.png", {each["path"]: each["title"] for each in wrong[:WRONG]}) if clips else 0
     )
-    pictures = {name: _embed(folder / f"{name}.png") for name in ("curve", "confusion", *(("wrong",) if shown else ()))}
+    names = ("curve", "confusion", "wrong") if shown else ("curve", "confusion")
+    encoded = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in names}
     environment = jinja2.Environment(loader=jinja2.PackageLoader("videorep", "report"), autoescape=True)
     page = environment.get_template(TEMPLATE).render(
         result=result,
@@ -62,7 +61,7 @@ def write_comparison_page(folder, result, clips=None):
         counts=list(dict.fromkeys(each["videos_per_class"] for each in result["results"])),
         best=best,
         wrong=wrong,
-        pictures=pictures,
+        pictures={name: f"data:image/png;base64,{text}" for name, text in encoded.items()},
     )
     write_text_durably(folder / PAGE, page)
 
@@ -81,10 +80,6 @@ def _pairs(result):
     for test in result["tests"]:
         pairs.setdefault((test["a"], test["b"]), {})[test["videos_per_class"]] = test
     return pairs
-
-
-def _mean_of(result, contender, count):
-    return _rows(result)[contender][count]["mean"]
 
 
 def _lines(result):
@@ -108,7 +103,3 @@ def _list_wrong(result, labels, answered):
             title = f"{path}: is {is_class}, taken for {taken} in {share:.0%} of the draws"
             wrong.append({"path": path, "label": is_class, "taken": taken, "share": share, "title": title})
     return sorted(wrong, key=lambda each: -each["share"])
-
-
-def _embed(path):
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

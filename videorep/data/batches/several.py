@@ -13,10 +13,9 @@ TRAIN = "train"
 
 
 class SeveralSources:
-    """Sequences of several sources of one kind; every batch holds of each as large a share as it has sequences.
+    """Sequences of several `ShardSource` of one kind; every batch holds of each as large a share as it has sequences.
 
-    Args:
-        sources: Two or more `ShardSource`; attributes and methods as there, those of the first where they are equal.
+    Attributes and methods as there, those of the first where they are equal.
     """
 
     def __init__(self, sources):
@@ -60,8 +59,7 @@ class SeveralSources:
 def require_no_leak(folders):
     """Raises a ShardError where a folder trains on what another tests on: the same video, or another of its recording.
 
-    Args:
-        folders: Folders of shards; of each the split "train" is trained on, every other one is not.
+    Of each folder of shards the split "train" is trained on, every other one is not.
     """
     shared = find_shared(
         (key, source["split"] == TRAIN, f"{source['path']} ({folder}, {source['split']})")

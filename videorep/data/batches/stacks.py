@@ -91,14 +91,9 @@ class LabelledStacks:
         return ReadableDataset(batches)
 
     def average(self, predict, batch_size, advance=None):
-        """The mean over each clip's stacks, those of `evaluation`, of what `predict` gives for a stack.
+        """The mean (clips, K) over each clip's stacks, those of `evaluation`, of `predict`: (B, K) for (B, S, S, C).
 
-        Args:
-            predict: Function of (B, S, S, C) that gives (B, K).
-            batch_size: Stacks at once.
-            advance: Function that is told of every number of stacks that are done, or None.
-        Returns:
-            (clips, K) float64.
+        `advance` is told of every number of stacks that are done.
         """
         totals, counts = 0.0, np.zeros((self.clips, 1))
         for batch in self.evaluation(batch_size):

@@ -12,14 +12,10 @@ from videorep.data.choices import draw_in_order, make_generator
 
 
 def list_windows(frames, length, stride, pad=False):
-    """Every window of `length` frames that begins at a multiple of `stride`.
+    """Every window of `length` frames that begins at a multiple of `stride`, of records of so many `frames` (N,).
 
-    Args:
-        frames: (N,) frames of each record.
-        length, stride: Positive ints.
-        pad: Whether a record shorter than `length` has one window all the same.
-    Returns:
-        (record, start): two (W,) int64 arrays, in the order of the records.
+    With `pad` a shorter record has one window all the same. Returns (record, start): two (W,) int64 arrays, in the
+    order of the records.
     """
     counts = np.where(frames >= length, (frames - length) // stride + 1, int(pad))
     record = np.repeat(np.arange(len(frames)), counts)

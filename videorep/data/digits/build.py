@@ -22,13 +22,8 @@ PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMW
 def build_moving_mnist(out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
     """Writes sequences 0 to count - 1 of every split as grey PNG clips, exactly as `MovingMNIST` draws them.
 
-    Args:
-        out: Folder to make.
-        config: `MovingMNISTConfig`.
-        resume, overwrite, progress: As for `videorep.data.shards.build.build_dataset`.
-        dry_run: Draw a few sequences, to tell about how many bytes the shards take; write nothing.
-    Returns:
-        `Dataset`; with `dry_run` a dict of what would be built.
+    Arguments and results as of `build_clips`, with a `MovingMNISTConfig`; `out` is the folder to make.
+
     Raises:
         ConfigError, DataError: the settings or the digits do not fit.
         OutputError, ShardError: the folder cannot be used.

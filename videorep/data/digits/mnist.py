@@ -34,12 +34,11 @@ GARBLED = (OSError, EOFError, ValueError, TypeError, RuntimeError, zlib.error, z
 
 
 def load_digits(source, split):
-    """Loads the digit images that a split is drawn from.
+    """Loads the digit images that a split, "train" or "test", is drawn from.
 
     Args:
         source: "rendered" (drawn here, no network), "mnist" (Keras' cached or downloaded file), or a path: a folder
             with MNIST's idx files (plain or .gz) or with `mnist.npz`, or an npz file with `x_train` and `x_test`.
-        split: "train" or "test".
     Returns:
         (N, 28, 28) uint8, bright ink on black, in the order of the source.
     Raises:

@@ -65,11 +65,8 @@ CATMULL_ROM = np.array([-S + 2 * S**2 - S**3, 2 - 5 * S**2 + 3 * S**3, S + 4 * S
 def render_digits(split):
     """Draws the project's own digits: several hands, small affine changes, pen widths and grey edges.
 
-    They take MNIST's place where there is no network; they are not MNIST and are easier.
-
-    Returns:
-        images (N, 28, 28) uint8 and labels (N,) uint8, every label equally often; training and test digits are
-        different draws of the same hands.
+    They take MNIST's place where there is no network; they are not MNIST and are easier. Gives images (N, 28, 28) and
+    labels (N,) uint8, every label equally often; training and test digits are different draws of the same hands.
     """
     random = np.random.default_rng([list(SPLIT_COUNTS).index(split), 28])
     hands = [[_parse_hand(hand) for hand in HANDS[label]] for label in range(10)]

@@ -86,6 +86,7 @@ def _open_clips(shards, out, hashed):
     return dataset
 
 
+SOURCE = [field.name for field in dataclasses.fields(Source)]
 _Input = collections.namedtuple("_Input", "file frames sources records")
 _Input.__doc__ = "One clip shard: its path, the frames of each record, its sources, and the records of each source."
 
@@ -100,15 +101,11 @@ def _list_inputs(dataset):
     for split in dataset.splits:
         for path, shard in zip(dataset.paths(split), dataset.shards(split), strict=True):
             entries = members[shard.file]
-            sources = [_source(entry) for entry in entries]
+            sources = [Source(**{key: entry[key] for key in SOURCE}) for entry in entries]
             if sources:
                 each = _Input(fetch(path), shard.index["frames"], sources, [entry["records"] for entry in entries])
                 inputs.setdefault(split, []).append(each)
     return inputs
-
-
-def _source(entry):
-    return Source(**{key: entry[key] for key in ("path", "split", "label_index", "sha256", "start", "end")})
 
 
 class _Extraction:

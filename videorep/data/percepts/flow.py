@@ -69,29 +69,20 @@ def flow_to_bytes(flow):
 
 
 def flow_field(first, second):
-    """One displacement field as the temporal stream receives it: bytes, less the field's mean.
+    """One displacement field (H, W, 2) float32 as the temporal stream receives it: bytes, less the field's mean.
 
     The mean of each direction over the whole frame is most of a camera's own motion (Simonyan and Zisserman 2014,
-    section 3.1).
-
-    Args:
-        first, second: (H, W, 3) uint8, RGB; (H, W, 1) is taken as grey.
-    Returns:
-        (H, W, 2) float32; one pixel of displacement is 6.35.
+    section 3.1). Frames are (H, W, 3) uint8 RGB, or (H, W, 1) grey; one pixel of displacement is 6.35.
     """
     encoded = flow_to_bytes(estimate_flow(_grey(first), _grey(second))).astype(np.float32)
     return encoded - encoded.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
 
 
 def stack_fields(frames, flow_stack):
-    """The stack of fields that begins at the first frame, as the temporal stream receives it.
+    """The stack (H, W, 2L) float32 of L fields that begins at the first of the frames (T, H, W, 3) uint8.
 
-    Args:
-        frames: (T, H, W, 3) uint8; L + 1 of them give L fields. Where there are fewer, the last field stands for the
-            missing ones; a single frame has the field of no motion.
-        flow_stack: L.
-    Returns:
-        (H, W, 2L) float32: horizontal and vertical of the first field, of the second, and so on.
+    Horizontal and vertical of the first field, of the second, and so on. Where there are fewer than L + 1 frames, the
+    last field stands for the missing ones; a single frame has the field of no motion.
     """
     pairs = list(itertools.pairwise(frames))[:flow_stack] or [(frames[0], frames[0])]
     fields = [flow_field(first, second) for first, second in pairs]
@@ -112,13 +103,9 @@ def require_longer(path, frames, flow_stack):
 
 
 def colour_flow(flow, full=None):
-    """Draws a flow with the colour wheel: hue is the direction, saturation the length, white is no motion.
+    """Draws a flow (H, W, 2) in pixels with the colour wheel, (H, W, 3) uint8 RGB: hue is the direction.
 
-    Args:
-        flow: (H, W, 2), pixels.
-        full: Length in pixels that gets the full colour. Default: the 99th percentile of the lengths.
-    Returns:
-        (H, W, 3) uint8, RGB.
+    Saturation is the length, up to `full` pixels (by default the 99th percentile); white is no motion.
     """
     length, angle = cv2.cartToPolar(*(np.ascontiguousarray(flow[..., axis], np.float32) for axis in (0, 1)))
     full = max(float(np.percentile(length, 99)), 1e-6) if full is None else full

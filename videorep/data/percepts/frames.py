@@ -16,19 +16,14 @@ ADVICE = "videorep verify on the clip shards names the damage"
 
 
 def read_batches(files, frame_counts, batch_size, size, flow_stack=0):
-    """Streams the frames of clip shards through decoding, cropping and batching.
+    """Streams the frames of clip shards, `frame_counts` in each file, through decoding, cropping and batching.
 
     A batch holds frames of consecutive videos, never of two shards: the last batch of each shard is filled up with
     zeros. So the batches of a shard, and the percepts computed from them, do not depend on where a build was resumed.
 
-    Args:
-        files: Shard files in order.
-        frame_counts: Number of frames in each.
-        batch_size: B, the same for every batch.
-        size: S, side of the network's input.
-        flow_stack: L for stacks of L flow fields, 0 for RGB.
     Returns:
-        `tf.data.Dataset` of (B, S, S, 3) uint8 RGB, or of (B, S, S, 2L) float32 flow stacks.
+        `tf.data.Dataset` of (B, S, S, 3) uint8 RGB, or where `flow_stack` is L > 0 of (B, S, S, 2L) float32 flow
+        stacks; S is `size`, B `batch_size`, the same for every batch.
     """
     padding = np.array([-count % batch_size for count in frame_counts], np.int64)
     shards = tf.data.Dataset.from_tensor_slices((list(map(str, files)), padding))
@@ -41,16 +36,10 @@ def read_batches(files, frame_counts, batch_size, size, flow_stack=0):
 
 
 def crop_centre(image, size):
-    """The central `size` x `size` of an image, scaled first so that the paper's crop keeps its proportion.
+    """The central `size` x `size` of an (H, W, C) uint8 image, scaled so that the paper's crop keeps its proportion.
 
     The paper cuts 224x224 out of 240x320: the shorter side is 15/14 of the crop. An image whose shorter side differs is
     scaled to that (bilinear, antialiased, aspect kept); a 240x320 frame under a 224x224 crop is not touched.
-
-    Args:
-        image: (H, W, C) uint8.
-        size: Side of the crop.
-    Returns:
-        (size, size, C) uint8.
     """
     return cut_centre(scale_frame(image, size), size)
 

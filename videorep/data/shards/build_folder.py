@@ -30,7 +30,6 @@ def require_free(out, resume, overwrite, dry_run=False):
     Raises:
         ConfigError: both options.
         OutputError: it holds other files, or shards and neither option was given, or another process is writing there.
-        StorageError: a URL of a kind that cannot be written with what is installed.
     """
     if resume and overwrite:
         raise ConfigError("expected --resume or --overwrite, received both; give the one that you mean")

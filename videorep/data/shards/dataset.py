@@ -64,11 +64,7 @@ class Dataset:
     schema_version: int = SCHEMA_VERSION
 
     def shards(self, split):
-        """The split's `ShardInfo`s in order.
-
-        Raises:
-            ShardError: there is no such split.
-        """
+        """The split's `ShardInfo`s in order; a ShardError where there is no such split."""
         if split not in self.splits:
             raise ShardError(
                 f"expected split {split!r} in {self.folder}, received only {', '.join(self.splits)}; name one of these"

@@ -1,8 +1,4 @@
-"""How clips and percepts are serialized. No TensorFlow.
-
-Clips are SequenceExamples with the keys of MediaPipe's media_sequence and of DMVR; percepts are Examples whose
-array is raw little-endian bytes. tfrecords/README.md is the contract in words; `parse` parses them.
-"""
+"""How clips and percepts are serialized; tfrecords/README.md is the contract in words. `parse` parses them."""
 
 import gzip
 

@@ -17,15 +17,9 @@ IMAGE_BEGINNINGS = {b"JPEG": b"\xff\xd8", b"PNG": b"\x89PNG"}
 
 
 def find_faults(serialized, dataset, entry, decode=False):
-    """What is wrong with a record.
+    """What is wrong with a serialized record of a dataset, in phrases; with `decode` of its images or array too.
 
-    Args:
-        serialized: The record's bytes.
-        dataset: `Dataset` that it belongs to.
-        entry: What dataset.json says of it: offset, frames, label (-1: none) and, for percepts, payload.
-        decode: Decode its images, or decompress its array, too.
-    Returns:
-        Phrases, none if nothing is wrong.
+    `entry` is what dataset.json says of it: offset, frames, label (-1: none) and, for percepts, payload.
     """
     message = tf.train.SequenceExample if dataset.kind == "clips" else tf.train.Example
     offset, frames, label, *payload = entry

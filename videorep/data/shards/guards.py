@@ -8,11 +8,7 @@ from videorep.errors import ShardError
 
 
 def require_files(dataset, split):
-    """Checks that every shard of a split is there and has its size; hashes are `verify`'s business.
-
-    Raises:
-        ShardError: a shard is missing or of another size, or there is no such split.
-    """
+    """Raises a ShardError where a shard of a split is missing or of another size; hashes are `verify`'s business."""
     for path, shard in zip(dataset.paths(split), dataset.shards(split), strict=True):
         if not path.is_file():
             raise ShardError(
@@ -27,12 +23,9 @@ def require_files(dataset, split):
 
 
 def require_framing(path, shard):
-    """Checks that a shard's records lie where dataset.json says.
+    """Raises a ShardError where a shard cannot be read, or its records do not lie where dataset.json says.
 
     Call it before TensorFlow reads the file: it makes room for whatever length a record states.
-
-    Raises:
-        ShardError: a record is longer or shorter, or the file cannot be read.
     """
     bounds = itertools.pairwise([*shard.index["offset"], shard.bytes])
     try:

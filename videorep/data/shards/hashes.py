@@ -6,12 +6,14 @@ import json
 HASH_CHUNK = 1 << 20
 
 
-def hash_file(path):
-    """SHA-256 of a file, in hexadecimal; `path` is a `Path` or a `RemotePath`."""
+def hash_file(path, beat=None):
+    """SHA-256 of a `Path` or `RemotePath`, in hexadecimal; `beat` is called now and then, to show life."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(HASH_CHUNK):
             digest.update(chunk)
+            if beat is not None:
+                beat()
     return digest.hexdigest()
 
 

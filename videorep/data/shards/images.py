@@ -18,15 +18,11 @@ FLAGS = {1: cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION, 3: cv2.IMREAD_
 
 
 def decode_image(data, size, channels, where):
-    """Decodes one JPEG or PNG.
+    """Decodes one JPEG or PNG to (height, width, channels) uint8: RGB, or grey where `channels` is 1.
 
     Args:
-        data: The file's bytes.
         size: (height, width) that its record states.
-        channels: 3 for RGB, 1 for grey; whatever the file's own are.
         where: What an error calls it: file, record and frame.
-    Returns:
-        (height, width, channels) uint8.
     Raises:
         ShardError: it is not an image of that size, or cannot be decoded.
     """

@@ -13,11 +13,7 @@ class MismatchError(Exception):
     """What a value should be, and what it is."""
 
     def __init__(self, place, expected, received):
-        super().__init__(f"expected {place or 'it'} to be {expected}, received {_shortened(received)}")
-
-
-def _shortened(value):
-    return reprlib.repr(value)[:80]
+        super().__init__(f"expected {place or 'it'} to be {expected}, received {reprlib.repr(received)[:80]}")
 
 
 def typed(expected, accepts):

@@ -129,12 +129,8 @@ def _from_plain(folder, plain):
 
 
 def load_dataset(path):
-    """Reads what a folder of shards holds.
+    """Reads what a folder of shards that a build has finished, or its URL, holds: its `Dataset`.
 
-    Args:
-        path: Folder that a build has finished, or its URL.
-    Returns:
-        `Dataset`.
     Raises:
         ShardError: no such folder, an unfinished build, a newer schema, or a dataset.json that was edited or says what
             cannot be.

@@ -1,8 +1,7 @@
 """What dataset.json may hold, as one table of types: whatever else it says is refused before anything uses it.
 
 A folder of shards may come from anybody. `require_schema` compares plain JSON values with the table, and the parts
-with one another: records lie within their files, files within the folder, labels within the classes. No
-TensorFlow.
+with one another: records lie within their files, files within the folder, labels within the classes.
 """
 
 import itertools

@@ -15,13 +15,10 @@ FRAME_RATE = 25.0
 
 
 def to_record(record, path):
-    """A `Clip` or `Percept` from whatever `write_shards` accepts; a label stays what was given, for `find_label`.
+    """A `Clip` or `Percept` from whatever `write_shards` accepts, `path` where it names none.
 
-    Args:
-        record: A `Clip`, a `Percept` or a dict.
-        path: Its path where it names none.
     Returns:
-        (the record without a label, its label: a name, a number or None).
+        (the record without a label, its label: a name, a number or None), for `find_label`.
     Raises:
         DataError: it is none of them, or holds what cannot be written.
     """
@@ -80,13 +77,9 @@ def _to_clip(frames, common):
 
 
 def name_labels(labels, given):
-    """The class names in order of their index.
+    """The class names in order of their index: those that the caller gave, or of all records' those that occur, sorted.
 
-    Args:
-        labels: What the caller gave, or None for those that occur, sorted.
-        given: The labels of all records.
-    Raises:
-        DataError: they are not names, or not different ones.
+    Raises a DataError where they are not names, or not different ones.
     """
     if labels is None:
         numbers = sorted({label for label in given if label is not None and not isinstance(label, str)}, key=repr)
@@ -103,11 +96,7 @@ def name_labels(labels, given):
 
 
 def find_label(label, labels, path):
-    """The index of a record's label, a name or a number, or None.
-
-    Raises:
-        DataError: there is no such label.
-    """
+    """The index of a record's label, a name or a number, or None; a DataError where there is no such label."""
     if label is None:
         return None
     is_number = isinstance(label, (int, np.integer)) and not isinstance(label, bool)

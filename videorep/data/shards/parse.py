@@ -1,8 +1,4 @@
-"""How TensorFlow parses the records that `encode` makes.
-
-Clips are SequenceExamples with the keys of MediaPipe's media_sequence and of DMVR; percepts are Examples whose
-array is raw little-endian bytes. tfrecords/README.md is the contract in words.
-"""
+"""How TensorFlow parses the records that `encode` makes; tfrecords/README.md is the contract in words."""
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -64,11 +60,8 @@ def parse_clip(serialized):
 
 
 def read_images(serialized, places, frames):
-    """Encoded images of a serialized clip, and the size that it states.
+    """Encoded images at `places` of a serialized clip of so many `frames`, and the size that it states.
 
-    Args:
-        places: Numbers of the images.
-        frames: How many images the clip is to have.
     Returns:
         [bytes per place], (height, width).
     Raises:
@@ -88,8 +81,6 @@ def read_images(serialized, places, frames):
 def parse_percept(serialized):
     """Parses one percept, its array still raw bytes.
 
-    Args:
-        serialized: Scalar string tensor.
     Returns:
         "array" string, "path", "label_index" int32 (-1: none), "label_text", "frame_rate", "start" float32,
         "frame_labels" as of a clip.

@@ -74,14 +74,9 @@ class Recipe:
 
 
 def plan_shards(sources, per_shard=None, shards=None):
-    """Deals sources out to the shards of their splits, in the given order, sizes as equal as can be.
+    """Deals `Source`s out to the shards of their splits, in the given order, sizes as equal as can be.
 
-    Args:
-        sources: `Source`s.
-        per_shard: How many at most go into one shard; or
-        shards: how many shards every split gets.
-    Returns:
-        `{split: [[Source, ...] per shard]}`, the plan of a `Recipe`.
+    At most `per_shard` go into one, or every split gets so many `shards`. Gives `{split: [[Source, ...] per shard]}`.
     """
     plan = {}
     for split in dict.fromkeys(source.split for source in sources):

@@ -38,13 +38,8 @@ def read_shards(folder: str | PathLike, split: str = "train") -> tf.data.Dataset
 
 
 def read_frame_labels(dataset, split):
-    """The class of every frame of a split.
+    """The class of every frame of a split, (T,) int32 per record; (0,) where its frames have none of their own.
 
-    Args:
-        dataset: `Dataset`.
-        split: Name of the split.
-    Returns:
-        One (T,) int32 array per record, in order; (0,) where a record's frames have no labels of their own.
     Raises:
         ShardError: as `read_shards`, or labels that are not one per frame, each of a class.
     """

@@ -24,13 +24,9 @@ INFLATED_AT_ONCE = 1 << 12  # compressed bytes; they give at most a thousand tim
 
 
 class RecordContents:
-    """Decodes what one split's records hold; an error names file, record and frame.
+    """Decodes what one split's records hold.
 
-    Args:
-        dataset: `Dataset`.
-        split: Name of the split.
-    Raises (its methods):
-        ShardError: a record does not hold what dataset.json says.
+    A record that does not hold what dataset.json says is a ShardError that names file, record and frame.
     """
 
     def __init__(self, dataset, split):
@@ -96,13 +92,9 @@ class RecordContents:
 
 
 class RecordReader(RecordContents):
-    """Reads one split's records by number. A shard at a URL is copied here when first read.
+    """Reads one split's records by number; a ShardError too where a shard was changed or cannot be read.
 
-    Args:
-        dataset: `Dataset`.
-        split: Name of the split.
-    Raises (its methods):
-        ShardError: a shard was changed or cannot be read, or a record does not hold what dataset.json says.
+    A shard at a URL is copied here when first read.
     """
 
     def __init__(self, dataset, split):
@@ -156,11 +148,7 @@ class RecordReader(RecordContents):
 
 
 def inflate(packed, start, size):
-    """`size` bytes from `start` on of what a gzip member holds, with little memory beside.
-
-    Raises:
-        ValueError: it is damaged or holds less.
-    """
+    """`size` bytes from `start` on of what a gzip member holds, in little memory; a ValueError where it holds less."""
     stream, parts, place, end = zlib.decompressobj(GZIP_WINDOW_BITS), [], 0, start + size
     try:
         for first in range(0, len(packed), INFLATED_AT_ONCE):

@@ -46,11 +46,9 @@ class ShardWriter:
     """Writes the records of one shard.
 
     Args:
-        folder: Where the finished shard goes: a `Path` or a `RemotePath`.
+        folder, file: Where the finished shard goes, a `Path` or a `RemotePath`, and its name.
         temporary: Path for the unfinished one; on the file system of `folder`, if that is a `Path`.
-        file: Name of the finished shard.
-        kind: "clips" or "percepts".
-        labels: Class names in order of their index.
+        kind, labels: "clips" or "percepts"; class names in order of their index.
     """
 
     def __init__(self, folder, temporary, file, kind, labels):
@@ -72,9 +70,7 @@ class ShardWriter:
     def write(self, record):
         """Appends a `Clip`, an `EncodedClip` or a `Percept`.
 
-        Raises:
-            ShardError: its label is not one of the labels, or it is not what the format can hold.
-            OutputError: it cannot be written.
+        A ShardError says that its label is none of the labels, or that the format cannot hold it.
         """
         if record.label_index is not None and not 0 <= record.label_index < len(self._labels):
             raise ShardError(

@@ -47,13 +47,9 @@ class FeatureStatistics:
 
 
 def pool_moments(statistics, weights):
-    """Mean and deviation of all of several sets together.
+    """Mean and deviation, (D,) float64 each, of all of several sets together, each of a weight.
 
-    Args:
-        statistics: {"mean": (D,), "deviation": (D,)} of each set.
-        weights: How much each counts.
-    Returns:
-        {"mean", "deviation"}: (D,) float64; None where those of one set are not known.
+    None where those of one set, {"mean": (D,), "deviation": (D,)}, are not known.
     """
     if None in statistics:
         return None
@@ -66,12 +62,10 @@ def pool_moments(statistics, weights):
 def standardising_constants(statistics):
     """What makes every feature's mean 0 and its deviation 1; a feature that does not vary only loses its mean.
 
-    Args:
-        statistics: As in dataset.json, at least mean and deviation; None where there are none.
     Returns:
         (mean, deviation): (D,) float32 each, every deviation greater than 0.
     Raises:
-        ConfigError: there are no statistics.
+        ConfigError: there are no statistics, as in dataset.json.
     """
     if statistics is None:
         raise ConfigError(

@@ -9,16 +9,10 @@ from videorep.data.shards.manifest_schema import LEFT_OUT
 
 
 def summarize_dataset(path):
-    """What a folder of shards holds and how it was made.
+    """What a folder of shards holds and how it was made, as nested plain values for printing.
 
-    Args:
-        path: Folder of shards, or its URL.
-    Returns:
-        Nested dict of plain values for printing: kind, sizes, one table per split with its records, videos (not of
-        moving-mnist, whose records are sequences), frames and hours, the features' statistics, what was left out and
-        how often for which reason, how it was made.
-    Raises:
-        ShardError: see `load_dataset`.
+    Kind, sizes, one table per split with its records, videos (not of moving-mnist, whose records are sequences), frames
+    and hours, the features' statistics, what was left out and how often for which reason, how it was made.
     """
     dataset = load_dataset(path)
     shards = [shard for members in dataset.splits.values() for shard in members]
@@ -64,29 +58,19 @@ def _describe_records(dataset):
     """The records' form, in words."""
     if dataset.kind == "percepts":
         form = f"{dataset.features:,} x {dataset.dtype}" + (", gzip" if dataset.compression else "")
-        return {"frame": form, "frame_rate": _describe_rate(dataset)}
-    size = f"{dataset.height} x {dataset.width} pixels" if dataset.height else "of several sizes"
-    colour = {1: ", grey", 3: ", RGB"}.get(dataset.channels, "")
-    return {"frame": size + colour, "frame_rate": _describe_rate(dataset)}
-
-
-def _describe_rate(dataset):
-    return "several" if dataset.frame_rate is None else dataset.frame_rate or "unknown"
+    else:
+        size = f"{dataset.height} x {dataset.width} pixels" if dataset.height else "of several sizes"
+        form = size + {1: ", grey", 3: ", RGB"}.get(dataset.channels, "")
+    return {"frame": form, "frame_rate": "several" if dataset.frame_rate is None else dataset.frame_rate or "unknown"}
 
 
 def _describe_split(dataset, split):
     index = dataset.index(split)
-    amounts = _amounts(dataset, index)
-    unit = _unit(dataset)
+    amounts, drawn = _amounts(dataset, index), dataset.made.get("command") == "build-shards moving-mnist"
+    unit = dataset.made.get("unit", "sequences" if drawn else "records")
     if unit != "records":
         del amounts["videos"]  # sources are whatever the records were drawn in
     return {"shards": len(dataset.shards(split)), unit: len(index)} | amounts
-
-
-def _unit(dataset):
-    """What a record is called: "records", of videos, unless the build says otherwise."""
-    drawn = dataset.made.get("command") == "build-shards moving-mnist"
-    return dataset.made.get("unit", "sequences" if drawn else "records")
 
 
 def _amounts(dataset, index):
@@ -98,13 +82,7 @@ def _amounts(dataset, index):
 
 
 def count_classes(path):
-    """One row per class: its name, and videos and hours in every split; empty where no video has a class.
-
-    Args:
-        path: Folder of shards.
-    Returns:
-        List of {"class", "SPLIT videos", "SPLIT hours", ...}.
-    """
+    """{"class", "SPLIT videos", "SPLIT hours", ...} of every class; empty where no video has a class."""
     dataset = load_dataset(path)
     rows, indexes = [{"class": name} for name in dataset.labels], {s: dataset.index(s) for s in dataset.splits}
     if all((index["label"] < 0).all() for index in indexes.values()):

@@ -31,12 +31,9 @@ def require_sound(dataset, split, hashed=True):
     """Compares a split's shards with dataset.json, every byte of those that are not known; call it before work begins.
 
     What was compared once is known again for as long as its file does not change (`videorep.data.shards.hash_cache`).
-    What lies at a URL is copied to this machine for that, and read from there from then on.
+    What lies at a URL is copied to this machine for that, and read from there from then on. Not `hashed`, as in a dry
+    run, only looks whether every shard is there and has its size.
 
-    Args:
-        dataset: `Dataset`.
-        split: Name of the split.
-        hashed: False only looks whether every shard is there and has its size, as a dry run does.
     Raises:
         ShardError: a shard is missing or differs from what the build wrote; names the file and the first bad record.
     """
@@ -62,13 +59,9 @@ def require_sound(dataset, split, hashed=True):
 def verify_dataset(path, progress=None, decode=False):
     """Compares every shard and record with dataset.json; reads every byte, whatever is known of the files.
 
-    Args:
-        path: Folder of shards, or its URL.
-        decode: Decode every image and decompress every percept besides.
-        progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
-        One sentence per problem, each with the file and, where there is one, the number of the record (from 0); empty
-        if all is well.
+        One sentence per problem, each with the file and, where there is one, the number of the record (from 0); with
+        `decode` also of images that do not decode and percepts that do not decompress.
     Raises:
         ShardError: there is no dataset.json that can be read.
     """

@@ -92,14 +92,11 @@ def _require_frames_of_its_own(path):
 
 
 class VideoReader:
-    """The frames of one video in the order of time.
+    """The frames of one video in the order of time; `beat` is called with each that is grabbed.
 
     Times count from the first frame. Where a container has no usable timestamp for a frame (AVI has none for the last
     ones), it is one frame's length after the one before.
 
-    Args:
-        path: The file.
-        beat: Called with each frame that is grabbed.
     Raises:
         VideoError: FFmpeg cannot open it.
     """

@@ -1,28 +1,26 @@
 """Turns one video, or a piece of it, into the JPEG images of a clip, or says why it cannot be used. No TensorFlow.
 
-How a damaged video is told from a complete one. FFmpeg conceals errors: it hands out plausible frames and goes on. So
-this module relies on two signs, and a video is damaged if it shows either:
+FFmpeg conceals errors: it hands out plausible frames and goes on. So a video is damaged if it shows either sign:
 
 1. the decoder (not the container's reader, which also complains about harmless headers) wrote an error to standard
    error while it decoded the frames that were asked for;
 2. a whole video gave fewer frames than its header promises, by more than 2 frames and 1 %, and also covers less time
    (containers without a frame count, such as WebM, only promise a length).
 
-Measured: mmaction2's Megamind_bugy.avi decodes in full, 270 of 270 frames without an error, so it counts as complete;
-decord's corrupted.mp4 gives 28 of 50 frames and 4 errors; an MP4 cut before its index does not open; an AVI that is cut
-gives fewer frames than promised; of single flipped bits in H.264 and MPEG-4 about one in four makes the decoder
-complain, the others change pixels in ways that no decoder can tell from the camera's.
+Of single flipped bits in H.264 and MPEG-4 about one in four makes the decoder complain; the others change pixels in
+ways that no decoder can tell from the camera's.
 """
 
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import os
+from pathlib import Path
 
 import cv2
 
 from videorep.data.shards.encode import encode_clip
+from videorep.data.shards.hashes import hash_file
 from videorep.data.shards.records import Clip
 from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, read_frames, resize_frame
 from videorep.data.videos.segments import label_frames
@@ -30,7 +28,6 @@ from videorep.data.videos.segments import label_frames
 MIN_FRAMES = 2  # one frame shows no motion
 MIN_COVERAGE = 0.9  # of the piece that was asked for: headers overstate the length of a video a little
 MAX_CLIP_BYTES = 512 << 20  # a worker and its parent hold several copies; a serialized record ends at 2 GiB
-HASH_CHUNK = 1 << 18
 SPARE_FRAMES, SPARE_SHARE = 2, 0.01  # frames that a header may promise too many
 SAMPLED_FRAMES, SAMPLED_STRIDE = 6, 8  # of a video whose bytes are estimated, from its beginning
 RECORD_BYTES, FRAME_BYTES = 200, 25  # what a record holds beside its images, on the whole and per frame
@@ -99,15 +96,11 @@ class _Frames:
 
 
 def encode_video(path, config, start=None, end=None, beat=None):
-    """Decodes a video, or the piece [start, end) of it, into JPEG images.
+    """Decodes a video, or the piece [start, end) of it in seconds, into JPEG images: an `EncodedVideo`.
 
-    Args:
-        path: Any file that FFmpeg can decode.
-        config: `ClipsConfig`, of which `fps`, `size`, `quality` and `keep_partial` matter here.
-        start, end: The piece in seconds; None for the beginning and the end of the video.
-        beat: Called with each frame, to show that the decoder is alive.
-    Returns:
-        `EncodedVideo`.
+    Of the `ClipsConfig` only `fps`, `size`, `quality` and `keep_partial` matter here; `beat` is called with each frame,
+    to show that the decoder is alive.
+
     Raises:
         VideoError: unreadable, no frames, too short, too long, or damaged.
     """
@@ -164,11 +157,7 @@ def _require_usable(path, frames, reader, start, end):
 
 
 def measure_length(path, beat=None):
-    """Seconds that a video's header promises, or that its frames cover where it promises nothing.
-
-    Raises:
-        VideoError: it is unreadable.
-    """
+    """Seconds that a video promises, or that its frames cover where it promises nothing; a VideoError if unreadable."""
     with DecoderLog() as log, contextlib.closing(_open(path, beat, log)) as reader:
         return reader.length()
 
@@ -178,24 +167,16 @@ def hash_video(path, beat=None):
     status = os.stat(path)
     key = (path, status.st_size, status.st_mtime_ns)
     if key not in _hashes:
-        digest, buffer = hashlib.sha256(), memoryview(bytearray(HASH_CHUNK))
-        with open(path, "rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                digest.update(buffer[:count])
-                if beat is not None:
-                    beat()
-        _hashes[key] = digest.hexdigest()
+        _hashes[key] = hash_file(Path(path), beat)
     return _hashes[key]
 
 
 def encode_in_worker(path, config, start, end, named, beat):
     """What a worker process makes of one video.
 
-    Args:
-        named: "path", "label_index" and "label_text" of the clip; of one whose frames have classes of their own
-            "segments" too, as for `label_frames`.
-    Returns:
-        (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong or ""), and the data.
+    `named` has "path", "label_index" and "label_text" of the clip, and "segments", as for `label_frames`, where frames
+    have classes of their own. Gives (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong
+    or ""), and the data.
     """
     cv2.setNumThreads(1)
     digest = ""
@@ -237,11 +218,7 @@ def middle_frame_in_worker(path, beat):
 
 
 def sample_bytes_in_worker(path, configs, start, end, beat):
-    """What a worker process says of one video or piece: about how many bytes each encoding makes of it, and no payload.
-
-    Returns:
-        (list of bytes, one per encoding; empty where the video cannot be read), b"".
-    """
+    """About how many bytes each of `configs` makes of a video or piece, [] where it cannot be read; and no payload."""
     cv2.setNumThreads(1)
     try:
         with contextlib.closing(VideoReader(path, beat)) as reader:

@@ -24,14 +24,7 @@ def estimate_bytes(videos, config, pool):
     """About how many bytes the shards of these videos take, and with smaller encodings, from at most `VIDEOS` of them.
 
     Whole videos are taken to grow in proportion to their files, pieces to be alike. The same videos give the same
-    numbers.
-
-    Args:
-        videos: `labels.Video`s that are to be written.
-        config: The `ClipsConfig` that was asked for.
-        pool: A `WorkerPool`.
-    Returns:
-        Dict to print: bytes of the videos, and about how many the shards take; {} where no video can be read.
+    numbers: a dict to print, {} where no video can be read.
     """
     choices = advise(config)
     chosen = [videos[index] for index in spread(len(videos), VIDEOS)]

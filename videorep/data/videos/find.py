@@ -48,12 +48,10 @@ def inspect_file(path, name):
     """Looks at what lies at `path` without opening it, so that a fifo cannot block."""
     try:
         status = os.stat(path)
+    except FileNotFoundError:
+        problem = "not a regular file: a dangling link" if os.path.islink(path) else "missing: no such file"
+        return VideoFile(path, name, problem=problem)
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            link = os.path.islink(path)
-            return VideoFile(
-                path, name, problem="not a regular file: a dangling link" if link else "missing: no such file"
-            )
         return VideoFile(path, name, problem=f"unreadable: {error.strerror}")
     for is_kind, kind in KINDS:
         if is_kind(status.st_mode):
@@ -62,12 +60,10 @@ def inspect_file(path, name):
 
 
 def find_videos(folder):
-    """All files below a folder, links followed, in the order of their names.
+    """All files below a folder as `VideoFile`s, links followed, in the order of their names; not the hidden ones.
 
-    Hidden files are passed over. A file whose suffix is not that of a video has a problem, and so has an empty folder.
+    A file whose suffix is not that of a video has a problem, and so has an empty folder.
 
-    Returns:
-        List of `VideoFile`.
     Raises:
         DataError: no such folder, not one file that looks like a video, or too many links to one folder.
     """
@@ -96,8 +92,7 @@ def _walk(top):
     while pending:
         prefix, path, above = pending.pop()
         if not os.path.isdir(path):
-            name = prefix.removesuffix("/")
-            yield inspect_file(path, name) if looks_like_video(name) else _other_file(path, name)
+            yield _look_at(path, prefix)
             continue
         status = os.stat(path)
         place = (status.st_dev, status.st_ino)
@@ -109,17 +104,16 @@ def _walk(top):
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         if prefix and not names:
-            name = prefix.removesuffix("/")
-            empty = VideoFile(path, name, problem="not a video: an empty folder")
-            yield inspect_file(path, name) if looks_like_video(name) else empty
+            yield _look_at(path, prefix, "an empty folder")
         below = above | {place}
         pending += [(f"{prefix}{printable(name)}/", os.path.join(path, name), below) for name in reversed(names)]
 
 
-def _other_file(path, name):
-    return VideoFile(path, name, problem=f"not a video: {_suffix_words(name)}")
-
-
-def _suffix_words(name):
+def _look_at(path, prefix, other=""):
+    """The `VideoFile` of what is called like a video; of anything else one that says so."""
+    name = prefix.removesuffix("/")
+    if looks_like_video(name):
+        return inspect_file(path, name)
     suffix = os.path.splitext(name)[1]
-    return f"suffix {suffix}" if suffix else "no suffix"
+    other = other or (f"suffix {suffix}" if suffix else "no suffix")
+    return VideoFile(path, name, problem=f"not a video: {other}")

@@ -26,11 +26,8 @@ class OfficialList:
 
 
 def read_official_list(name, split):
-    """Reads one split of "ucf101" or "hmdb51".
+    """Reads one split of "ucf101" or "hmdb51": "LISTS:1" is the folder of the lists and the number of the split.
 
-    Args:
-        name: "ucf101" or "hmdb51".
-        split: "LISTS:1": the folder of the lists, a colon, the number of the split.
     Returns:
         `OfficialList`; its classes are in the order of their indices, whatever the split.
     Raises:

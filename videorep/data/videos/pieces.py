@@ -13,9 +13,7 @@ def sample_pieces(videos, lengths, seconds, hours, seed):
     Args:
         videos: Objects with `start`, `end` (None: the whole) and `reason`.
         lengths: Seconds of each, 0 where unknown.
-        seconds: Length of a clip.
         hours: How much to take in all, or None for as many clips as fit.
-        seed: Decides the places.
     Returns:
         The videos, each replaced by its pieces in order of time; one that gives none has the reason.
     Raises:

@@ -11,10 +11,8 @@ from videorep.errors import DataError
 
 
 def gather_segments(rows):
-    """One video per file, with the segments of all its rows.
+    """One video per file, with the segments of all its rows, `Video`s with a label; no start is 0, no end the video's.
 
-    Args:
-        rows: `Video`s with a label each; no start is 0, no end the video's.
     Returns:
         List of `Video`s without a label, whose `segments` are (start, end, label): first the background, from the
         beginning to the end, then what lies upon it.
@@ -45,13 +43,10 @@ def _gather(members):
 
 
 def label_frames(timestamps, segments):
-    """The label of the last segment [start, end) that holds a frame's time.
+    """The label, a whole number, of the last segment [start, end) that holds a frame's time.
 
-    Args:
-        timestamps: Microseconds from the start of the video, one per frame.
-        segments: (start, end, label), of which one holds every frame; times in seconds, labels whole numbers.
-    Returns:
-        (labels, one per frame; the segments that hold no frame).
+    Timestamps are microseconds from the start of the video, segments (start, end, label) in seconds, of which one holds
+    every frame. Gives the labels, one per frame, and the segments that hold no frame.
     """
     times, labels, empty = np.array(timestamps), np.zeros(len(timestamps), np.int64), []
     for start, end, label in segments:

@@ -136,14 +136,10 @@ class _Worker:
 
 
 class WorkerPool:
-    """A fixed number of workers, each replaced when it crashes or hangs.
+    """A fixed number of workers, each replaced when it crashes, or gives no sign of life for `timeout` seconds.
 
-        with WorkerPool(workers=2, timeout=60) as pool:
-            for result in pool.map(function, tasks): ...
-
-    Args:
-        workers: How many processes.
-        timeout: Seconds without a sign of life after which a worker is taken to hang.
+    with WorkerPool(workers=2, timeout=60) as pool:
+        for result in pool.map(function, tasks): ...
     """
 
     def __init__(self, workers, timeout):
