@@ -164,18 +164,27 @@ class ClipStream(PerceptStream):
             first = self.starts[window]
             places = range(first, first + self._length)
             frames = self._reader.clip_frames(self.records[window], places, self.frame_shape[-1])
-            sequences = np.zeros((len(crops), self._length, self.features), np.uint8)
-            for sequence, (top, left) in zip(sequences, crops, strict=True):
-                cut = frames[:, top : top + self.frame_shape[0], left : left + self.frame_shape[1]]
-                sequence[: len(cut)] = cut.reshape(len(cut), -1)
-            return sequences, np.full(len(crops), window)
+            return frames, window, crops
 
         def fetch(number):
-            sequences, windows = call_python(read, [number], (tf.uint8, tf.int64))
-            sequences = tf.ensure_shape(sequences, [None, self._length, self.features])
-            return {"frames": sequences, "window": tf.ensure_shape(windows, [None])}
+            frames, window, crops = call_python(read, [number], (tf.uint8, tf.int64, tf.int64))
+            frames = tf.ensure_shape(frames, [None, *self._size, self.frame_shape[-1]])
+            return self._cut(frames, tf.ensure_shape(window, []), tf.ensure_shape(crops, [None, 2]))
 
         return numbers.map(fetch, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+
+    def _cut(self, frames, window, crops):
+        height, width, _ = self.frame_shape
+
+        def cut(corner):
+            return frames[:, corner[0] : corner[0] + height, corner[1] : corner[1] + width]
+
+        sequences = tf.map_fn(cut, crops, fn_output_signature=tf.uint8) if self._patch else frames[None]
+        count = tf.shape(frames)[0]
+        sequences = tf.reshape(sequences, [-1, count, self.features])
+        sequences = tf.pad(sequences, [[0, 0], [0, self._length - count], [0, 0]])
+        sequences = tf.ensure_shape(sequences, [None, self._length, self.features])
+        return {"frames": sequences, "window": tf.repeat(window, tf.shape(crops)[0])}
 
 
 def open_stream(dataset, *args, **kwargs):
