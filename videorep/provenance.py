@@ -105,8 +105,10 @@ class _Chain:
         with self._told():
             facts = read_export(version)
             self._compare_files(version, _table(facts.get("files")))
-            self._check_model(facts.get("run"), facts.get("model_sha256"), str(version))
-            self._compare_provenance(facts, version)
+            run = facts.get("run")
+            self._check_model(run, facts.get("model_sha256"), str(version))
+            if self._has_changed(run, facts.get("provenance")):
+                self.problems.append(f"{version}: {FACTS} says other things of its data than {run} does; export again")
 
     def _compare_files(self, version, files):
         if not files:
@@ -126,13 +128,8 @@ class _Chain:
             else:
                 self._compare(version / name, digest, "export again")
 
-    def _compare_provenance(self, facts, version):
-        """What an export repeats of its run's provenance against the run's own."""
-        run = facts.get("run")
-        if self._has_changed(run, facts.get("provenance")):
-            self.problems.append(f"{version}: {FACTS} says other things of its data than {run} does; export again")
-
     def _has_changed(self, run, provenance):
+        """Whether a run's own provenance differs from what was written down of it elsewhere."""
         return isinstance(run, str) and is_run(run) and load_run(run).provenance != provenance
 
     def _check_model(self, run, digest, user):
