@@ -2,6 +2,7 @@
 
 import argparse
 import configparser
+import itertools
 import os
 import re
 import runpy
@@ -154,7 +155,21 @@ def folder(tmp_path, monkeypatch):
     tiny = keras.Model(images, keras.layers.GlobalAveragePooling2D()(images))
     for name in ("tiny.keras", "efficientnet_lite0_features.keras"):
         tiny.save(name)
+    make_what_tools_make(tiny)
     return tmp_path
+
+
+def make_what_tools_make(net):
+    """What the examples have tools make, whose options alone are looked at here."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    from flow_backbone import see_flow
+
+    see_flow(net, 10).save("flow.keras")
+    for number, (split, label) in enumerate(itertools.product(("train", "test"), ("left", "right"))):
+        for each in range(2):
+            for parent in (Path("digits", split, label), Path("more", split, label)):
+                parent.mkdir(parents=True, exist_ok=True)
+                write_video(parent / f"{each}.avi", frames=31, first=700 + 62 * number + 31 * each)
 
 
 def test_every_example_stands_in_a_fence_with_a_language():

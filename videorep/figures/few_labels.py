@@ -9,7 +9,8 @@ from videorep.config import require
 from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
 
 WIDTH, HEIGHT = 640, 440
-MARKERS = "osD^vPX"
+MARKERS = "osD^vPX"  # as many as colours; who comes after has another line, and hollow markers
+LINES = ("-", "--", ":", "-.")
 LEAST_GAP = 0.07  # share of the axis between two of its numbers
 ALONE = 1.5  # how far the axis reaches to both sides of a single count, times
 
@@ -36,7 +37,9 @@ def draw_few_label_curve(path, results, largest_class=None):
         deviations = [100 * np.std(line[count], ddof=1) if len(line[count]) > 1 else 0.0 for count in counts]
         # a little apart, so that error bars do not hide each other
         places = np.array(counts) * 1.02 ** (number - (len(results) - 1) / 2)
-        style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)], "capsize": 3}
+        turn, place = divmod(number, len(COLOURS))
+        style = {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": LINES[turn % len(LINES)], "capsize": 3}
+        style |= {"markerfacecolor": "white"} if turn % 2 else {}
         axis.errorbar(places, means, deviations, label=name, linewidth=1.8, elinewidth=1.0, markersize=6, **style)
     if largest_class is not None:
         height = 100 * largest_class
