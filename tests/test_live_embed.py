@@ -42,7 +42,7 @@ def blocks_by_hand(run, data, length, stride):
     return made
 
 
-CASES = {"rgb": ("percepts", (8, 8)), "flow": ("flow-percepts", (8, 8)), "pretrained": ("percepts", (10, 8))}
+CASES = {"rgb": ("percepts", (8, 4)), "flow": ("flow-percepts", (8, 4)), "pretrained": ("percepts", (10, 8))}
 
 
 @pytest.mark.parametrize("name", CASES)
