@@ -165,11 +165,10 @@ def make_what_tools_make(net):
     from flow_backbone import see_flow
 
     see_flow(net, 10).save("flow.keras")
-    for number, (split, label) in enumerate(itertools.product(("train", "test"), ("left", "right"))):
-        for each in range(2):
-            for parent in (Path("digits", split, label), Path("more", split, label)):
-                parent.mkdir(parents=True, exist_ok=True)
-                write_video(parent / f"{each}.avi", frames=31, first=700 + 62 * number + 31 * each)
+    places = itertools.product(("digits", "more"), ("train", "test"), ("left", "right"), range(2))
+    for number, (name, split, label, each) in enumerate(places):
+        Path(name, split, label).mkdir(parents=True, exist_ok=True)
+        write_video(Path(name, split, label, f"{each}.avi"), frames=31, first=700 + 31 * number)
 
 
 def test_every_example_stands_in_a_fence_with_a_language():
