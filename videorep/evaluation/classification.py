@@ -100,19 +100,23 @@ def open_blocks(run, dataset, split, length, stride):
     return blocks
 
 
+def read_blocks(blocks, folder, batch_size=BATCH_BLOCKS):
+    """Yields the batches of `LabelledBlocks.evaluation` as NumPy arrays, pixels as shares; ShardError for NaN."""
+    for batch in blocks.evaluation(batch_size):
+        batch = {name: value.numpy() for name, value in (batch | {"frames": to_unit_range(batch["frames"])}).items()}
+        require_finite(batch["frames"], folder, lambda number, video=batch["video"]: blocks.video_paths[video[number]])
+        yield batch
+
+
 def _classify_blocks(blocks, model, folder, task):
     classify = tf.function(lambda frames: model({"frames": frames}, training=False), reduce_retracing=True)
     sums, counts = np.zeros((blocks.videos, len(model.config.classes))), np.zeros(blocks.videos)
     with task(total=blocks.blocks, unit="blocks") as advance:
-        for batch in blocks.evaluation(BATCH_BLOCKS):
-            frames = to_unit_range(batch["frames"]).numpy()
-            video = batch["video"].numpy()
-            require_finite(frames, folder, lambda number, video=video: blocks.video_paths[video[number]])
-            per_step = classify(frames).numpy().astype(np.float64)
-            per_block = average_steps(per_step, batch["mask"]).numpy()
-            np.add.at(sums, video, per_block)
-            np.add.at(counts, video, 1)
-            advance(len(video))
+        for batch in read_blocks(blocks, folder):
+            per_step = classify(batch["frames"]).numpy().astype(np.float64)
+            np.add.at(sums, batch["video"], average_steps(per_step, batch["mask"]).numpy())
+            np.add.at(counts, batch["video"], 1)
+            advance(len(batch["video"]))
     return sums / counts[:, None]
 
 

@@ -9,10 +9,8 @@ from videorep.config import FinetuneConfig
 from videorep.data.choices import make_generator
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError
-from videorep.evaluation.classification import BATCH_BLOCKS, open_blocks
-from videorep.evaluation.data_checks import require_finite
+from videorep.evaluation.classification import open_blocks, read_blocks
 from videorep.models.averaging import average_steps
-from videorep.models.pixels import to_unit_range
 from videorep.progress import Reporter, SilentProgress
 from videorep.runs import Run
 
@@ -73,9 +71,8 @@ def _classify(blocks, model, folder, generator, progress):
     sums = {way: np.zeros(shape) for way in (*orders, *(f"first {count}" for count in firsts))}
     counts, seen = np.zeros((blocks.videos, 1)), np.zeros(blocks.videos, bool)
     with progress.task("Diagnosing", total=blocks.blocks, unit="blocks") as advance:
-        for batch in blocks.evaluation(BATCH_BLOCKS):
-            frames, mask, video = to_unit_range(batch["frames"]).numpy(), batch["mask"].numpy(), batch["video"].numpy()
-            require_finite(frames, folder, lambda number, video=video: blocks.video_paths[video[number]])
+        for batch in read_blocks(blocks, folder):
+            frames, mask, video = (batch[name] for name in ("frames", "mask", "video"))
             for way, order in orders.items():
                 shown = np.stack([_reorder(each, own.sum(), order) for each, own in zip(frames, mask, strict=True)])
                 steps = predict(shown).numpy().astype(np.float64)

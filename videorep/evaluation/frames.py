@@ -10,13 +10,11 @@ from videorep.config import FinetuneConfig
 from videorep.data.shards.keys import BACKGROUND
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError, ShardError
-from videorep.evaluation.classification import open_blocks
-from videorep.evaluation.data_checks import compare_backbones, require_finite
-from videorep.models.pixels import to_unit_range
+from videorep.evaluation.classification import BATCH_BLOCKS, open_blocks, read_blocks
+from videorep.evaluation.data_checks import compare_backbones
 from videorep.progress import Reporter, SilentProgress
 from videorep.runs import Run
 
-BATCH_BLOCKS = 64
 WAYS = ("fresh blocks", "state carried on")
 
 
@@ -76,18 +74,15 @@ def _classify(model, blocks, progress):
     begin = tf.function(lambda frames: predict(frames)[:, -1], [tf.TensorSpec((None, length, features))])
     labels, fresh, carried = [], [], []
     with progress.task(f"Classifying with {model.name}", total=blocks.blocks, unit="records") as advance:
-        for batch in blocks.evaluation(1):
+        for batch in read_blocks(blocks, blocks.provenance["path"], 1):
             count = int(np.sum(batch["mask"]))
-            frames = to_unit_range(batch["frames"])[:, :count].numpy()
-            require_finite(
-                frames, blocks.provenance["path"], lambda _, video=batch["video"]: blocks.video_paths[video[0]]
-            )
+            frames = batch["frames"][:, :count]
             carried.append(carry(frames).numpy()[0])
             fresh.append(carried[-1].copy())
             for first in range(0, count - length + 1, BATCH_BLOCKS):
                 starts = np.arange(first, min(first + BATCH_BLOCKS, count - length + 1))
                 fresh[-1][starts + length - 1] = begin(frames[0, starts[:, None] + np.arange(length)]).numpy()
-            labels.append(batch["label"].numpy()[0, :count])
+            labels.append(batch["label"][0, :count])
             advance(1)
     return np.concatenate(labels), [np.concatenate(each) for each in (fresh, carried)]
 

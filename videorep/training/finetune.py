@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import tensorflow as tf
-
 from videorep.bounds import LARGEST, require
 from videorep.config import PretrainConfig
 from videorep.data.batches.sources import LabelledBlocks
@@ -13,7 +11,7 @@ from videorep.models import build_classifier
 from videorep.runs import load_run
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job, run_jobs
-from videorep.training.loop import evaluate_objective
+from videorep.training.loop import make_validation
 from videorep.training.objectives import classifier_objective
 
 VALIDATION = "validation"
@@ -90,10 +88,7 @@ def _validation(config, model, hashed):
     if not config.training.evaluate_every:
         return None
     blocks = LabelledBlocks(config.data, VALIDATION, *config.model.block, hashed=hashed)
-    objective = classifier_objective(model)
-    compiled = tf.function(lambda batch: objective(batch, training=False), reduce_retracing=True)
-    batches = blocks.evaluation(config.training.batch_size)
-    return lambda: evaluate_objective(compiled, batches)
+    return make_validation(classifier_objective(model), blocks.evaluation(config.training.batch_size))
 
 
 def load_pretrained(path):

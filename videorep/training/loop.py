@@ -202,6 +202,12 @@ class TrainingLoop:
         }
 
 
+def make_validation(objective, batches):
+    """A function that gives an objective's figures over finite batches, for `TrainingLoop`; compiled once."""
+    compiled = tf.function(lambda batch: objective(batch, training=False), reduce_retracing=True)
+    return lambda: evaluate_objective(compiled, batches)
+
+
 def evaluate_objective(objective, batches):
     """Means of an objective's loss and parts over finite batches.
 

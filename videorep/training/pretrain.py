@@ -2,15 +2,13 @@
 
 import dataclasses
 
-import tensorflow as tf
-
 from videorep.config_values import to_dict
 from videorep.data.batches.sources import open_source
 from videorep.data.shards.statistics import standardising_constants
 from videorep.models import build_model
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job
-from videorep.training.loop import evaluate_objective
+from videorep.training.loop import make_validation
 from videorep.training.objectives import encoder_decoder_objective
 
 VALIDATION = "validation"
@@ -65,7 +63,5 @@ def _validation(config, model, hashed):
     if not config.training.evaluate_every:
         return None
     source = open_source(config.data, VALIDATION, config.model.sequence_frames, hashed=hashed)
-    objective = encoder_decoder_objective(model)
-    compiled = tf.function(lambda batch: objective(batch, training=False), reduce_retracing=True)
     batches = source.evaluation(config.training.batch_size, config.training.evaluation_sequences)
-    return lambda: evaluate_objective(compiled, batches)
+    return make_validation(encoder_decoder_objective(model), batches)
