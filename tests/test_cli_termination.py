@@ -98,6 +98,21 @@ def test_a_long_cleanup_is_not_disturbed(number, status):
     assert end(lines, number) == (status, "clean\n", "\nInterrupted.\n")
 
 
+@pytest.mark.parametrize(("number", "status"), STATUSES)
+def test_a_look_that_is_due_while_the_program_ends_does_nothing(number, status):
+    """Between the answer and the exit there is no exception on its way; looks a thousand times as often meet that."""
+    often = [
+        "import videorep.cli.termination",
+        "videorep.cli.termination.PATIENCE = 0.0002",
+        "try:",
+        "    print('ready', flush=True)",
+        "    time.sleep(60)",
+        "finally:",
+        "    time.sleep(0.02)",
+    ]
+    assert [end(often, number) for _ in range(10)] == [(status, "", "\nInterrupted.\n")] * 10
+
+
 def test_training_that_begins_after_a_swallowed_signal_ends_in_its_own_way():
     loop = [
         "from videorep.training.interruption import deferred_interruption",

@@ -14,7 +14,7 @@ import videorep
 from videorep.cli.errors import explain_operating_system_error, explain_unexpected_error, is_resumable
 from videorep.cli.lazy import LazyGroup
 from videorep.cli.quiet import silence_tensorflow
-from videorep.cli.termination import Terminated, ending_on_signals
+from videorep.cli.termination import Terminated, ending_on_signals, leave_alone
 from videorep.errors import VideorepError, VideorepWarning
 from videorep.progress import visible
 
@@ -33,6 +33,7 @@ class VideorepGroup(LazyGroup):
         except OSError as error:
             raise click.ClickException(visible(explain_operating_system_error(error, ctx))) from error
         except (KeyboardInterrupt, Terminated) as stop:
+            leave_alone()
             resume = ": give the same command again with --resume to go on" if is_resumable(ctx) else ""
             with contextlib.suppress(OSError):  # The terminal may be gone.
                 click.echo(f"\nInterrupted{resume}.", err=True)

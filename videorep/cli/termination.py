@@ -40,7 +40,13 @@ def ending_on_signals():
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        leave_alone()
+
+
+def leave_alone():
+    """Looks after the signal no longer: it has been answered, and what follows is nobody's cleanup."""
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)  # first, or a look that is due would set the timer again
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _terminate(signal_number, _):
