@@ -50,12 +50,16 @@ MAY_IMPORT = {
     },
 }
 # The percept extractor reads its backbone from a run.
-EXCEPTIONS = {("data/percepts/backbones.py", "models"), ("data/percepts/backbones.py", "runs")}
+EXCEPTIONS = {
+    ("data/percepts/backbones.py", "runs"),
+    ("data/percepts/backbone_sources.py", "models"),
+    ("data/percepts/backbone_sources.py", "runs"),
+}
 # What each room of data/ may import of the others. What several need and none owns are leaves, files beside the rooms.
-DATA_LEAVES = {"threads", "choices", "video_names", "python_functions"}
+DATA_LEAVES = {"threads", "sampling", "video_names", "python_functions"}
 ROOMS = {
     "threads": set(),
-    "choices": set(),
+    "sampling": set(),
     "video_names": set(),
     "python_functions": {"threads"},
     "shards": DATA_LEAVES,
@@ -70,7 +74,7 @@ HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 WITHOUT_TENSORFLOW = (
     "data/__init__.py",
     "data/threads.py",
-    "data/choices.py",
+    "data/sampling.py",
     "data/video_names.py",
     "data/shards/__init__.py",
     "data/shards/keys.py",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from videorep.data.batches.stacks import LabelledStacks
-from videorep.data.choices import spread
 from videorep.data.percepts.flow import stack_fields
+from videorep.data.sampling import spread
 from videorep.data.shards.write import write_shards
 from videorep.errors import ShardError
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from videorep.data.choices import spread
+from videorep.data.sampling import spread
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # scikit-learn's C, the inverse of the weight decay
 MOST_STEPS = 300

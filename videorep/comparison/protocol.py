@@ -5,7 +5,7 @@ import time
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from videorep.data.choices import make_generator
+from videorep.data.sampling import make_generator
 
 DRAW, FOLD, TRIAL, TRAINING = 11, 12, 13, 14  # keep their random numbers apart
 FOLDS = 3

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from videorep.comparison.linear import Linear
 from videorep.config import ClassifierConfig
-from videorep.data.choices import make_generator
+from videorep.data.sampling import make_generator
 from videorep.models import build_classifier
 from videorep.models.averaging import average_steps
 

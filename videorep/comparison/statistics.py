@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from videorep.data.choices import make_generator
+from videorep.data.sampling import make_generator
 
 BOOTSTRAP, RESAMPLES = 15, 10_000
 

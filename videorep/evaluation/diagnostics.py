@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import FinetuneConfig
-from videorep.data.choices import make_generator
+from videorep.data.sampling import make_generator
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError
 from videorep.evaluation.classification import open_blocks, read_blocks

@@ -3,7 +3,7 @@
 import numpy as np
 
 from videorep.config import require
-from videorep.data.choices import spread
+from videorep.data.sampling import spread
 from videorep.figures.canvas import FUTURE_COLOUR, INK, new_chart, write_figure
 
 PANEL_WIDTH, PANEL_HEIGHT = 460, 380

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from videorep.data.choices import spread
+from videorep.data.sampling import spread
 from videorep.figures.canvas import Sheet, write_figure
 from videorep.figures.samples import choose_records, describe_record, open_records
 

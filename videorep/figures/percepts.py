@@ -5,7 +5,7 @@ import math
 import matplotlib
 import numpy as np
 
-from videorep.data.choices import spread
+from videorep.data.sampling import spread
 from videorep.figures.canvas import COLOURS, FAINT, LOOK, new_chart, write_figure
 
 COLUMNS = 2

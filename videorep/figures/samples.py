@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from videorep.data.choices import spread
 from videorep.data.percepts.flow import estimate_flow
+from videorep.data.sampling import spread
 from videorep.data.shards.guards import require_files
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.record_reader import RecordReader

@@ -10,8 +10,9 @@ from videorep.layers import PeepholeLSTM, Standardisation
 from videorep.layers.peephole_cell import uniform_fan_in
 from videorep.layers.recurrence import Tensor
 from videorep.models.averaging import average_steps, last_step
-from videorep.models.objective import ObjectiveModel
-from videorep.models.parts import DROPOUT_SEEDS, describe, initializers, part_seed, restore
+from videorep.models.objective_model import ObjectiveModel
+from videorep.models.seeds import DROPOUT_SEEDS, initializers, part_seed
+from videorep.models.serialization import describe, restore
 
 
 @keras.saving.register_keras_serializable(package="videorep")

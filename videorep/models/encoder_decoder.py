@@ -10,9 +10,10 @@ from videorep.config import BRANCHES, ModelConfig, require
 from videorep.layers import Decoder, PeepholeLSTM, Standardisation
 from videorep.layers.recurrence import Tensor
 from videorep.models.losses import FRAME_LOSS_NAMES, FRAME_LOSSES
-from videorep.models.objective import ObjectiveModel
-from videorep.models.parts import DECODER_SEEDS, describe, initializers, part_seed, restore
+from videorep.models.objective_model import ObjectiveModel
 from videorep.models.pixels import to_unit_range
+from videorep.models.seeds import DECODER_SEEDS, initializers, part_seed
+from videorep.models.serialization import describe, restore
 
 
 @keras.saving.register_keras_serializable(package="videorep")

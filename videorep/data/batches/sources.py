@@ -12,8 +12,8 @@ import tensorflow as tf
 from videorep.config import DIGITS, require
 from videorep.data.batches.several import TRAIN, SeveralSources, require_no_leak
 from videorep.data.batches.streams import choose_items, open_stream
-from videorep.data.choices import make_generator
 from videorep.data.python_functions import ReadableDataset, call_python
+from videorep.data.sampling import make_generator
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.read import read_frame_labels
 from videorep.data.shards.verify import require_sound

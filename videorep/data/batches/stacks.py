@@ -4,10 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.data.batches.windows import ShuffledOrder
-from videorep.data.choices import make_generator, spread
 from videorep.data.percepts.flow import require_longer, stack_fields
 from videorep.data.percepts.frames import cut_centre, scale_frame
 from videorep.data.python_functions import ReadableDataset, call_python
+from videorep.data.sampling import make_generator, spread
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.record_reader import RecordReader
 from videorep.data.shards.verify import require_sound

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from videorep.config import require
 from videorep.data.batches.windows import ShuffledOrder, list_windows
-from videorep.data.choices import make_generator
 from videorep.data.python_functions import call_python, readable
+from videorep.data.sampling import make_generator
 from videorep.data.shards.record_reader import RecordReader
 from videorep.data.shards.statistics import FeatureStatistics
 from videorep.errors import ShardError

@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from videorep.data.choices import draw_in_order, make_generator
+from videorep.data.sampling import draw_in_order, make_generator
 
 
 def list_windows(frames, length, stride, pad=False):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from videorep.config import SPLITS, require
-from videorep.data.choices import draw_in_order
 from videorep.data.digits.mnist import DIGIT_SIZE, describe_digits, load_digits
+from videorep.data.sampling import draw_in_order
 from videorep.data.threads import release_iterators_at_exit
 
 if TYPE_CHECKING:

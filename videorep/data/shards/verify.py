@@ -15,11 +15,11 @@ import tensorflow as tf
 from videorep.data.shards import hash_cache
 from videorep.data.shards.build_folder import SHARD_PATTERN
 from videorep.data.shards.dataset import MANIFEST
-from videorep.data.shards.faults import find_faults
 from videorep.data.shards.guards import require_files, require_framing
 from videorep.data.shards.hashes import hash_file
 from videorep.data.shards.manifest import read_manifest
 from videorep.data.shards.manifest_schema import FRAMING_BYTES, HEADER_BYTES, MOST_BYTES
+from videorep.data.shards.record_faults import find_faults
 from videorep.errors import ShardError
 from videorep.progress import SilentProgress
 from videorep.storage import fetch, locate

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from videorep.data.choices import spread
+from videorep.data.sampling import spread
 from videorep.data.videos.encode import sample_bytes_in_worker
 from videorep.data.videos.workers import WorkerError
 
