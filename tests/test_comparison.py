@@ -54,13 +54,14 @@ def compared(shards, tmp_path_factory):
 def test_every_contender_has_a_row_per_number_of_labels(compared):
     _, result = compared
     rows = {(row["contender"], row["videos_per_class"]): row for row in result["results"]}
-    names = ("majority", "mean-pooled", "single-frame", "random weights")
+    names = ("majority", "mean-pooled", "mean-pooled halves", "single-frame", "random weights")
     assert set(rows) == {(name, count) for name in names for count in (1, 2, 0)}
     for row in rows.values():
         assert len(row["accuracies"]) == 2 and row["interval"][0] <= row["mean"] <= row["interval"][1]
     assert rows["majority", 0]["accuracies"] == [0.5, 0.5]
     assert rows["mean-pooled", 0]["mean"] == 1.0
     assert {(test["a"], test["b"]) for test in result["tests"]} == {
+        ("mean-pooled halves", "mean-pooled"),
         ("single-frame", "mean-pooled"),
         ("random weights", "mean-pooled"),
     }

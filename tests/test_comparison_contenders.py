@@ -7,7 +7,7 @@ import pytest
 from comparison_videos import make_videos
 from sklearn.linear_model import LogisticRegression
 
-from videorep.comparison.linear import PENALTIES, Majority, mean_pooled, single_frame
+from videorep.comparison.linear import PENALTIES, Majority, halves_pooled, mean_pooled, single_frame
 from videorep.comparison.recurrent import STEPS, Recurrent, frozen
 from videorep.config import ClassifierConfig
 from videorep.layers import PeepholeLSTM
@@ -42,6 +42,22 @@ def test_mean_pooled_is_scikit_learn_on_the_mean_of_the_frames(videos):
     for setting, received in mean_pooled(videos).fit(train, test, {"standardise": False}, 0):
         model = LogisticRegression(C=setting["C"], max_iter=300).fit(pooled[train], videos.labels[train])
         np.testing.assert_allclose(received, model.predict_proba(pooled[test]), atol=1e-6)
+
+
+def test_halves_tell_an_order_of_frames_that_the_mean_does_not(videos):
+    backward = dataclasses.replace(videos, frames=videos.frames[::-1].copy(), lengths=videos.lengths[::-1])
+    forward, backward = halves_pooled(videos).features, halves_pooled(backward).features[::-1]
+    for number in range(len(videos.paths)):
+        frames = frames_of(videos, number).astype(float)
+        middle = len(frames) // 2
+        np.testing.assert_allclose(forward[number], np.r_[frames[:middle].mean(0), frames[middle:].mean(0)])
+        if len(frames) % 2 == 0:
+            np.testing.assert_allclose(backward[number], np.r_[frames[middle:].mean(0), frames[:middle].mean(0)])
+
+
+def test_half_of_a_single_frame_is_that_frame():
+    videos = make_videos(per_class=(2, 2), frames=(1, 2))
+    np.testing.assert_allclose(halves_pooled(videos).features, np.tile(mean_pooled(videos).features, 2))
 
 
 def test_single_frames_vote_by_their_mean_probability(videos):

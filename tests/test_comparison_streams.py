@@ -30,7 +30,7 @@ def streams(tmp_path_factory):
 def test_every_stream_and_their_mixture_has_a_row(streams, tmp_path):
     rgb, flow = streams
     result = compare(CompareConfig(rgb, (flow,), **SMALL), tmp_path / "out")
-    kinds = ("mean-pooled", "single-frame", "random weights")
+    kinds = ("mean-pooled", "mean-pooled halves", "single-frame", "random weights")
     names = {row["contender"] for row in result["results"]}
     assert names == {"majority", *kinds, *(f"{kind}, {own}" for kind in kinds for own in ("flow", "fused"))}
     rows = {row["contender"]: row for row in result["results"] if not row["videos_per_class"]}

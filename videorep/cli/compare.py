@@ -35,8 +35,9 @@ from videorep.config import MODELS, PRECISIONS
 @options.long_work
 @click.pass_context
 def compare(ctx, out, clips, **_):
-    """Measure contenders on the labelled shards in DATA: the largest class, logistic regression on mean-pooled and on
-    single frames, the LSTM from random weights and from pretrained models, frozen and finetuned.
+    """Measure contenders on the labelled shards in DATA: the largest class, logistic regression on mean-pooled frames,
+    on the means of both halves of a video and on single frames, the LSTM from random weights and from pretrained
+    models, frozen and finetuned.
 
     With 1, 2, 4, ... and all labelled videos per class of the training split, several draws each; settings are chosen
     on folds of the training videos, never by the test split. DIR/report.html tells which one to use, and what of the

@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 
-from videorep.comparison.linear import Majority, mean_pooled, single_frame
+from videorep.comparison.linear import Majority, halves_pooled, mean_pooled, single_frame
 from videorep.comparison.protocol import list_counts, make_folds, measure
 from videorep.comparison.recurrent import Recurrent, frozen
 from videorep.comparison.store import PRETRAINED, RESULT, Store
 from videorep.comparison.streams import FUTURE_FRAMES, INPUT_FRAMES, fuse_all, open_streams, require_unseen
-from videorep.comparison.summary import FINETUNED, MAJORITY, RANDOM, REFERENCE, SINGLE, summarise
+from videorep.comparison.summary import FINETUNED, HALVES, MAJORITY, RANDOM, REFERENCE, SINGLE, summarise
 from videorep.comparison_config import NONE
 from videorep.config import ClassifierConfig, DataConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data.shards.manifest import load_dataset
@@ -26,10 +26,11 @@ from videorep.training.pretrain import pretrain
 def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progress=None):
     """Measures what classifiers get right with few and with many labels, and leaves the table in a folder.
 
-    Contenders: the largest class; logistic regression on mean-pooled frames and on single frames; the LSTM from random
-    weights, and from each pretrained model, frozen and finetuned. Each is trained on the same draws of labelled videos
-    and tried on the same test videos; its settings are chosen on folds of the training videos, recordings apart. With
-    `config.fuse` each is tried on every stream, and what it makes of all of them is fused.
+    Contenders: the largest class; logistic regression on mean-pooled frames, on the means of both halves of a video and
+    on single frames; the LSTM from random weights, and from each pretrained model, frozen and finetuned. Each is
+    trained on the same draws of labelled videos and tried on the same test videos; its settings are chosen on folds of
+    the training videos, recordings apart. With `config.fuse` each is tried on every stream, and what it makes of all of
+    them is fused.
 
     Args:
         config: CompareConfig.
@@ -103,7 +104,7 @@ def _list_contenders(config, stream):
     videos = stream.videos
     shape = ClassifierConfig("lstm", videos.frames.shape[1], (config.units,), videos.classes, standardise=True)
     contenders = {} if stream.name else {MAJORITY: Majority(videos)}
-    contenders |= {REFERENCE: mean_pooled(videos), SINGLE: single_frame(videos)}
+    contenders |= {REFERENCE: mean_pooled(videos), HALVES: halves_pooled(videos), SINGLE: single_frame(videos)}
     contenders[RANDOM] = Recurrent(videos, shape, None, config.precision)
     for run in stream.runs:
         encoder, name = run.model(), f"pretrained {run.path.name}"

@@ -4,7 +4,7 @@ from videorep.comparison.protocol import make_folds
 from videorep.comparison.statistics import holm, interval, paired_test
 from videorep.comparison.streams import FUSED, stream_names
 
-MAJORITY, REFERENCE, SINGLE = "majority", "mean-pooled", "single-frame"
+MAJORITY, REFERENCE, HALVES, SINGLE = "majority", "mean-pooled", "mean-pooled halves", "single-frame"
 RANDOM, FINETUNED = "random weights", "finetuned"
 SIGNIFICANT = 0.05
 NO_FOLDS = "a class has training videos of one recording only: no settings could be chosen, the usual ones were taken"

@@ -54,9 +54,9 @@ class LabelledVideos:
         """First frame of each video, and one past the last of all: (V + 1,)."""
         return np.concatenate([[0], np.cumsum([sum(each) for each in self.lengths])])
 
-    def pooled(self):
-        """The mean of each video's frames: (V, D) float64."""
-        return np.stack([self.frames[a:b].mean(0, dtype=np.float64) for a, b in itertools.pairwise(self.spans())])
+    def pooled(self, parts=1):
+        """The means of each video's frames, of one part of it after another: (V, parts * D) float64."""
+        return np.stack([_means(self.frames[a:b], parts) for a, b in itertools.pairwise(self.spans())])
 
     def blocks(self, length, stride):
         """Blocks of frames within records; a shorter record is one block, padded.
@@ -113,6 +113,12 @@ def load_videos(data, train="train", test="test"):
         np.concatenate([side["frames"] for side in read]),
         [lengths for side in read for lengths in side["lengths"]],
     )
+
+
+def _means(frames, parts):
+    """Means of equal parts of a video, end to end; a part has at least one frame."""
+    edges = np.arange(parts + 1) * len(frames) // parts
+    return np.concatenate([frames[a : max(b, a + 1)].mean(0, dtype=np.float64) for a, b in itertools.pairwise(edges)])
 
 
 def _read(blocks):
