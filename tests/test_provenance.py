@@ -64,6 +64,14 @@ def test_a_changed_file_of_the_export_is_named(chain):
     assert "saved_model.pb: its SHA-256 is" in problem
 
 
+def test_a_missing_file_of_the_export_and_one_too_many_are_named(chain):
+    version = chain / "serving" / "1"
+    (version / "variables" / "variables.index").rename(version / "variables" / "variables.old")
+    problems, _ = verify(chain / "serving")
+    assert any("variables/variables.index is missing; export again" in problem for problem in problems)
+    assert any("variables/variables.old is not a file of this export; remove it" in problem for problem in problems)
+
+
 @pytest.mark.parametrize("file", ["ckpt-7.index", "ckpt-7.data-00000-of-00001"])
 def test_a_damaged_checkpoint_is_a_problem(chain, file):
     change(chain / "first" / "checkpoints" / file)
