@@ -280,6 +280,17 @@ def make_videos(folder):
         writer.release()
 
 
+def make_embeddings(folder):
+    import numpy as np
+
+    from videorep.live.embeddings import Embeddings, write_embeddings
+
+    values = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    write_embeddings(
+        folder / "e.npz", Embeddings(values, ["a.mp4", "ü.avi", "c"], ["run", "", "wave"], "0123", "video")
+    )
+
+
 def make_export(folder):
     from videorep.serving.export import export
 
