@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
+from videorep.comparison.linear import Linear
+from videorep.comparison.recurrent import Recurrent
 from videorep.comparison.store import Store
 from videorep.comparison.streams import open_streams
 from videorep.comparison.summary import advise
@@ -22,13 +24,14 @@ from videorep.training.finetune import finetune
 from videorep.training.pretrain import pretrain
 
 CLASSES = ("Archery", "Bowling")
+TABLES = ("probabilities", "held_out")
 SMALL = {"models": ("none",), "units": 4, "draws": 2, "trials": 1}
 
 
-def make_records(generator, groups, clips=1):
+def make_records(generator, groups, clips=1, frames=(17, 25)):
     return [
         {
-            "frames": (label + generator.normal(size=(int(generator.integers(17, 25)), 5))).astype(np.float32),
+            "frames": (label + generator.normal(size=(int(generator.integers(*frames)), 5))).astype(np.float32),
             "label": name,
             "path": f"v_{name}_g{group:02d}_c{clip:02d}.avi",
         }
@@ -65,6 +68,39 @@ def test_every_contender_has_a_row_per_number_of_labels(compared):
         ("random weights", "mean-pooled"),
     }
     assert result["advice"].startswith("On these data use mean-pooled percepts and logistic regression, beside which")
+
+
+def test_a_dry_run_counts_the_trainings_that_are_done_and_writes_nothing(tmp_path, monkeypatch):
+    shards, generator = str(tmp_path / "shards"), np.random.default_rng(0)
+    sides = {"train": (1, 2, 3, 4), "test": (8, 9)}
+    write_shards({side: make_records(generator, groups, frames=(29, 33)) for side, groups in sides.items()}, shards)
+    init, fitted = pretrained(shards, tmp_path / "run"), {Linear: [], Recurrent: []}
+    config = CompareConfig(
+        shards, **SMALL | {"trials": 2, "models": ("autoencoder",), "pretrain_steps": 1}, init=(init,)
+    )
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("videorep.comparison.forecast.format_bytes", int)
+    planned = compare(config, tmp_path / "out", dry_run=True)
+    assert sorted(tmp_path.rglob("*")) == before
+    for kind, fit in ((each, each.fit) for each in fitted):
+
+        def counted(self, *arguments, kind=kind, fit=fit):
+            fitted[kind].append(0)
+            for made in fit(self, *arguments):
+                fitted[kind][-1] += 1
+                yield made
+
+        monkeypatch.setattr(kind, "fit", counted)
+    monkeypatch.setattr("videorep.comparison.recurrent.STEPS", (1, 2))
+    compare(config, tmp_path / "out")
+    assert planned["trainings_of_lstms"] == len(fitted[Recurrent]) == 3 * 3 * (3 * 2 + 2)
+    assert planned["logistic_regressions"] == 6 * len(fitted[Linear]) == 6 * 4 * 3 * (3 * 2 + 2)
+    assert sum(fitted[Linear]) <= planned["logistic_regressions"]
+    forecast = planned["forecast"]
+    assert planned["pretrainings"] == 1 and " s on this machine" in forecast["time"]
+    tables = [np.load(path)[name] for path in sorted((tmp_path / "out" / "measured").iterdir()) for name in TABLES]
+    assert 0 < forecast["disk"] - sum(table.nbytes for table in tables) < 100_000  # the pretrained run
+    assert forecast["memory"] > 1 << 26
 
 
 def test_it_goes_on_where_it_was_interrupted(compared, shards, tmp_path, monkeypatch):
@@ -239,6 +275,7 @@ def test_the_command_writes_a_page_with_table_pictures_and_advice(shards, tmp_pa
     ]
     planned = CliRunner().invoke(videorep_command, [*arguments, "--dry-run"])
     assert planned.exit_code == 0 and not out.exists()
+    assert " s on this machine, as busy as it is now" in planned.output
     done = CliRunner().invoke(videorep_command, arguments)
     assert done.exit_code == 0, done.output
     page, result = (out / "report.html").read_text(), json.loads((out / "comparison.json").read_text())

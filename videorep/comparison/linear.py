@@ -1,6 +1,7 @@
 """Contenders that need no recurrent network: the largest class, and logistic regression (scikit-learn)."""
 
 import dataclasses
+import time
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from videorep.data.choices import spread
+from videorep.training.forecast import LONGEST_SECONDS
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # scikit-learn's C, the inverse of the weight decay
 MOST_STEPS = 300
@@ -70,6 +72,15 @@ class Linear:
             of_rows = np.zeros((len(asked), len(self.videos.classes)))
             of_rows[:, model.classes_] = model.predict_proba(self.features[asked])
             yield {"C": penalty}, np.stack([of_rows[self.owner[asked] == video].mean(0) for video in test])
+
+    def seconds(self, train, test):
+        """About what `fit` takes, by those of its penalties that do not take long, the first at least."""
+        begun, times = time.monotonic(), []
+        for _ in self.fit(train, test, {"standardise": True}, 0):
+            times.append(time.monotonic() - begun)
+            if times[-1] > LONGEST_SECONDS:
+                break
+        return times[-1] * len(PENALTIES) / len(times)
 
     def _rows(self, video):
         rows = np.flatnonzero(self.owner == video)
