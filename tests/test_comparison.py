@@ -103,6 +103,13 @@ def test_a_dry_run_counts_the_trainings_that_are_done_and_writes_nothing(tmp_pat
     assert forecast["memory"] > 1 << 26
 
 
+def test_single_frames_that_are_bounded_are_told(compared, shards, tmp_path, monkeypatch):
+    assert compared[1]["warnings"] == []
+    monkeypatch.setattr("videorep.comparison.linear.MOST_NUMBERS", 8 * 5 * 3)
+    sentence = "single-frame: with all labels it learns from 3 frames of each video, evenly spread, not 16"
+    assert compare(CompareConfig(shards, **SMALL), tmp_path)["warnings"] == [sentence]
+
+
 def test_it_goes_on_where_it_was_interrupted(compared, shards, tmp_path, monkeypatch):
     out, result = compared
     (tmp_path / "out" / "measured").mkdir(parents=True)

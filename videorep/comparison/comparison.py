@@ -78,7 +78,7 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
         measured = _measure_all(config, videos, contenders, counts, store, progress)
         measured |= fuse_all(measured, streams, counts)
         result = summarise(config, videos, counts, measured)
-        result["warnings"] += doubts
+        result["warnings"] += [*doubts, *_bounds(contenders, streams)]
         write_text_durably(store.folder / RESULT, json.dumps(result, indent=2) + "\n")
     return result
 
@@ -130,6 +130,15 @@ def _list_contenders(config, stream, freeze=frozen):
         contenders[f"{name}, frozen"] = freeze(videos, like, encoder)
         contenders[f"{name}, {FINETUNED}"] = Recurrent(videos, like, encoder, config.precision)
     return {stream.call(name): each for name, each in contenders.items()}
+
+
+def _bounds(contenders, streams):
+    """Sentences on single frames that learn from fewer frames than `FRAMES_PER_VIDEO`, for want of time."""
+    for name in (stream.call(SINGLE) for stream in streams):
+        each = contenders[name]
+        rows = each.rows_per_video(each.videos.training)
+        if rows < each.most:
+            yield f"{name}: with all labels it learns from {rows} frames of each video, evenly spread, not {each.most}"
 
 
 def _measure_all(config, videos, contenders, counts, store, progress):
