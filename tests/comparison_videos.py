@@ -3,6 +3,10 @@
 import numpy as np
 
 from videorep.comparison.videos import LabelledVideos
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.training.pretrain import pretrain
+
+CLASSES = ("Archery", "Bowling")
 
 
 def make_videos(per_class=(6, 6), tests=3, per_group=1, features=4, frames=(5, 9), seed=0):
@@ -30,3 +34,24 @@ def make_videos(per_class=(6, 6), tests=3, per_group=1, features=4, frames=(5, 9
         np.concatenate(values).astype(np.float32),
         lengths,
     )
+
+
+def make_records(generator, groups, clips=1, frames=(17, 25)):
+    """Labelled records whose paths name recordings as UCF-101 does."""
+    return [
+        {
+            "frames": (label + generator.normal(size=(int(generator.integers(*frames)), 5))).astype(np.float32),
+            "label": name,
+            "path": f"v_{name}_g{group:02d}_c{clip:02d}.avi",
+        }
+        for label, name in enumerate(CLASSES)
+        for group in groups
+        for clip in range(clips)
+    ]
+
+
+def pretrained(data, out):
+    """The path of a small run."""
+    model = ModelConfig("autoencoder", units=(4,), input_frames=16)
+    pretrain(PretrainConfig(model, DataConfig(data), TrainingConfig(steps=1, batch_size=2)), out)
+    return str(out)

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from comparison_videos import make_records, pretrained
 
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
@@ -14,28 +15,13 @@ from videorep.comparison.store import Store
 from videorep.comparison.streams import open_streams
 from videorep.comparison.summary import advise
 from videorep.comparison_config import CompareConfig
-from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, TrainingConfig
 from videorep.data import write_shards
 from videorep.errors import OutputError, RunError, ShardError
 from videorep.runs import load_run
 from videorep.training.finetune import finetune
-from videorep.training.pretrain import pretrain
 
-CLASSES = ("Archery", "Bowling")
 SMALL = {"models": ("none",), "units": 4, "draws": 2, "trials": 1}
-
-
-def make_records(generator, groups, clips=1):
-    return [
-        {
-            "frames": (label + generator.normal(size=(int(generator.integers(17, 25)), 5))).astype(np.float32),
-            "label": name,
-            "path": f"v_{name}_g{group:02d}_c{clip:02d}.avi",
-        }
-        for label, name in enumerate(CLASSES)
-        for group in groups
-        for clip in range(clips)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +52,13 @@ def test_every_contender_has_a_row_per_number_of_labels(compared):
         ("random weights", "mean-pooled"),
     }
     assert result["advice"].startswith("On these data use mean-pooled percepts and logistic regression, beside which")
+
+
+def test_single_frames_that_are_bounded_are_told(compared, shards, tmp_path, monkeypatch):
+    assert compared[1]["warnings"] == []
+    monkeypatch.setattr("videorep.comparison.linear.MOST_NUMBERS", 8 * 5 * 3)
+    sentence = "single-frame: with all labels it learns from 3 frames of each video, evenly spread, not 16"
+    assert compare(CompareConfig(shards, **SMALL), tmp_path)["warnings"] == [sentence]
 
 
 def test_it_goes_on_where_it_was_interrupted(compared, shards, tmp_path, monkeypatch):
@@ -129,12 +122,6 @@ def test_overwrite_removes_what_was_measured_and_nothing_else(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(OutputError, match=r"the settings of a comparison in .*config\.json, which cannot be read"):
         store.require_free(resume=True, overwrite=False)
-
-
-def pretrained(data, out):
-    model = ModelConfig("autoencoder", units=(4,), input_frames=16)
-    pretrain(PretrainConfig(model, DataConfig(data), TrainingConfig(steps=1, batch_size=2)), out)
-    return str(out)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -240,6 +227,7 @@ def test_the_command_writes_a_page_with_table_pictures_and_advice(shards, tmp_pa
     ]
     planned = CliRunner().invoke(videorep_command, [*arguments, "--dry-run"])
     assert planned.exit_code == 0 and not out.exists()
+    assert " s on this machine, as busy as it is now" in planned.output
     done = CliRunner().invoke(videorep_command, arguments)
     assert done.exit_code == 0, done.output
     page, result = (out / "report.html").read_text(), json.loads((out / "comparison.json").read_text())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from comparison_videos import make_videos
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from videorep.comparison.linear import PENALTIES, Majority, halves_pooled, mean_pooled, single_frame
 from videorep.comparison.recurrent import STEPS, Recurrent, frozen
@@ -60,10 +61,27 @@ def test_half_of_a_single_frame_is_that_frame():
     np.testing.assert_allclose(halves_pooled(videos).features, np.tile(mean_pooled(videos).features, 2))
 
 
-def test_single_frames_vote_by_their_mean_probability(videos):
+def test_many_features_have_the_same_optimum(monkeypatch):
+    videos = make_videos(per_class=(6, 7, 6), features=40)
+    monkeypatch.setattr("videorep.comparison.linear.MANY_FEATURES", 20)
+    train, test, pooled = videos.training, videos.test, videos.pooled()
+    assert len(train) < pooled.shape[1]
+    for setting, received in mean_pooled(videos).fit(train, test, {"standardise": True}, 0):
+        scaler = StandardScaler().fit(pooled[train])
+        model = LogisticRegression(C=setting["C"], tol=1e-9, max_iter=10_000)
+        model.fit(scaler.transform(pooled[train]), videos.labels[train])
+        np.testing.assert_allclose(received, model.predict_proba(scaler.transform(pooled[test])), atol=0.01)
+
+
+@pytest.mark.parametrize(("numbers", "most"), [(None, 16), (4 * 13 * 3 + 1, 3), (1, 1)])
+def test_single_frames_vote_by_their_mean_probability(videos, monkeypatch, numbers, most):
     train, test = videos.training, videos.test
+    if numbers:
+        monkeypatch.setattr("videorep.comparison.linear.MOST_NUMBERS", numbers)
+    assert single_frame(videos).rows_per_video(train) == most and len(train) == 13
     learnt = [frames_of(videos, number) for number in train]
-    learnt = [each[np.unique(np.linspace(0, len(each) - 1, min(16, len(each))).round().astype(int))] for each in learnt]
+    places = [np.linspace(0, len(each) - 1, min(most, len(each))).round() for each in learnt]
+    learnt = [each[np.unique(place.astype(int))] for each, place in zip(learnt, places, strict=True)]
     labels = np.repeat(videos.labels[train], [len(each) for each in learnt])
     results = dict(
         (setting["C"], received)

@@ -70,7 +70,9 @@ def test_what_is_too_short_is_refused(tmp_path):
 
 def test_what_no_record_can_hold_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(encode, "MAX_CLIP_BYTES", 1 << 14)
-    assert refusal(write_video(tmp_path / "a.mp4", frames=50)).startswith("too long: over 0 MiB of JPEG")
+    path = write_video(tmp_path / "a.mp4", frames=50)
+    assert refusal(path) == "too long: over 0 MiB of JPEG; cut it with --sample-seconds"
+    assert refusal(path, raw=True) == "too long: over 0 MiB of frames; leave --direct out"
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])

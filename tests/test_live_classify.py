@@ -1,10 +1,12 @@
 """`classify` against shards, percepts and `evaluate`, on drawn videos; every bad file has its row."""
 
+import contextlib
 import csv
 import json
 import os
 import shutil
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from click.testing import CliRunner
 from generated_videos import write_video
 from live_building import CLASSES, SIZE, call, make_videos
 
+from videorep.data.percepts.frames import crop_centre
+from videorep.data.videos.decode import VideoReader, read_frames
 from videorep.live import classify_videos
 from videorep.runs import load_run
 
@@ -45,6 +49,31 @@ def test_it_equals_shards_percepts_evaluate(chain, runs):
         ranked = [each["probability"] for each in row["classes"]]
         assert ranked == sorted(ranked, reverse=True)
     assert np.ptp([list(row.values()) for row in expected.values()], axis=0).max() > 1e-4, "videos differ"
+
+
+def direct_by_hand(chain, path):
+    """The probabilities (K,) of frames that pass through the convnet in float32, and through no JPEG."""
+    with contextlib.closing(VideoReader(str(path))) as reader:
+        frames = [cv2.resize(frame, (30, 16), interpolation=cv2.INTER_AREA) for _, frame in read_frames(reader, 20.0)]
+    seen = np.stack([crop_centre(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), SIZE).numpy() for frame in frames])
+    features = keras.models.load_model(chain / "net.keras")(seen.astype(np.float32)).numpy()
+    blocks = np.stack([features[start : start + 8] for start in range(0, len(features) - 7, 4)])
+    return load_run(chain / "rgb").model()({"frames": blocks}).numpy().mean(axis=(0, 1))
+
+
+def test_direct_leaves_out_jpeg_and_storage_alone(chain):
+    videos = [chain / "whole.mp4", next((chain / "VIDEOS").rglob("*.avi"))]
+    for path in videos:
+        _, [(_, direct, reason)] = classify_videos([load_run(chain / "rgb")], [path], direct=True)
+        assert reason == ""
+        np.testing.assert_allclose(direct, direct_by_hand(chain, path), atol=1e-6)
+        _, [(_, staged, _)] = classify_videos([load_run(chain / "rgb")], [path])
+        assert 1e-6 < np.abs(direct - staged).max() < 0.1
+    runs = [chain / "rgb", chain / "flow"]
+    staged, direct = (classified(chain, *runs, *videos, *option) for option in ([], ["--direct"]))
+    for row, other in zip(staged, direct, strict=True):
+        one, two = ({each["label"]: each["probability"] for each in made["classes"]} for made in (row, other))
+        assert one != two and one == pytest.approx(two, abs=0.1)
 
 
 def test_every_bad_file_has_a_row_with_its_reason(chain, tmp_path):

@@ -58,6 +58,9 @@ def test_videos_equal_shards_percepts_and_the_layers_by_hand(live_chain, tmp_pat
     means = np.stack([expected[path].mean(axis=0) for path in paths])
     np.testing.assert_allclose(arrays["embeddings"], means, atol=1e-5)
     assert np.ptp(means, axis=0).max() > 1e-3, "videos differ"
+    call("embed", run, live_chain / "VIDEOS", "--direct", "--out", out, "--overwrite")
+    moved = np.abs(np.load(out)["embeddings"] - means).mean()
+    assert 1e-6 < moved < 0.5 * np.abs(means).mean()
     call("embed", run, live_chain / data, "--out", out, "--per", "block", "--overwrite")
     made = read_embeddings(out)
     assert made.paths == [path for path, blocks in expected.items() for _ in blocks]
@@ -112,6 +115,7 @@ def test_what_cannot_be_embedded_is_refused_in_one_sentence(live_chain, tmp_path
         ["embed", live_chain / "rgb", live_chain / "percepts", video, "--out", out],
         ["embed", live_chain / "rgb", video, "--split", "test", "--out", out],
         ["embed", live_chain / "rgb", live_chain / "percepts", "--backbone", "x.keras", "--out", out],
+        ["embed", live_chain / "rgb", live_chain / "percepts", "--direct", "--out", out],
     ):
         assert "perhaps with --split" in refused(*words)
     assert "'--out'" in refused("embed", live_chain / "rgb", video, "--out", "e.csv")

@@ -100,6 +100,7 @@ BAD = {
     "numbers for labels": npz(labels=[1, 2]),
     "zero bytes": npz(paths=["a\0b", "c"]),
     "halves of characters": npz(paths=["\ud800", "c"]),
+    "no characters": npz(paths=np.full(2, 2**31 - 1, np.uint32).view("U1")),
     "per": npz(per="year"),
     "lies": lying((2, 10**12)),
     "overflows": lying((10**15, 10**15)),

@@ -197,9 +197,17 @@ def _keras_bomb(content):
     return _rarely(_keras(content), lambda: formats.zip_bomb("model.weights.h5", b"\x89HDF\r\n\x1a\n"))
 
 
-def _npz_bomb(content):
-    header = samples.npy_header(formats.BOMB_BYTES // 784)
-    return _rarely(mutations.repacked_zip(content, {}), lambda: formats.zip_bomb("x_train.npy", header))
+NPZ_MEMBERS = {".npy": lambda content: mutations.damaged(content) | mutations.reworded(content)}
+
+
+def _of_npz(name, member):
+    """What a Parser of an .npz file takes behind its reader."""
+
+    def craft(content):
+        header = samples.npy_header(formats.BOMB_BYTES // 784)
+        return _rarely(mutations.repacked_zip(content, NPZ_MEMBERS), lambda: formats.zip_bomb(member, header))
+
+    return (name,), alter(name, craft), True
 
 
 def _gzip_bomb(content):
@@ -223,7 +231,7 @@ BUILD = ".build/"
 PARSERS = {
     "digits-idx": Parser(samples.make_idx, readers.read_digits, (IDX,)),
     "digits-gz": Parser(samples.make_idx, readers.read_digits, (GZIP,), alter(GZIP, _gzip_bomb), exact=True),
-    "digits-npz": Parser(samples.make_npz, readers.read_digits, ("mnist.npz",), alter("mnist.npz", _npz_bomb), True),
+    "digits-npz": Parser(samples.make_npz, readers.read_digits, *_of_npz("mnist.npz", "x_train.npy")),
     "ucf101-lists": Parser(samples.make_lists, readers.list_by(labels="ucf101", split="lists:1"), UCF, _any(*UCF)),
     "hmdb51-lists": Parser(samples.make_lists, readers.list_by(labels="hmdb51", split="lists:1"), HMDB, _any(*HMDB)),
     "labels-csv": Parser(samples.make_lists, readers.list_by(labels="some.csv"), ("some.csv",), _any("some.csv")),
@@ -280,6 +288,7 @@ PARSERS = {
         ("net.weights.h5",),
     ),
     "videos": Parser(samples.make_videos, readers.decode_video, samples.VIDEOS),
+    "embeddings": Parser(samples.make_embeddings, readers.read_embeddings, *_of_npz("e.npz", "embeddings.npy")),
     "export": Parser(
         samples.make_export,
         readers.read_export,

@@ -147,6 +147,17 @@ def read_model(folder):
     return samples.digest([type(model).__name__, [array.tobytes() for array in model.get_weights()]])
 
 
+def read_embeddings(folder):
+    import numpy as np
+
+    from videorep.live.embeddings import read_embeddings
+
+    made = read_embeddings(folder / "e.npz")
+    if not np.isfinite(made.values).all() or not len(made.values) == len(made.paths) == len(made.labels):
+        raise WrongResultError("rows that are not finite, or not one path and label for each")
+    return samples.digest([made.values.tobytes(), made.paths, made.labels, made.run, made.per])
+
+
 def read_export(folder):
     from videorep.cli.inspect import inspect
     from videorep.cli.verify import verify

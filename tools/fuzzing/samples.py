@@ -32,8 +32,7 @@ def npy_header(count):
     import numpy as np
 
     file = io.BytesIO()
-    shape = {"descr": "|u1", "fortran_order": False, "shape": (count, 28, 28)}
-    np.lib.format.write_array_header_1_0(file, shape)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, 28, 28)})
     return file.getvalue()
 
 
@@ -56,18 +55,16 @@ def make_npz(folder):
 
 
 def make_lists(folder):
+    lists = folder / "lists"
+    lists.mkdir()
     for label in ("run", "wave"):
         (folder / "videos" / label).mkdir(parents=True)
         for number in (1, 2):
-            video = folder / "videos" / label / f"v_{label}_g0{number}_c01.avi"
-            video.write_bytes(f"{label} {number}".encode())
-    lists = folder / "lists"
-    lists.mkdir()
+            (folder / "videos" / label / f"v_{label}_g0{number}_c01.avi").write_bytes(f"{label} {number}".encode())
+        (lists / f"{label}_test_split1.txt").write_text(f"v_{label}_g01_c01.avi 1 \nv_{label}_g02_c01.avi 2 \n")
     (lists / "classInd.txt").write_bytes(b"1 run\r\n2 wave\r\n")
     (lists / "trainlist01.txt").write_bytes(b"run/v_run_g01_c01.avi 1\r\nwave/v_wave_g01_c01.avi 2\r\n")
     (lists / "testlist01.txt").write_bytes(b"run/v_run_g02_c01.avi\r\nwave/v_wave_g02_c01.avi\r\n")
-    for label in ("run", "wave"):
-        (lists / f"{label}_test_split1.txt").write_text(f"v_{label}_g01_c01.avi 1 \nv_{label}_g02_c01.avi 2 \n")
     rows = "run/v_run_g01_c01.avi,0,1.5,run\nwave/v_wave_g01_c01.avi,,,wave\n"
     (folder / "some.csv").write_text("path,start,end,label\n" + rows)
     (folder / "names.txt").write_text("wave\nrun\n")
@@ -278,6 +275,15 @@ def make_videos(folder):
         for number in range(12):
             writer.write(np.roll(np.arange(48 * 32 * 3, dtype=np.uint8).reshape(32, 48, 3), 3 * number, axis=1))
         writer.release()
+
+
+def make_embeddings(folder):
+    import numpy as np
+
+    from videorep.live.embeddings import Embeddings, write_embeddings
+
+    values, paths = np.arange(12, dtype=np.float32).reshape(3, 4), ["a.mp4", "ü.avi", "c"]
+    write_embeddings(folder / "e.npz", Embeddings(values, paths, ["run", "", "wave"], "0123", "video"))
 
 
 def make_export(folder):

@@ -22,8 +22,9 @@ SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 @click.option("--top", type=click.IntRange(min=1), default=5, help="Classes to tell of each video, the best first.")
 @surprise_options
 @options.moved_backbone
+@options.direct
 @options.overwrite
-def classify(names, out, top, surprise, ahead, backbone, overwrite):
+def classify(names, out, top, surprise, ahead, backbone, direct, overwrite):
     """Say which class each VIDEO shows, by the classifier in RUN; several are averaged.
 
     A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of path[,start,end]. Frames go through the
@@ -53,7 +54,7 @@ def classify(names, out, top, surprise, ahead, backbone, overwrite):
         raise click.BadParameter(f"{out} is one of the VIDEOs", param_hint="'--out'")
     predictor = choose_predictor(runs) if surprise else None
     classifiers, told = [run for run in runs if run is not predictor], []
-    shared = {"backbones": backbone, "progress": make_progress()}
+    shared = {"backbones": backbone, "direct": direct, "progress": make_progress()}
     if classifiers:
         classes, rows = classify_videos(classifiers, videos, **shared)
         told = [_describe(path, classes, probabilities, reason, top) for path, probabilities, reason in rows]

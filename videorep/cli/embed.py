@@ -24,8 +24,9 @@ from videorep.storage import is_url
 )
 @click.option("--split", help="Split of SHARDS; all unless given.")
 @options.moved_backbone
+@options.direct
 @options.overwrite
-def embed(run, names, out, per, split, backbone, overwrite):
+def embed(run, names, out, per, split, backbone, direct, overwrite):
     """Write what the encoder of RUN knows of each VIDEO: h of its top layer after the last frame of each block.
 
     RUN was made by pretrain or finetune. A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of
@@ -51,13 +52,15 @@ def embed(run, names, out, per, split, backbone, overwrite):
     require_kind(out)
     files = [out, *([claim_file(metadata_path(out), overwrite)] if out.suffix.lower() == ".tsv" else [])]
     shards = [name for name in names if is_url(name) or (Path(name) / MANIFEST).is_file()]
-    if (len(names) > 1 or backbone) if shards else split:
-        raise click.UsageError("Expected VIDEOs, perhaps with --backbone, or one SHARDS, perhaps with --split.")
+    if (len(names) > 1 or backbone or direct) if shards else split:
+        raise click.UsageError(
+            "Expected VIDEOs, perhaps with --backbone or --direct, or one SHARDS, perhaps with --split."
+        )
     work, reasons = {"per": per, "progress": make_progress()}, {}
     if shards:
         made = embed_shards(load_run(run), shards[0], split=split, **work)
     else:
-        made, reasons = embed_videos(load_run(run), names, backbones=backbone, **work)
+        made, reasons = embed_videos(load_run(run), names, backbones=backbone, direct=direct, **work)
     for path, reason in reasons.items():
         say(f"{path}: {reason}", err=True)
     if not made.paths:

@@ -96,6 +96,12 @@ moved_backbone = click.option(
     metavar="FILE|RUN",
     help="The convnet of the run's percepts, where it has moved; compared by hash.",
 )
+direct = click.option(
+    "--direct",
+    is_flag=True,
+    help="Leave out what only shards need: frames skip JPEG, percepts their storage type. Figures differ a little from "
+    "those of evaluate.",
+)
 resume = click.option(
     "--resume",
     is_flag=True,

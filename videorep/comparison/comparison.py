@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
-import numpy as np
-
+from videorep.comparison.forecast import forecast
 from videorep.comparison.linear import Majority, halves_pooled, mean_pooled, single_frame
-from videorep.comparison.protocol import list_counts, make_folds, measure
+from videorep.comparison.protocol import count_trainings, list_counts, make_folds, measure
 from videorep.comparison.recurrent import Recurrent, frozen
 from videorep.comparison.store import PRETRAINED, RESULT, Store
 from videorep.comparison.streams import FUTURE_FRAMES, INPUT_FRAMES, fuse_all, open_streams, require_unseen
@@ -20,7 +21,7 @@ from videorep.progress import SilentProgress
 from videorep.runs import load_run
 from videorep.storage import require_apart, require_local, write_text_durably
 from videorep.training.finetune import load_pretrained
-from videorep.training.pretrain import pretrain
+from videorep.training.pretrain import prepare, pretrain
 
 
 def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progress=None):
@@ -36,7 +37,7 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
         config: CompareConfig.
         out: Folder: comparison.json, measured/ (probabilities by contender and number of labels), pretrained/ (runs).
         resume, overwrite: Go on with the comparison that is there, or replace what it measured.
-        dry_run: Only tell what would be done.
+        dry_run: Only tell what would be done, and what it would take.
         progress: Reporter, see `videorep.progress`.
     Returns:
         dict for JSON: "results" (contender, videos_per_class, 0 for all, accuracies of the draws, mean, deviation,
@@ -67,7 +68,8 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
             "test_videos": len(videos.test),
         }
         shown = [count or "all" for count in counts]
-        return facts | {"videos_per_class": shown, "draws": config.draws, "trials": config.trials}
+        facts |= {"videos_per_class": shown, "draws": config.draws, "trials": config.trials}
+        return facts | _foretell(config, streams, counts)
     with alone_in(store.folder):
         store.begin(overwrite)
         contenders = {}
@@ -77,7 +79,7 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
         measured = _measure_all(config, videos, contenders, counts, store, progress)
         measured |= fuse_all(measured, streams, counts)
         result = summarise(config, videos, counts, measured)
-        result["warnings"] += doubts
+        result["warnings"] += [*doubts, *_bounds(contenders, streams)]
         write_text_durably(store.folder / RESULT, json.dumps(result, indent=2) + "\n")
     return result
 
@@ -89,17 +91,34 @@ def _hashes(config):
 
 def _pretrain(config, stream, folder, overwrite, progress):
     """The runs of the models pretrained on the training side of a stream and, the first one, on unlabelled shards."""
-    training = TrainingConfig(steps=config.pretrain_steps, precision=config.precision, seed=config.seed)
-    data = DataConfig(stream.videos.folder, also=() if stream.name else config.unlabelled)
-    for name in (name for name in config.models if name != NONE):
-        model = ModelConfig(name, 0, (config.units,), INPUT_FRAMES, FUTURE_FRAMES, standardise=True)
-        out = folder / PRETRAINED / stream.name / name
-        asked = PretrainConfig(model, data, training)
+    for asked in _list_pretrainings(config, stream):
+        out = folder / PRETRAINED / stream.name / asked.model.name
         pretrain(asked, out, resume=not overwrite, overwrite=overwrite, progress=progress)
         yield load_run(out)
 
 
-def _list_contenders(config, stream):
+def _list_pretrainings(config, stream):
+    """The `PretrainConfig`s of a stream."""
+    training = TrainingConfig(steps=config.pretrain_steps, precision=config.precision, seed=config.seed)
+    data = DataConfig(stream.videos.folder, also=() if stream.name else config.unlabelled)
+    for name in (name for name in config.models if name != NONE):
+        model = ModelConfig(name, 0, (config.units,), INPUT_FRAMES, FUTURE_FRAMES, standardise=True)
+        yield PretrainConfig(model, data, training)
+
+
+def _foretell(config, streams, counts):
+    """What the comparison will take: models are made, but not trained; for frozen ones mean-pooled videos stand."""
+    contenders, jobs = {}, []
+    for stream in streams:
+        for asked in _list_pretrainings(config, stream):
+            jobs.append(prepare(asked, hashed=False))
+            untrained = {"path": Path(asked.model.name), "model": lambda model=jobs[-1].model: model}
+            stream.runs.append(SimpleNamespace(**untrained))
+        contenders |= _list_contenders(config, stream, freeze=lambda videos, *_: mean_pooled(videos))
+    return forecast(config, contenders, jobs, counts)
+
+
+def _list_contenders(config, stream, freeze=frozen):
     """{name without the stream's: contender}."""
     videos = stream.videos
     shape = ClassifierConfig("lstm", videos.frames.shape[1], (config.units,), videos.classes, standardise=True)
@@ -109,22 +128,28 @@ def _list_contenders(config, stream):
     for run in stream.runs:
         encoder, name = run.model(), f"pretrained {run.path.name}"
         like = dataclasses.replace(shape, units=encoder.config.units, standardise=encoder.config.standardise)
-        contenders[f"{name}, frozen"] = frozen(videos, like, encoder)
+        contenders[f"{name}, frozen"] = freeze(videos, like, encoder)
         contenders[f"{name}, {FINETUNED}"] = Recurrent(videos, like, encoder, config.precision)
     return {stream.call(name): each for name, each in contenders.items()}
 
 
+def _bounds(contenders, streams):
+    """Sentences on single frames that learn from fewer frames than `FRAMES_PER_VIDEO`, for want of time."""
+    for name in (stream.call(SINGLE) for stream in streams):
+        each = contenders[name]
+        rows = each.rows_per_video(each.videos.training)
+        if rows < each.most:
+            yield f"{name}: with all labels it learns from {rows} frames of each video, evenly spread, not {each.most}"
+
+
 def _measure_all(config, videos, contenders, counts, store, progress):
     """{(contender, number of labels): what was measured}, as it is kept, be it now or before."""
-    classes, folds, results = len(videos.classes), make_folds(videos, config.seed), {}
+    classes, folds, results = len(videos.classes), len(make_folds(videos, config.seed)), {}
     shapes = {
         "probabilities": (config.draws, len(videos.test), classes),
         "held_out": (len(videos.training) if folds else 0, classes),
     }
-    trainings = {
-        name: config.draws + len(folds) * len(each.trials(np.random.default_rng(0), config.trials))
-        for name, each in contenders.items()
-    }
+    trainings = {name: count_trainings(each, folds, config) for name, each in contenders.items()}
     with progress.task("Comparing contenders", len(counts) * sum(trainings.values()), unit="trainings") as advance:
         for name, contender in contenders.items():
             for count in counts:

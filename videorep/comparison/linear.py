@@ -1,20 +1,23 @@
 """Contenders that need no recurrent network: the largest class, and logistic regression (scikit-learn)."""
 
 import dataclasses
+import time
 import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from videorep.data.sampling import spread
+from videorep.training.forecast import LONGEST_SECONDS
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # scikit-learn's C, the inverse of the weight decay
 MOST_STEPS = 300
+MANY_FEATURES = 2048
 FRAMES_PER_VIDEO = 16  # of which the single frames learn; all of them vote
+MOST_NUMBERS = 1 << 21  # to learn from: 1,638 frames of 1,280 features, 512 of 4,096; one frame per video at least
 
 
 @dataclasses.dataclass
@@ -41,7 +44,7 @@ class Linear:
         videos: LabelledVideos.
         features: (R, D) rows of features.
         owner: (R,) numbers of the videos that the rows belong to.
-        most: Rows per video to learn from, evenly spread.
+        most: Rows per video to learn from, evenly spread; fewer where all would be more than `MOST_NUMBERS`.
     """
 
     videos: object
@@ -59,21 +62,59 @@ class Linear:
         Yields:
             For each strength of the penalty its setting, and probabilities (len(test), K).
         """
-        rows = np.concatenate([self._rows(video) for video in train])
+        most = self.rows_per_video(train)
+        rows = np.concatenate([self._rows(video, most) for video in train])
         asked = np.flatnonzero(np.isin(self.owner, test))
         labels = self.videos.labels[self.owner[rows]]
+        learnt, tried = self.features[rows], self.features[asked]
+        if trial["standardise"]:
+            scaler = StandardScaler().fit(learnt)
+            learnt, tried = scaler.transform(learnt), scaler.transform(tried)
+        axes = _axes_of(learnt)
         for penalty in PENALTIES:
-            regression = LogisticRegression(C=penalty, max_iter=MOST_STEPS)
-            steps = [StandardScaler(), regression] if trial["standardise"] else [regression]
-            with warnings.catch_warnings(action="ignore", category=ConvergenceWarning), threadpool_limits(1):
-                model = make_pipeline(*steps).fit(self.features[rows], labels)
+            model = _regress(learnt, labels, penalty, axes)
             of_rows = np.zeros((len(asked), len(self.videos.classes)))
-            of_rows[:, model.classes_] = model.predict_proba(self.features[asked])
+            of_rows[:, model.classes_] = model.predict_proba(tried)
             yield {"C": penalty}, np.stack([of_rows[self.owner[asked] == video].mean(0) for video in test])
 
-    def _rows(self, video):
+    def seconds(self, train, test):
+        """About what `fit` takes, by those of its penalties that do not take long, the first at least."""
+        begun, times = time.monotonic(), []
+        for _ in self.fit(train, test, {"standardise": True}, 0):
+            times.append(time.monotonic() - begun)
+            if times[-1] > LONGEST_SECONDS:
+                break
+        return times[-1] * len(PENALTIES) / len(times)
+
+    def rows_per_video(self, train):
+        """Of how many rows of each of the videos `train` it learns, at most."""
+        return max(1, min(self.most, MOST_NUMBERS // (len(train) * self.features.shape[1])))
+
+    def _rows(self, video, most):
         rows = np.flatnonzero(self.owner == video)
-        return rows[spread(len(rows), self.most)]
+        return rows[spread(len(rows), most)]
+
+
+def _axes_of(rows):
+    """Orthonormal axes (D, R) of R rows of many more features, None where there are not as many.
+
+    The weights that fit best are a sum of the rows, so they may be sought along these axes: far fewer numbers, and the
+    same optimum, since turning the axes changes neither loss nor penalty.
+    """
+    if not len(rows) < rows.shape[1] > MANY_FEATURES:
+        return None
+    with threadpool_limits(1):
+        return np.linalg.qr(rows.T)[0]
+
+
+def _regress(rows, labels, penalty, axes):
+    """A fitted LogisticRegression, its weights sought along `axes`."""
+    model = LogisticRegression(C=penalty, max_iter=MOST_STEPS)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning), threadpool_limits(1):
+        model.fit(rows if axes is None else rows @ axes, labels)
+    if axes is not None:
+        model.coef_, model.n_features_in_ = model.coef_ @ axes.T, len(axes)
+    return model
 
 
 def mean_pooled(videos):

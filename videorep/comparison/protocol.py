@@ -45,6 +45,11 @@ def make_folds(videos, seed):
     return [(training[a], training[b]) for a, b in splitter.split(training, labels, groups)]
 
 
+def count_trainings(contender, folds, config):
+    """How often `measure` trains a contender for one number of labels: on so many folds, then on every draw."""
+    return folds * len(contender.trials(np.random.default_rng(0), config.trials)) + config.draws
+
+
 def measure(contender, videos, count, config, advance):
     """Chooses a contender's settings for a number of labels, then trains it on every draw and classifies the test side.
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import time
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from videorep.models.averaging import average_steps
 
 BATCH, EVALUATION_BATCH = 32, 128
 STEPS = (60, 120, 240)  # after which the test videos are classified: how long to train is a setting like others
+MEASURED = 5  # steps and videos of which a dry run reckons the rest
 CHOICES = {
     "learning_rate": (1e-3, 3e-3),
     "dropout": (0.5, 0.0),
@@ -55,6 +57,21 @@ class Recurrent:
             trainer.train(train, done, steps, seed)
             done = steps
             yield {"steps": steps}, trainer.classify(test)
+
+    def seconds(self, train, test):
+        """About what `fit` takes, by some of its steps and of the test videos."""
+        trainer, few, times = self._trainer(0.0), test[:MEASURED], []
+        works = (
+            lambda: trainer.begin({"learning_rate": 0.0, "weight_decay": 0.0, "encoder_rate": 1.0}, 0),
+            lambda: trainer.train(train, 0, MEASURED, 0),
+            lambda: trainer.classify(few),
+        )
+        for work in works * 2:  # the first time compiles
+            began = time.monotonic()
+            work()
+            times.append(time.monotonic() - began)
+        fresh, steps, classification = times[3:]
+        return fresh + STEPS[-1] * steps / MEASURED + len(STEPS) * classification * len(test) / len(few)
 
     @functools.cached_property
     def _trainers(self):

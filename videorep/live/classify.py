@@ -11,7 +11,7 @@ from videorep.live.videos import cut_blocks, find_inputs, perceive_videos
 from videorep.models.averaging import average_steps
 
 
-def classify_videos(runs, names, *, backbones=(), progress=None):
+def classify_videos(runs, names, *, backbones=(), direct=False, progress=None):
     """Classifies videos; every one ends with probabilities or with the reason why not.
 
     Frames pass through the stages that the run's shards went through (frames per second, size, JPEG, convnet, storage),
@@ -21,6 +21,7 @@ def classify_videos(runs, names, *, backbones=(), progress=None):
         runs: Runs (`videorep.runs.Run`) of `videorep finetune`; the probabilities of several are averaged.
         names: Videos, folders, which are searched in depth, and lists (.csv) of path[,start,end][,label].
         backbones: Files of convnets that have moved since the percepts were built.
+        direct: Leave out what only storage needs (JPEG, the percepts' dtype): a little other probabilities.
         progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
         (classes, rows): the K names, and one (path, (K,) float64 probabilities or None, reason or "") per video, in
@@ -28,7 +29,7 @@ def classify_videos(runs, names, *, backbones=(), progress=None):
     Raises:
         RunError, BackboneError: see `open_runs` and `shared_classes`.
     """
-    opened, classes = open_runs(runs, backbones), shared_classes(runs)
+    opened, classes = open_runs(runs, backbones, direct=direct), shared_classes(runs)
     own = {perception: [(_block_classifier(run.model(), classes), {}) for run in runs] for perception, runs in opened}
 
     def take(perception, video, features, seconds):
@@ -43,7 +44,7 @@ def classify_videos(runs, names, *, backbones=(), progress=None):
     return classes, rows
 
 
-def surprise_videos(run, names, *, ahead=None, backbones=(), progress=None):
+def surprise_videos(run, names, *, ahead=None, backbones=(), direct=False, progress=None):
     """Measures how much of a surprise every frame of videos is to a predictor; no label is needed.
 
     Frames pass through the stages that the run's shards went through; the encoder's state is carried on from the first
@@ -51,7 +52,7 @@ def surprise_videos(run, names, *, ahead=None, backbones=(), progress=None):
 
     Args:
         run: Run (`videorep.runs.Run`) of `videorep pretrain` on percepts.
-        names, backbones, progress: As for `classify_videos`.
+        names, backbones, direct, progress: As for `classify_videos`.
         ahead: See `videorep.live.usual.open_surprise`.
     Returns:
         One (path, (N, 2) float64 or None, reason or "") per video, in the order given: seconds from the beginning of
@@ -59,7 +60,7 @@ def surprise_videos(run, names, *, ahead=None, backbones=(), progress=None):
     Raises:
         RunError, ConfigError, OutputError, BackboneError: see `open_runs` and `open_surprise`.
     """
-    [(perception, _)] = open_runs([run], backbones, (PretrainConfig,))
+    [(perception, _)] = open_runs([run], backbones, (PretrainConfig,), direct)
     surprise, made, rows = open_surprise(run, ahead, progress), {}, []
 
     def take(_, video, features, seconds):

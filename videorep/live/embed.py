@@ -20,7 +20,7 @@ from videorep.models.encoding import top_states
 from videorep.progress import SilentProgress
 
 
-def embed_videos(run, names, *, per="video", backbones=(), progress=None):
+def embed_videos(run, names, *, per="video", backbones=(), direct=False, progress=None):
     """Embeds videos; every one ends with a row or with the reason why not.
 
     The embedding of a block is h of the encoder's top layer after the block's last frame. Blocks are those that the run
@@ -28,14 +28,15 @@ def embed_videos(run, names, *, per="video", backbones=(), progress=None):
 
     Args:
         run: Run (`videorep.runs.Run`) of `videorep pretrain` or `videorep finetune` on percepts.
-        names, backbones, progress: As for `classify_videos`.
+        names, backbones, direct, progress: As for `classify_videos`.
         per: "video": a row is the mean over a video's blocks; "block": a block's; "frame": h after a frame of a block.
     Returns:
         (Embeddings, {path: what is wrong with it}): rows in the order of the videos and of time.
     Raises:
         RunError, BackboneError: the run has no encoder, or what its videos went through cannot be repeated.
     """
-    [(perception, _)], rows = open_runs([run], backbones, (PretrainConfig, FinetuneConfig)), _Rows(run, per)
+    [(perception, _)] = open_runs([run], backbones, (PretrainConfig, FinetuneConfig), direct)
+    rows = _Rows(run, per)
 
     def take(_, video, features, seconds):
         rows.add(printable(video.file.path), video.label or "", features)

@@ -18,6 +18,7 @@ from videorep.writing import written
 PER = ("video", "block", "frame")
 GARBLED = (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, RuntimeError, MemoryError)
 GARBLED += (OverflowError, zlib.error, zipfile.BadZipFile, TokenError)
+GARBLED += (SystemError,)  # of numbers that are no characters, in the place of texts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,26 +28,36 @@ WANTED = {
 
 @dataclasses.dataclass(frozen=True)
 class Stages:
-    """What happens to a video before a model sees it, and the hash of the convnet's weights."""
+    """What happens to a video before a model sees it, and the hash of the convnet's weights.
+
+    Where `direct`, whole videos skip what only storage needs: JPEG, and percepts of fewer bits than float32.
+    """
 
     clips: ClipsConfig
     percepts: PerceptsConfig
     weights_sha256: str
+    direct: bool = False
+
+    @property
+    def dtype(self):
+        """Of the percepts."""
+        return "float32" if self.direct else self.percepts.dtype
 
 
-def open_runs(runs, backbones=(), kinds=(FinetuneConfig,)):
+def open_runs(runs, backbones=(), kinds=(FinetuneConfig,), direct=False):
     """Opens what runs on percepts see through: [(perception, [run, ...]), ...], one for all that share their stages.
 
     Args:
         backbones: Files of convnets that have moved since the percepts were built; compared by hash.
         kinds: Of the runs: FinetuneConfig, PretrainConfig.
+        direct: See `Stages`.
     Raises:
         RunError: a run is of another kind, or does not say how its data were made.
         BackboneError: no convnet with the weights of a run's percepts.
     """
     members = {}
     for run in runs:
-        members.setdefault(_read_stages(run, kinds), []).append(run)
+        members.setdefault(dataclasses.replace(_read_stages(run, kinds), direct=direct), []).append(run)
     return [(Perception(stages, _find_backbone(stages, backbones)), together) for stages, together in members.items()]
 
 
@@ -126,8 +136,12 @@ class Perception:
         return self._extract([np.concatenate(self._fields, axis=-1) if self._stack else self._last], 1)[0]
 
     def extract_clip(self, images, size):
-        """Features (T, D) float32 of a clip's T > 1 JPEG images of (height, width) `size`."""
-        inputs = (self._see(decode_image(each, size, 3, f"frame {place}")) for place, each in enumerate(images))
+        """Features (T, D) float32 of T > 1 images of (height, width) `size`: JPEG, or where `direct` raw BGR."""
+        if self.stages.direct:
+            frames = (np.frombuffer(each, np.uint8).reshape(*size, 3)[..., ::-1] for each in images)
+        else:
+            frames = (decode_image(each, size, 3, f"frame {place}") for place, each in enumerate(images))
+        inputs = map(self._see, frames)
         if self._stack:
             inputs = self._stacks(itertools.starmap(self._field, itertools.pairwise(inputs)), len(images))
         parts, count = [], self.stages.percepts.batch_size
@@ -156,4 +170,4 @@ class Perception:
         whole = np.zeros((batch_size, *inputs[0].shape), inputs[0].dtype)
         whole[: len(inputs)] = inputs
         seen = self._net.extract(whole).numpy()[: len(inputs)]
-        return to_storage(seen, self.stages.percepts.dtype).astype(np.float32)
+        return to_storage(seen, self.stages.dtype).astype(np.float32)

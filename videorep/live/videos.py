@@ -1,6 +1,7 @@
 """From names on a command line to the features of videos, and from these to blocks."""
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -8,9 +9,8 @@ import numpy as np
 
 from videorep.build_config import ClipsConfig
 from videorep.data.batches.windows import list_windows
-from videorep.data.shards.parse import parse_clip, read_images
 from videorep.data.threads import count_cores
-from videorep.data.videos.encode import encode_in_worker
+from videorep.data.videos.encode import images_in_worker
 from videorep.data.videos.find import VideoFile, find_videos, inspect_file, printable
 from videorep.data.videos.labels import Video, read_csv
 from videorep.data.videos.workers import WorkerError, WorkerPool
@@ -63,17 +63,18 @@ def perceive_videos(perceptions, videos, take, title, progress=None):
 
 def _extract(perception, videos, pool):
     """Yields (video, (T, D) features or None, their seconds (T,), what is wrong or "") of every video or piece."""
-    named = {"path": "", "label_index": None, "label_text": None}
-    tasks = ((video.file.path, perception.stages.clips, video.start, video.end, named) for video in videos)
-    with contextlib.closing(pool.map(encode_in_worker, tasks)) as results:
+    stages = perception.stages
+    tasks = ((video.file.path, stages.clips, video.start, video.end, stages.direct) for video in videos)
+    with contextlib.closing(pool.map(images_in_worker, tasks)) as results:
         for video, result in zip(videos, results, strict=True):
-            (_, facts, reason), data = (("", None, str(result)), b"") if isinstance(result, WorkerError) else result
+            (seen, reason), data = ((None, str(result)), b"") if isinstance(result, WorkerError) else result
             features = seconds = None
-            if facts:
-                seconds = parse_clip(data)["timestamps"].numpy() / 1e6
-                features = perception.extract_clip(*read_images(data, range(facts["frames"]), facts["frames"]))
+            if seen:
+                seconds = np.array(seen.timestamps) / 1e6
+                places = itertools.pairwise(itertools.accumulate(seen.images, initial=0))
+                features = perception.extract_clip([data[a:b] for a, b in places], (seen.height, seen.width))
                 if not np.isfinite(features).all():
-                    features, reason = None, f"percepts that {perception.stages.percepts.dtype} cannot hold"
+                    features, reason = None, f"percepts that {stages.dtype} cannot hold"
             yield video, features, seconds, reason
 
 

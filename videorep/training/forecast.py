@@ -1,6 +1,7 @@
 """What a run will take, told by a dry run: time per step, memory and disk. Nothing is written."""
 
 import contextlib
+import dataclasses
 import os
 import resource
 import statistics
@@ -37,8 +38,9 @@ def require_memory(config):
     least, there = _least_bytes(config), memory()
     if least > there:
         raise ConfigError(
-            f"expected a model and batches that fit into the {_size(there)} of memory of this machine, received ones "
-            f"that take at least {_size(least)}; lower --units, --layers, --batch-size or the number of frames"
+            f"expected a model and batches that fit into the {format_bytes(there)} of memory of this machine, received "
+            f"ones that take at least {format_bytes(least)}; lower --units, --layers, --batch-size or the number of "
+            "frames"
         )
 
 
@@ -64,13 +66,23 @@ def memory():
     return min(physical, int(limit)) if limit.isdecimal() else physical
 
 
-def forecast(job):
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a job takes: seconds per step, whether these were measured, else at least, bytes of memory and of disk."""
+
+    seconds: float
+    is_measured: bool
+    memory: int
+    disk: int
+
+
+def measure_cost(job):
     """Runs a few steps of a job on made-up data, as far as that does not take long, and reckons the rest.
 
     Args:
         job: `videorep.training.job.Job`.
     Returns:
-        dict of words: time per step, and of all steps, memory and disk.
+        Cost.
     """
     training = job.config.training
     loop = TrainingLoop(job.model, job.objective, training, Run(Path(os.devnull), job.config))
@@ -78,16 +90,27 @@ def forecast(job):
     times = []
     if seconds * (1 + STEPS) <= LONGEST_SECONDS:
         times = _measure(loop, job.data.training(training.batch_size, training.seed).element_spec)
-    seconds = statistics.median(times or [seconds])
     trained = _bytes(job.model.variables) + _bytes(loop.optimizer.variables)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
-    least, how = ("", "measured") if times else ("at least ", "reckoned from its matrix products")
+    held = peak_memory() if times else peak_memory() + trained + _activations(job)
+    disk = (KEPT + 1) * trained  # checkpoints, and model.keras, which has the moments too
+    return Cost(statistics.median(times or [seconds]), bool(times), held, disk)
+
+
+def forecast(job):
+    """dict of words: time per step, and of all steps, memory and disk that a job takes; see `measure_cost`."""
+    cost = measure_cost(job)
+    least, how = ("", "measured") if cost.is_measured else ("at least ", "reckoned from its matrix products")
     return {
-        "time_per_step": f"{least}{_seconds(seconds)}, {how} on this machine, as busy as it is now",
-        "time_of_all_steps": least + format_seconds(seconds * training.steps),
-        "memory": _size(peak if times else peak + trained + _activations(job)),
-        "disk": _size((KEPT + 1) * trained),  # checkpoints, and model.keras, which has the moments too
+        "time_per_step": f"{least}{_seconds(cost.seconds)}, {how} on this machine, as busy as it is now",
+        "time_of_all_steps": least + format_seconds(cost.seconds * job.config.training.steps),
+        "memory": format_bytes(cost.memory),
+        "disk": format_bytes(cost.disk),
     }
+
+
+def peak_memory():
+    """Bytes of memory that this process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
 def _measure(loop, spec):
@@ -151,5 +174,6 @@ def _seconds(seconds):
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
-def _size(number):
+def format_bytes(number):
+    """A number of bytes in words."""
     return f"{number / 2**20:.0f} MiB" if number < 2**30 else f"{number / 2**30:,.1f} GiB"

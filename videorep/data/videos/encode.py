@@ -37,7 +37,8 @@ _hashes = {}
 
 @dataclasses.dataclass(frozen=True)
 class EncodedVideo:
-    """JPEG bytes per frame, microseconds from the start of the video, and what is damaged ("": nothing)."""
+    """JPEG bytes per frame (or raw, see `encode_video`), microseconds from the start of the video, and what is damaged
+    ("": nothing)."""
 
     images: list
     timestamps: list
@@ -50,8 +51,8 @@ class EncodedVideo:
 class _Frames:
     """The frames of one clip, encoded as they come."""
 
-    def __init__(self, config):
-        self.config = config
+    def __init__(self, config, raw):
+        self.config, self._raw = config, raw
         self.images, self.seconds, self.shape = [], [], None
         self.damage = []
         self._last, self._bytes = None, 0
@@ -66,7 +67,7 @@ class _Frames:
                 self.damage.append(f"the frame size changes after {len(self.images)} frames")
                 return False
             quality = [cv2.IMWRITE_JPEG_QUALITY, self.config.quality]
-            self._image = cv2.imencode(".jpg", frame, quality)[1].tobytes()
+            self._image = (frame if self._raw else cv2.imencode(".jpg", frame, quality)[1]).tobytes()
         self.images.append(self._image)
         self.seconds.append(seconds)
         self._bytes += len(self._image)
@@ -81,8 +82,8 @@ class _Frames:
                 if not self.add(seconds, image):
                     break
                 if self._bytes > MAX_CLIP_BYTES:
-                    limit = f"{MAX_CLIP_BYTES >> 20} MiB of JPEG"
-                    raise VideoError(reader.path, f"too long: over {limit}; cut it with --sample-seconds")
+                    remedy = "frames; leave --direct out" if self._raw else "JPEG; cut it with --sample-seconds"
+                    raise VideoError(reader.path, f"too long: over {MAX_CLIP_BYTES >> 20} MiB of {remedy}")
         except cv2.error as error:
             self.damage.append(f"OpenCV fails after {len(self.images)} frames: {error.err}")
 
@@ -95,16 +96,16 @@ class _Frames:
         return reader.header_rate if agrees else measured
 
 
-def encode_video(path, config, start=None, end=None, beat=None):
+def encode_video(path, config, start=None, end=None, beat=None, raw=False):
     """Decodes a video, or the piece [start, end) of it in seconds, into JPEG images: an `EncodedVideo`.
 
     Of the `ClipsConfig` only `fps`, `size`, `quality` and `keep_partial` matter here; `beat` is called with each frame,
-    to show that the decoder is alive.
+    to show that the decoder is alive. Images are JPEG, or with `raw` the bytes of frames (H, W, 3) uint8 BGR.
 
     Raises:
         VideoError: unreadable, no frames, too short, too long, or damaged.
     """
-    frames = _Frames(config)
+    frames = _Frames(config, raw)
     with DecoderLog() as log, contextlib.closing(_open(path, beat, log)) as reader:
         frames.read(reader, start, end, log)
         reader.close()
@@ -195,6 +196,23 @@ def encode_in_worker(path, config, start, end, named, beat):
             flaws += [f"no frame in the segment from {first:g} to {last:g} s" for first, last, _ in empty]
     data = encode_clip(Clip(video.images, video.timestamps, **shape, **named))
     return (digest, {"frames": len(video.images)} | shape, "; ".join(filter(None, flaws))), data
+
+
+def images_in_worker(path, config, start, end, raw, beat):
+    """What a worker process makes of a video that goes into no shard.
+
+    Gives (`EncodedVideo` with the lengths of its images for images, or None; what is wrong or ""), and these joined.
+    """
+    cv2.setNumThreads(1)
+    try:
+        video = encode_video(path, config, start, end, beat, raw)
+    except VideoError as error:
+        return (None, error.reason), b""
+    except OSError as error:
+        return (None, f"unreadable: {error.strerror}"), b""
+    return (dataclasses.replace(video, images=[len(each) for each in video.images]), video.damage), b"".join(
+        video.images
+    )
 
 
 def measure_in_worker(path, beat):
