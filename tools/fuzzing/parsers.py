@@ -197,15 +197,13 @@ def _keras_bomb(content):
     return _rarely(_keras(content), lambda: formats.zip_bomb("model.weights.h5", b"\x89HDF\r\n\x1a\n"))
 
 
-NPZ_MEMBERS = {".npy": lambda content: mutations.damaged(content) | mutations.reworded(content)}
-
-
 def _of_npz(name, member):
     """What a Parser of an .npz file takes behind its reader."""
 
     def craft(content):
         header = samples.npy_header(formats.BOMB_BYTES // 784)
-        return _rarely(mutations.repacked_zip(content, NPZ_MEMBERS), lambda: formats.zip_bomb(member, header))
+        members = {".npy": lambda array: mutations.damaged(array) | mutations.reworded(array)}
+        return _rarely(mutations.repacked_zip(content, members), lambda: formats.zip_bomb(member, header))
 
     return (name,), alter(name, craft), True
 
