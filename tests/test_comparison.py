@@ -10,13 +10,14 @@ from click.testing import CliRunner
 
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
+from videorep.comparison.comparison import _list_contenders
 from videorep.comparison.store import Store
 from videorep.comparison.streams import open_streams
 from videorep.comparison.summary import advise
 from videorep.comparison_config import CompareConfig
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data import write_shards
-from videorep.errors import OutputError, RunError, ShardError
+from videorep.errors import ConfigError, OutputError, RunError, ShardError
 from videorep.runs import load_run
 from videorep.training.finetune import finetune
 from videorep.training.pretrain import pretrain
@@ -65,6 +66,18 @@ def test_every_contender_has_a_row_per_number_of_labels(compared):
         ("random weights", "mean-pooled"),
     }
     assert result["advice"].startswith("On these data use mean-pooled percepts and logistic regression, beside which")
+
+
+def test_layers_steps_and_numbers_of_labels_are_those_asked_for(shards, tmp_path):
+    asked = {"layers": 2, "steps": (1,), "videos_per_class": (1, 3, 9)}
+    result = compare(CompareConfig(shards, **SMALL | asked), tmp_path / "out")
+    rows = [row for row in result["results"] if row["contender"] == "random weights"]
+    assert [row["videos_per_class"] for row in rows] == [1, 3, 0] and {row["settings"]["steps"] for row in rows} == {1}
+    contenders = _list_contenders(CompareConfig(shards, layers=2), open_streams(CompareConfig(shards), [])[0])
+    assert contenders["random weights"].shape.units == (256, 256)
+    for name in ("steps", "videos_per_class"):
+        with pytest.raises(ConfigError, match=f"{name} to be rising whole numbers"):
+            CompareConfig(shards, **{name: (2, 1)})
 
 
 def test_it_goes_on_where_it_was_interrupted(compared, shards, tmp_path, monkeypatch):
