@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "live": {*LEAVES, "runs", "models", "data", "evaluation"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
     "comparison": {*LEAVES, "runs", "models", "data", "training", "evaluation"},
+    "reproduction": {*LEAVES, "data", "training", "comparison"},
     "report": {*LEAVES, "data", "figures"},
     "provenance": {*LEAVES, "runs", "data", "training"},
     "cli": {
@@ -45,6 +46,7 @@ MAY_IMPORT = {
         "figures",
         "provenance",
         "comparison",
+        "reproduction",
         "report",
         "live",
     },

@@ -11,13 +11,14 @@ from comparison_videos import make_records, pretrained
 
 from videorep.cli.main import videorep_command
 from videorep.comparison import compare
+from videorep.comparison.comparison import _list_contenders
 from videorep.comparison.store import Store
 from videorep.comparison.streams import open_streams
 from videorep.comparison.summary import advise
 from videorep.comparison_config import CompareConfig
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, TrainingConfig
 from videorep.data import write_shards
-from videorep.errors import OutputError, RunError, ShardError
+from videorep.errors import ConfigError, OutputError, RunError, ShardError
 from videorep.runs import load_run
 from videorep.training.finetune import finetune
 
@@ -59,6 +60,18 @@ def test_single_frames_that_are_bounded_are_told(compared, shards, tmp_path, mon
     monkeypatch.setattr("videorep.comparison.linear.MOST_NUMBERS", 8 * 5 * 3)
     sentence = "single-frame: with all labels it learns from 3 frames of each video, evenly spread, not 16"
     assert compare(CompareConfig(shards, **SMALL), tmp_path)["warnings"] == [sentence]
+
+
+def test_layers_steps_and_numbers_of_labels_are_those_asked_for(shards, tmp_path):
+    asked = {"layers": 2, "steps": (1,), "videos_per_class": (1, 3, 9)}
+    result = compare(CompareConfig(shards, **SMALL | asked), tmp_path / "out")
+    rows = [row for row in result["results"] if row["contender"] == "random weights"]
+    assert [row["videos_per_class"] for row in rows] == [1, 3, 0] and {row["settings"]["steps"] for row in rows} == {1}
+    contenders = _list_contenders(CompareConfig(shards, layers=2), open_streams(CompareConfig(shards), [])[0])
+    assert contenders["random weights"].shape.units == (256, 256)
+    for name in ("steps", "videos_per_class"):
+        with pytest.raises(ConfigError, match=f"{name} to be rising whole numbers"):
+            CompareConfig(shards, **{name: (2, 1)})
 
 
 def test_it_goes_on_where_it_was_interrupted(compared, shards, tmp_path, monkeypatch):

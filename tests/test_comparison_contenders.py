@@ -141,6 +141,9 @@ def test_every_training_begins_at_its_seeds_weights_and_learns(videos):
         np.testing.assert_array_equal(first, again)
         assert np.abs(first - second).max() > 1e-4
     assert (results[0][-1][1].argmax(-1) == videos.labels[videos.test]).mean() >= 0.8
+    contender.steps = (1, STEPS[0])
+    trial = USUAL | {"dropout": 0.5}
+    assert [setting["steps"] for setting, _ in contender.fit(videos.training, videos.test, trial, 1)] == [1, STEPS[0]]
 
 
 def test_the_encoder_is_that_of_the_pretrained_model_and_frozen_states_are_its_own(videos):

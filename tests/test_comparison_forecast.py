@@ -10,7 +10,7 @@ from videorep.comparison_config import CompareConfig
 from videorep.data import write_shards
 
 TABLES = ("probabilities", "held_out")
-SMALL = {"units": 4, "draws": 2, "trials": 2, "models": ("autoencoder",), "pretrain_steps": 1}
+SMALL = {"units": 4, "draws": 2, "trials": 2, "models": ("autoencoder",), "pretrain_steps": 1, "steps": (1, 2)}
 
 
 def test_a_dry_run_counts_the_trainings_that_are_done_and_writes_nothing(tmp_path, monkeypatch):
@@ -32,7 +32,6 @@ def test_a_dry_run_counts_the_trainings_that_are_done_and_writes_nothing(tmp_pat
                 yield made
 
         monkeypatch.setattr(kind, "fit", counted)
-    monkeypatch.setattr("videorep.comparison.recurrent.STEPS", (1, 2))
     compare(config, tmp_path / "out")
     assert planned["trainings_of_lstms"] == len(fitted[Recurrent]) == 3 * 3 * (3 * 2 + 2)
     assert planned["logistic_regressions"] == 6 * len(fitted[Linear]) == 6 * 5 * 3 * (3 * 2 + 2)

@@ -35,6 +35,7 @@ def test_counts_double_as_far_as_every_class_has_videos():
     assert list_counts(make_videos(per_class=(5, 9))) == [1, 2, 4, 0]
     assert list_counts(make_videos(per_class=(8, 9))) == [1, 2, 4, 8, 0]
     assert list_counts(make_videos(per_class=(8, 8))) == [1, 2, 4, 0]
+    assert list_counts(make_videos(per_class=(5, 9)), (1, 3, 5, 8)) == [1, 3, 5, 0]
 
 
 @pytest.mark.parametrize("seed", range(3))

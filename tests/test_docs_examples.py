@@ -30,6 +30,7 @@ LANGUAGES = {"sh", "python", "toml", "text", "mermaid"}
 
 # Documents whose `videorep` lines run one after another in a folder of small videos, with what makes them small.
 RUN = {"README.md": (), "docs/results.md": pytest.mark.slow, "docs/benchmarks.md": (), "docs/live.md": ()}
+RUN |= {"docs/reproduce.md": ()}
 ONLY_PARSED = {
     "SECURITY.md": "needs containers and the like; tests/test_security.py runs what is said to be tested",
     "docs/remote.md": "needs a bucket; tests/test_data_remote.py runs the same against a server",
@@ -39,11 +40,16 @@ SMALL = {
     "train-stream": "--steps 1 --batch-size 2",
     "finetune": "--steps 1 --batch-size 2",
     "compare": "--units 3 --draws 1 --trials 1 --pretrain-steps 1",
+    "reproduce": "--config tiny.toml",
 }
 FILM = "VIDEOS/Archery/v_Archery_g01_c01.avi"
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
 IN_PLACE_OF |= dict.fromkeys(["0", "rtsp://camera/live", "holiday.mp4"], FILM)  # what is watched
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
+SETTINGS["tiny.toml"] = (
+    "units = 3\nlayers = 1\nsteps = [1]\ndraws = 1\nvideos_per_class = [1]\nmodels = ['composite']\nsplits = [1]\n"
+    "[pretraining]\nsteps = 1\nbatch_size = 2\n"
+)
 ACTIONS = [f"VIDEOS/Archery/v_Archery_g{number:02d}_c01.avi,0.2,0.8,shot" for number in (1, 3, 5, 7, 9)]
 SETTINGS["actions.csv"] = "\n".join(["path,start,end,label", *ACTIONS]) + "\n"
 

@@ -36,7 +36,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(made):
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
     about = f"videorep-{videorep.__version__}.dist-info"
-    own = [each for end in ("*.py", "*.j2", "py.typed") for each in (ROOT / "videorep").rglob(end)]
+    own = [each for end in ("*.py", "*.j2", "*.toml", "py.typed") for each in (ROOT / "videorep").rglob(end)]
     assert {name for name in names if not name.startswith(about)} == {each.relative_to(ROOT).as_posix() for each in own}
     assert {f"{about}/entry_points.txt"} <= names and [name for name in names if name.endswith("LICENSE")]
 

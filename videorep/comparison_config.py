@@ -18,10 +18,12 @@ class CompareConfig:
         unlabelled: More folders of the same kind, to pretrain on beside the training side of `data`.
         init: Runs of `videorep pretrain` that are contenders too.
         models: Names of the models to pretrain here; "none" for none.
-        units: Of the LSTM's one layer.
+        units, layers: Of the LSTM.
         pretrain_steps: Training steps of each pretraining.
         draws: Draws of labelled videos.
         trials: Settings that each contender tries, at most.
+        steps: Training steps of the LSTMs after which they are tried: how long to train is a setting like others.
+        videos_per_class: Numbers of labelled videos per class to compare at, beside all; none: 1, 2, 4, ...
         precision: Keras dtype policy of the LSTMs.
         seed: Decides every draw.
     """
@@ -32,9 +34,12 @@ class CompareConfig:
     init: tuple[str, ...] = ()
     models: tuple[str, ...] = MODELS
     units: int = 256
+    layers: int = 1
     pretrain_steps: int = 500
     draws: int = 10
     trials: int = 4
+    steps: tuple[int, ...] = (60, 120, 240)
+    videos_per_class: tuple[int, ...] = ()
     precision: str = "float32"
     seed: int = 0
 
@@ -43,7 +48,13 @@ class CompareConfig:
             require(name in (*MODELS, NONE), "models", f"among {', '.join(MODELS)}, or {NONE}", name)
         require(NONE not in self.models or len(self.models) == 1, "models", f"{NONE} alone, or models", self.models)
         require(self.precision in PRECISIONS[:2], "precision", f"one of {', '.join(PRECISIONS[:2])}", self.precision)
-        for name, most in (("units", LARGEST["units"]), ("pretrain_steps", 10**9), ("draws", 1000), ("trials", 16)):
+        most_of = {name: LARGEST[name] for name in ("units", "layers")}
+        for name, most in (most_of | {"pretrain_steps": 10**9, "draws": 1000, "trials": 16}).items():
             value = getattr(self, name)
             require(type(value) is int and 1 <= value <= most, name, f"a whole number from 1 to {most:,}", value)
+        for name in ("steps", "videos_per_class"):
+            rising, expected = getattr(self, name), "rising whole numbers from 1 to 1,000,000,000"
+            fits = all(type(value) is int and 1 <= value <= 10**9 for value in rising)
+            require(fits and list(rising) == sorted(set(rising)), name, expected, rising)
+        require(len(self.steps) > 0, "steps", "at least one number", "none")
         require(0 <= self.seed <= LARGEST["seed"], "seed", f"from 0 to {LARGEST['seed']}", self.seed)

@@ -163,8 +163,8 @@ def load_run(path):
             f"expected the folder of a run, received {path}, which {received}; see --out of its training command"
         )
     values = read_json(path / CONFIG, "a run's settings", RESTORE)
-    if values.get("kind") == "comparison":
-        raise RunError(f"expected the folder of a run, received {path}, a comparison; its report.html shows it")
+    if (kind := values.get("kind")) in ("comparison", "reproduction"):
+        raise RunError(f"expected the folder of a run, received {path}, a {kind}; its report.html shows it")
     try:
         return Run(path, from_dict(KINDS[values["kind"]], values, CONFIG))
     except (KeyError, TypeError, ConfigError) as error:

@@ -24,7 +24,8 @@ from videorep.config import MODELS, PRECISIONS
 @click.option(
     "--models", type=options.CommaList((*MODELS, NONE)), default=",".join(MODELS), help="Models to pretrain here."
 )
-@click.option("--units", default=CompareConfig.units, help="Of the LSTM's one layer.")
+@click.option("--units", default=CompareConfig.units, help="Size of each layer of the LSTM.")
+@click.option("--layers", default=CompareConfig.layers, help="Number of them.")
 @click.option("--pretrain-steps", default=CompareConfig.pretrain_steps, help="Of each pretraining.")
 @click.option("--draws", default=CompareConfig.draws, help="Draws of labelled videos.")
 @click.option("--trials", default=CompareConfig.trials, help="Settings that each contender tries.")

@@ -64,6 +64,7 @@ def _warnings_in_one_line():
         "train-stream": "videorep.cli.train_stream:train_stream",
         "finetune": "videorep.cli.finetune:finetune",
         "compare": "videorep.cli.compare:compare",
+        "reproduce": "videorep.cli.reproduce:reproduce",
         "evaluate": "videorep.cli.evaluate:evaluate",
         "classify": "videorep.cli.classify:classify",
         "embed": "videorep.cli.embed:embed",

@@ -60,7 +60,7 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
     doubts = require_unseen(config, initial)
     streams = open_streams(config, initial)
     videos = streams[0].videos
-    counts = list_counts(videos)
+    counts = list_counts(videos, config.videos_per_class)
     if dry_run:
         facts = {
             "classes": len(videos.classes),
@@ -102,7 +102,7 @@ def _list_pretrainings(config, stream):
     training = TrainingConfig(steps=config.pretrain_steps, precision=config.precision, seed=config.seed)
     data = DataConfig(stream.videos.folder, also=() if stream.name else config.unlabelled)
     for name in (name for name in config.models if name != NONE):
-        model = ModelConfig(name, 0, (config.units,), INPUT_FRAMES, FUTURE_FRAMES, standardise=True)
+        model = ModelConfig(name, 0, (config.units,) * config.layers, INPUT_FRAMES, FUTURE_FRAMES, standardise=True)
         yield PretrainConfig(model, data, training)
 
 
@@ -121,15 +121,16 @@ def _foretell(config, streams, counts):
 def _list_contenders(config, stream, freeze=frozen):
     """{name without the stream's: contender}."""
     videos = stream.videos
-    shape = ClassifierConfig("lstm", videos.frames.shape[1], (config.units,), videos.classes, standardise=True)
+    units = (config.units,) * config.layers
+    shape = ClassifierConfig("lstm", videos.frames.shape[1], units, videos.classes, standardise=True)
     contenders = {} if stream.name else {MAJORITY: Majority(videos)}
     contenders |= {REFERENCE: mean_pooled(videos), HALVES: halves_pooled(videos), SINGLE: single_frame(videos)}
-    contenders[RANDOM] = Recurrent(videos, shape, None, config.precision)
+    contenders[RANDOM] = Recurrent(videos, shape, None, config.precision, config.steps)
     for run in stream.runs:
         encoder, name = run.model(), f"pretrained {run.path.name}"
         like = dataclasses.replace(shape, units=encoder.config.units, standardise=encoder.config.standardise)
         contenders[f"{name}, frozen"] = freeze(videos, like, encoder)
-        contenders[f"{name}, {FINETUNED}"] = Recurrent(videos, like, encoder, config.precision)
+        contenders[f"{name}, {FINETUNED}"] = Recurrent(videos, like, encoder, config.precision, config.steps)
     return {stream.call(name): each for name, each in contenders.items()}
 
 

@@ -12,11 +12,13 @@ FOLDS = 3
 LEAST = 1e-7  # probability that a logarithm is taken of
 
 
-def list_counts(videos):
-    """Numbers of labelled videos per class to compare at: 1, 2, 4, ... as far as every class has them, and 0: all."""
+def list_counts(videos, asked=()):
+    """Numbers of labelled videos per class to compare at: those asked for, else 1, 2, 4, ..., as far as every class has
+    them, and 0: all."""
     of_classes = np.bincount(videos.labels[videos.training], minlength=len(videos.classes))
     most = min(of_classes.min(), of_classes.max() - 1)  # as many as there are is all
-    return [1 << power for power in range(int(most).bit_length())] + [0]
+    counts = asked or [1 << power for power in range(int(most).bit_length())]
+    return [count for count in counts if count <= most] + [0]
 
 
 def draw_videos(videos, among, count, seed, draw):

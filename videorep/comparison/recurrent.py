@@ -10,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.comparison.linear import Linear
+from videorep.comparison_config import CompareConfig
 from videorep.config import ClassifierConfig
 from videorep.data.sampling import make_generator
 from videorep.models import build_classifier
 from videorep.models.averaging import average_steps
 
 BATCH, EVALUATION_BATCH = 32, 128
-STEPS = (60, 120, 240)  # after which the test videos are classified: how long to train is a setting like others
+STEPS = CompareConfig.steps
 MEASURED = 5  # steps and videos of which a dry run reckons the rest
 CHOICES = {
     "learning_rate": (1e-3, 3e-3),
@@ -35,12 +36,14 @@ class Recurrent:
         shape: ClassifierConfig.
         encoder: EncoderDecoder that it starts from, or None for random weights.
         precision: Keras dtype policy.
+        steps: After which the test videos are classified.
     """
 
     videos: object
     shape: ClassifierConfig
     encoder: object = None
     precision: str = "float32"
+    steps: tuple = STEPS
 
     def trials(self, generator, count):
         """At most `count` settings to try, in an order that the generator decides; the usual ones first."""
@@ -49,11 +52,11 @@ class Recurrent:
         return [usual, *(others[number] for number in generator.permutation(len(others)))][:count]
 
     def fit(self, train, test, trial, seed):
-        """As `Linear.fit`; yields after each number of `STEPS`."""
+        """As `Linear.fit`; yields after each number of `steps`."""
         trainer = self._trainer(trial["dropout"])
         trainer.begin(trial, seed)
         done = 0
-        for steps in STEPS:
+        for steps in self.steps:
             trainer.train(train, done, steps, seed)
             done = steps
             yield {"steps": steps}, trainer.classify(test)
@@ -71,7 +74,7 @@ class Recurrent:
             work()
             times.append(time.monotonic() - began)
         fresh, steps, classification = times[3:]
-        return fresh + STEPS[-1] * steps / MEASURED + len(STEPS) * classification * len(test) / len(few)
+        return fresh + self.steps[-1] * steps / MEASURED + len(self.steps) * classification * len(test) / len(few)
 
     @functools.cached_property
     def _trainers(self):

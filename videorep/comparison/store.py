@@ -23,13 +23,17 @@ def slug(name):
     return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
-class Store:
-    """Reads and writes a comparison's folder.
+class AskedFolder:
+    """A folder of several results, and what was asked for in its config.json: it goes on with nothing else.
+
+    `KIND` is what the folder holds, `COMMAND` makes it, and in `INNER` lies what was made.
 
     Args:
         folder: Path.
         asked: What decides the results, a dict for JSON.
     """
+
+    KIND, COMMAND, INNER = "comparison", "compare", MEASURED
 
     def __init__(self, folder, asked):
         self.folder, self._asked = Path(folder), json.loads(json.dumps(asked))
@@ -40,19 +44,19 @@ class Store:
             return
         path = self.folder / CONFIG
         begun = self._read_config(path)
-        if begun is None and (self.folder / MEASURED).is_dir() and not overwrite:
+        if begun is None and (self.folder / self.INNER).exists() and not overwrite:
             raise OutputError(
-                f"expected the settings of a comparison in {path}, which cannot be read; restore the file, or begin "
+                f"expected the settings of a {self.KIND} in {path}, which cannot be read; restore the file, or begin "
                 "anew with --overwrite"
             )
-        if begun is None and not (self.folder / MEASURED).is_dir():
+        if begun is None and not (self.folder / self.INNER).exists():
             raise OutputError(
-                f"expected a new or empty folder, or one of videorep compare, received {self.folder}, which holds "
-                "other files; choose another --out"
+                f"expected a new or empty folder, or one of videorep {self.COMMAND}, received {self.folder}, which "
+                "holds other files; choose another --out"
             )
         if not resume and not overwrite:
             raise OutputError(
-                f"expected a new folder, received {self.folder}, which holds a comparison; go on with --resume, or "
+                f"expected a new folder, received {self.folder}, which holds a {self.KIND}; go on with --resume, or "
                 "replace it with --overwrite"
             )
         if resume and begun != self._asked:
@@ -61,6 +65,17 @@ class Store:
                 f"expected the same settings and data as {self.folder} was begun with, received other "
                 f"{', '.join(differ)}; give the same command again, or choose another --out"
             )
+
+    def _read_config(self, path):
+        try:
+            asked = json.loads(read_file(path))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return asked if isinstance(asked, dict) and asked.get("kind") == self.KIND else None
+
+
+class Store(AskedFolder):
+    """Reads and writes a comparison's folder."""
 
     def begin(self, overwrite):
         """Makes the folder; with `overwrite` what an earlier comparison measured there goes."""
@@ -106,11 +121,3 @@ class Store:
 
     def _path(self, name, count):
         return self.folder / MEASURED / f"{slug(name)}-{count or 'all'}.npz"
-
-    @staticmethod
-    def _read_config(path):
-        try:
-            asked = json.loads(read_file(path))
-        except (OSError, ValueError, RecursionError):
-            return None
-        return asked if isinstance(asked, dict) and asked.get("kind") == "comparison" else None

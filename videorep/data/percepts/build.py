@@ -51,7 +51,7 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     require_free(out, resume, overwrite, dry_run)
     net = load_backbone(config.backbone, config.layer, config.weights)
     stack = flow_stack if stream == "flow" else 0
-    _require_fit(net, config.backbone, stack)
+    require_fit(net, config.backbone, stack)
     inputs = _list_inputs(dataset)
     require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
     settings = net.description | {"stream": stream, "flow_stack": stack, "crop": net.size}
@@ -202,7 +202,8 @@ def _require_finite(array, path):
     )
 
 
-def _require_fit(net, name, stack):
+def require_fit(net, name, stack):
+    """Raises BackboneError where a net does not see frames, or stacks of `stack` flow fields."""
     channels = 2 * stack or 3
     if net.channels != channels:
         wanted = f"--stream flow with --flow-stack {stack}" if stack else "--stream rgb"
