@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "runs": {*LEAVES, "models"},
     "training": {*LEAVES, "runs", "models", "layers", "data"},
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
-    "serving": {*LEAVES, "runs", "models", "layers", "data"},
+    "serving": {*LEAVES, "runs", "models", "data", "live"},
     "live": {*LEAVES, "runs", "models", "data", "evaluation"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
     "comparison": {*LEAVES, "runs", "models", "data", "training", "evaluation"},

@@ -33,6 +33,7 @@ RUN = {"README.md": (), "docs/results.md": pytest.mark.slow, "docs/benchmarks.md
 RUN |= {"docs/reproduce.md": ()}
 ONLY_PARSED = {
     "SECURITY.md": "needs containers and the like; tests/test_security.py runs what is said to be tested",
+    "docs/serving.md": "exports what README.md trains and exports too; tests/test_serving_*.py run what is said",
     "docs/remote.md": "needs a bucket; tests/test_data_remote.py runs the same against a server",
 }
 SMALL = {
@@ -58,6 +59,7 @@ WRAPPERS = {"prlimit", "unshare", "docker", "bwrap", "systemd-run", "firejail"}
 # Other programs that are no part of the project: nothing of their options is ours to keep.
 OTHERS = {
     "git": "fetches the project",
+    "saved_model_cli": "comes with TensorFlow",
     "cd": "a word of the shell",
     "export": "a word of the shell",
     ".venv-test/bin/ruff": "the linter of the extra dev",

@@ -290,7 +290,7 @@ def make_export(folder):
     from videorep.serving.export import export
 
     make_run(folder / "run")
-    export(folder / "run", folder / "serving", 1)
+    export(folder / "run", folder / "serving", 1, check=False)
 
 
 def make_arguments(folder):

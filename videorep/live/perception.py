@@ -115,7 +115,7 @@ class Perception:
     """The `Stages` between frames and a model's features (T, D), with the `Backbone` that they name."""
 
     def __init__(self, stages, net):
-        self.stages, self._net = stages, net
+        self.stages, self.net = stages, net
         self._stack = stages.percepts.flow_stack if stages.percepts.stream == "flow" else 0
         scale, image = scale_frame if self._stack else crop_centre, [tf.TensorSpec((None, None, 3), tf.uint8)]
         self._scale = tf.function(lambda frame: scale(frame, net.size), image)
@@ -163,11 +163,11 @@ class Perception:
 
     def _field(self, first, second):
         """The flow (S, S, 2) between two frames that were seen."""
-        return cut_centre(flow_field(first, second), self._net.size).numpy()
+        return cut_centre(flow_field(first, second), self.net.size).numpy()
 
     def _extract(self, inputs, batch_size):
         """Features (n, D) float32, as percepts store them, of n inputs; the convnet is called with a whole batch."""
         whole = np.zeros((batch_size, *inputs[0].shape), inputs[0].dtype)
         whole[: len(inputs)] = inputs
-        seen = self._net.extract(whole).numpy()[: len(inputs)]
+        seen = self.net.extract(whole).numpy()[: len(inputs)]
         return to_storage(seen, self.stages.dtype).astype(np.float32)

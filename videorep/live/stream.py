@@ -1,5 +1,7 @@
 """Models that are fed one frame at a time and carry their state: every frame costs the same, without end."""
 
+import functools
+
 import tensorflow as tf
 from keras import ops
 
@@ -8,7 +10,7 @@ class Stream:
     """A `Classifier` that takes one frame's features at a time, and equals the model on the whole sequence."""
 
     def __init__(self, model):
-        self.model, self._step = model, tf.function(self._advance)
+        self.model, self._step = model, tf.function(functools.partial(classify_next, model))
         self.reset()
 
     def reset(self):
@@ -20,10 +22,12 @@ class Stream:
         probabilities, self._states = self._step(tf.constant(features[None], tf.float32), self._states)
         return probabilities.numpy()[0]
 
-    def _advance(self, features, states):
-        values = self.model.standardisation(features) if self.model.standardisation else features
-        values, carried = advance(self.model.lstms, values, states)
-        return self.model.get_layer("probabilities")(values), carried
+
+def classify_next(model, features, states):
+    """One step of a `Classifier`: probabilities (B, K) float32 after features (B, D), and the new states."""
+    values = model.standardisation(features) if model.standardisation else features
+    values, carried = advance(model.lstms, values, states)
+    return model.get_layer("probabilities")(values), carried
 
 
 def advance(lstms, values, states):
