@@ -32,6 +32,10 @@ class StorageError(VideorepError):
     """Shards lie at a URL that cannot be read with what is installed."""
 
 
+class ServerError(VideorepError):
+    """A model server cannot be reached, or refuses a request."""
+
+
 class OutputError(VideorepError):
     """A result cannot be written where it was asked for."""
 

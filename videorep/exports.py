@@ -8,6 +8,7 @@ from videorep.errors import RunError
 from videorep.storage import is_url
 
 SAVED_MODEL = "saved_model.pb"
+MODEL_NAME = "videorep"  # of an export at a server, unless told otherwise
 FACTS = Path("assets.extra") / "run.json"  # a place that TensorFlow Serving leaves alone
 
 

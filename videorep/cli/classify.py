@@ -12,20 +12,24 @@ from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_table, say
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.surprise import choose_predictor, surprise_options
+from videorep.errors import ServerError
+from videorep.exports import MODEL_NAME
 
 SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 
 
 @click.command(short_help="Classify videos, or tell what is unusual in them.")
-@click.argument("names", nargs=-1, required=True, metavar="RUN [RUN ...] VIDEO [VIDEO ...]")
+@click.argument("names", nargs=-1, required=True, metavar="[RUN ...] VIDEO [VIDEO ...]")
 @click.option("--out", metavar="FILE.csv|.json", help="Write a row for every video there.")
 @click.option("--top", type=click.IntRange(min=1), default=5, help="Classes to tell of each video, the best first.")
+@click.option("--server", metavar="HOST:PORT", help="Ask a TensorFlow Serving there (gRPC) in place of a RUN.")
+@click.option("--model", default=MODEL_NAME, help="Of the model there.")
 @surprise_options
 @options.moved_backbone
 @options.direct
 @options.overwrite
-def classify(names, out, top, surprise, ahead, backbone, direct, overwrite):
-    """Say which class each VIDEO shows, by the classifier in RUN; several are averaged.
+def classify(names, out, top, server, model, surprise, ahead, backbone, direct, overwrite):
+    """Say which class each VIDEO shows, by the classifier in RUN; several are averaged. With --server no RUN is needed.
 
     A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of path[,start,end]. Frames go through the
     stages that the run's shards went through, so that the probabilities are those of build-shards clips, build-shards
@@ -37,39 +41,67 @@ def classify(names, out, top, surprise, ahead, backbone, direct, overwrite):
       videorep classify runs/classifier holiday.mp4
       videorep classify runs/rgb runs/flow VIDEOS --out classes.json --top 3
       videorep classify runs/predictor VIDEOS --surprise --out surprise.csv
+      videorep classify --server localhost:8500 VIDEOS
     """
     out = claim_file(out, overwrite, ".csv", ".json")
 
+    if server and (surprise or backbone or direct):
+        raise click.UsageError("--server takes no --surprise, --backbone or --direct: the server has its own model.")
     load_tensorflow()
-    from videorep.live import classify_videos, surprise_videos
     from videorep.progress import make_progress
     from videorep.runs import is_run, load_run
     from videorep.storage import write_text_durably
 
     runs = [load_run(name) for name in names if is_run(name)]
     videos = [name for name in names if not is_run(name)]
-    if not runs or not videos:
-        raise click.UsageError(f"Expected at least one RUN and one VIDEO, received {len(runs)} and {len(videos)}.")
+    if bool(runs) == bool(server) or not videos:
+        wanted = "no RUN beside --server" if server else "at least one RUN"
+        raise click.UsageError(f"Expected {wanted} and at least one VIDEO, received {len(runs)} and {len(videos)}.")
     if out and any(Path(name).resolve() == out.resolve() for name in videos):
         raise click.BadParameter(f"{out} is one of the VIDEOs", param_hint="'--out'")
-    predictor = choose_predictor(runs) if surprise else None
-    classifiers, told = [run for run in runs if run is not predictor], []
-    shared = {"backbones": backbone, "direct": direct, "progress": make_progress()}
-    if classifiers:
-        classes, rows = classify_videos(classifiers, videos, **shared)
-        told = [_describe(path, classes, probabilities, reason, top) for path, probabilities, reason in rows]
-    if predictor:
-        rows = surprise_videos(predictor, videos, ahead=ahead, **shared)
-        told = told or [{"path": path, "classes": [], "reason": None} for path, _, _ in rows]
-        for row, (_, frames, reason) in zip(told, rows, strict=True):
-            row |= {"reason": row["reason"] or reason or None, "surprise": _summarize(frames)}
+    if server:
+        told = _rows(*_load_client()(server, videos, model=model, progress=make_progress()), top)
+    else:
+        told = _classify_here(runs, videos, top, surprise, ahead, {"backbones": backbone, "direct": direct})
     if out:
         write_text_durably(out, json.dumps(told, indent=2) + "\n" if out.suffix.lower() == ".json" else _table(told))
         say(f"Wrote {out}")
     else:
         print_table([_shown(row) for row in told])
-    done = sum(bool(row["classes"] if classifiers else row["surprise"]) for row in told)
-    say(f"{done:,} of {len(told):,} videos {'classified' if classifiers else 'measured'}", err=True)
+    done = sum(bool(row["classes"] or row.get("surprise")) for row in told)
+    say(f"{done:,} of {len(told):,} videos {'measured' if surprise and len(runs) == 1 else 'classified'}", err=True)
+
+
+def _load_client():
+    try:
+        from videorep.serving.client import classify_on_server
+    except ImportError as error:
+        raise ServerError(
+            f"expected tensorflow-serving-api, which talks to a server, received an installation without {error.name}; "
+            "pip install 'videorep[serving]'"
+        ) from error
+    return classify_on_server
+
+
+def _classify_here(runs, videos, top, surprise, ahead, options):
+    from videorep.live import classify_videos, surprise_videos
+    from videorep.progress import make_progress
+
+    predictor = choose_predictor(runs) if surprise else None
+    classifiers, told = [run for run in runs if run is not predictor], []
+    options = options | {"progress": make_progress()}
+    if classifiers:
+        told = _rows(*classify_videos(classifiers, videos, **options), top)
+    if predictor:
+        rows = surprise_videos(predictor, videos, ahead=ahead, **options)
+        told = told or [{"path": path, "classes": [], "reason": None} for path, _, _ in rows]
+        for row, (_, frames, reason) in zip(told, rows, strict=True):
+            row |= {"reason": row["reason"] or reason or None, "surprise": _summarize(frames)}
+    return told
+
+
+def _rows(classes, rows, top):
+    return [_describe(path, classes, probabilities, reason, top) for path, probabilities, reason in rows]
 
 
 def _describe(path, classes, probabilities, reason, top):

@@ -73,6 +73,7 @@ def _warnings_in_one_line():
         "predict": "videorep.cli.predict:predict",
         "visualize": "videorep.cli.visualize:visualize",
         "export": "videorep.cli.export:export",
+        "serve-config": "videorep.cli.serve_config:serve_config",
         "inspect": "videorep.cli.inspect:inspect",
         "verify": "videorep.cli.verify:verify",
     },

@@ -14,7 +14,7 @@ from videorep.data.videos.encode import images_in_worker
 from videorep.data.videos.find import VideoFile, find_videos, inspect_file, printable
 from videorep.data.videos.labels import Video, read_csv
 from videorep.data.videos.workers import WorkerError, WorkerPool
-from videorep.errors import DataError
+from videorep.errors import DataError, ServerError
 from videorep.progress import SilentProgress
 
 BATCH_BLOCKS = 64
@@ -72,8 +72,12 @@ def _extract(perception, videos, pool):
             if seen:
                 seconds = np.array(seen.timestamps) / 1e6
                 places = itertools.pairwise(itertools.accumulate(seen.images, initial=0))
-                features = perception.extract_clip([data[a:b] for a, b in places], (seen.height, seen.width))
-                if not np.isfinite(features).all():
+                images, size = [data[a:b] for a, b in places], (seen.height, seen.width)
+                try:
+                    features = perception.extract_clip(images, size)
+                except ServerError as error:
+                    features, reason = None, str(error)
+                if features is not None and not np.isfinite(features).all():
                     features, reason = None, f"percepts that {stages.dtype} cannot hold"
             yield video, features, seconds, reason
 

@@ -1,12 +1,14 @@
 """From encoded frames to features within the graph: what `build-shards percepts` does, without OpenCV and Python."""
 
+import json
+
 import tensorflow as tf
 
 from videorep.config import FinetuneConfig, StreamConfig
 from videorep.data.percepts.frames import crop_centre
 from videorep.data.shards import keys
 from videorep.errors import BackboneError, RunError
-from videorep.live.perception import open_runs
+from videorep.live.perception import REPEATED, open_runs
 
 STREAM_BATCH = 32  # frames that a stream net sees at once
 
@@ -21,11 +23,13 @@ class GraphPerception(tf.Module):
         size: Of stored frames, as `ClipsConfig` has it: frames of another size are scaled to it first.
         dtype: In which percepts are stored.
         batch_size: Frames that the convnet sees at once.
+        clips: The settings by which clients make clips of videos, a dict for JSON.
     """
 
-    def __init__(self, extract, side, features, *, size=None, dtype="float32", batch_size=STREAM_BATCH):
+    def __init__(self, extract, side, features, *, size=None, dtype="float32", batch_size=STREAM_BATCH, clips=None):
         super().__init__()
         self._side, self._features, self._size, self._dtype = side, features, size, dtype
+        self._clips = json.dumps(clips)  # a text: TensorFlow would wrap a dict
         self._batch_size = batch_size
         self._extract = tf.function(extract).get_concrete_function(tf.TensorSpec((None, side, side, 3), tf.uint8))
         self.variables_ = list(self._extract.variables)  # a SavedModel stores what its root can reach
@@ -33,6 +37,10 @@ class GraphPerception(tf.Module):
     @property
     def side(self):
         return self._side
+
+    @property
+    def clips(self):
+        return json.loads(self._clips)
 
     def see_clips(self, images):
         """Clips (B, T) of encoded frames, "" behind those of shorter ones: features (B, T, D) and lengths (B,)."""
@@ -110,7 +118,8 @@ def open_perception(run, model, backbones=()):
     clips, percepts, net = seen.stages.clips, seen.stages.percepts, seen.net
     if percepts.stream == "flow":
         return None, FLOW
-    options = {"size": clips.size, "dtype": percepts.dtype, "batch_size": percepts.batch_size}
+    repeated = {name: getattr(clips, name) for name in REPEATED}
+    options = {"size": clips.size, "dtype": percepts.dtype, "batch_size": percepts.batch_size, "clips": repeated}
     return GraphPerception(net.extract, net.size, net.features, **options), ""
 
 

@@ -5,6 +5,7 @@ INVALID_ARGUMENT) and says why. docs/serving.md tells the signatures.
 """
 
 import functools
+import json
 
 import tensorflow as tf
 
@@ -146,7 +147,15 @@ class ServedClassifier(ServedClasses):
             listed["step"] = (self.step, frame, state)
             if self.perception:
                 listed["step_frame"] = (self.step_frame, _spec((None,), "image", tf.string), state)
+        if self.perception:
+            listed["describe"] = (self.describe,)
         return listed
+
+    def describe(self):
+        """What `videorep.serving.client` has to know: the classes, how videos become clips, and blocks of these."""
+        config = self.model.config
+        facts = {"classes": config.classes, "clips": self.perception.clips, "block": config.block}
+        return {"facts": tf.constant([json.dumps(facts)])}
 
     def classify(self, frames):
         return self.classify_padded(frames, tf.fill(tf.shape(frames)[:1], tf.shape(frames)[1]))
