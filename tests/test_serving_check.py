@@ -82,20 +82,22 @@ def test_a_classifier_of_frames_has_all_signatures(exported):
 
 
 ALONE = """
-import sys, numpy as np, tensorflow as tf
+import sys
+sys.modules["videorep"] = sys.modules["keras"] = None
+import tensorflow as tf
 signatures = tf.saved_model.load(sys.argv[1]).signatures
 state = signatures["initial_state"](batch_size=tf.constant(2))["state"]
 assert signatures["step"](frame=tf.zeros((2, int(sys.argv[2]))), state=state)["probabilities"].shape[0] == 2
-print({name.split(".")[0] for name in sys.modules} & {"videorep", "keras"})
+print("answered")
 """
 
 
-def test_nothing_but_tensorflow_is_needed(exported, tmp_path):
-    run, summary = exported
-    command = [sys.executable, "-P", "-c", ALONE, summary["path"], str(run.config.model.features)]
+def test_nothing_but_tensorflow_is_needed(tmp_path):
+    summary = export(save_run(tmp_path / "run").path, tmp_path / "serving", check=False)
+    command = [sys.executable, "-P", "-c", ALONE, summary["path"], str(FEATURES)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert ended.stdout.strip() == "set()", ended.stderr
+    assert ended.stdout.strip() == "answered", ended.stderr
 
 
 def operations_of(folder):
@@ -145,7 +147,7 @@ def test_an_export_that_answers_otherwise_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "make_requests", another_answer)
     with pytest.raises(OutputError, match=r"tf\.saved_model\.load: 'probabilities' of serving_default differs"):
         export(run.path, tmp_path / "serving")
-    assert list((tmp_path / "serving").iterdir()) == []
+    assert not (tmp_path / "serving").exists()
 
 
 @needs_protos
@@ -159,21 +161,20 @@ def test_the_warm_up_has_requests_to_every_signature(exported):
 
 
 @needs_protos
-@pytest.mark.parametrize("flaw", ["cut", "other", "empty"])
+@pytest.mark.parametrize("flaw", ["cut", "empty"])
 def test_a_damaged_warm_up_is_no_export(tmp_path, monkeypatch, flaw):
-    def damaged(folder, requests):
+    def write_damaged(folder, requests):
         write(folder, requests if flaw == "cut" else [])
-        if flaw != "empty":
-            data = (folder / WARM_UP).read_bytes()[:-3]
-            (folder / WARM_UP).write_bytes(data if flaw == "cut" else b"no records at all, but a text")
+        if flaw == "cut":
+            (folder / WARM_UP).write_bytes((folder / WARM_UP).read_bytes()[:-3])
         return True
 
     write = export_module.write_warm_up
-    monkeypatch.setattr(export_module, "write_warm_up", damaged)
+    monkeypatch.setattr(export_module, "write_warm_up", write_damaged)
     run = save_run(tmp_path / "run")
     with pytest.raises(OutputError, match="outside videorep"):
         export(run.path, tmp_path / "serving")
-    assert list((tmp_path / "serving").iterdir()) == []
+    assert not (tmp_path / "serving").exists()
 
 
 def test_without_the_protos_there_is_no_warm_up_and_it_is_said(live_chain, tmp_path, monkeypatch):
