@@ -160,5 +160,5 @@ def test_what_cannot_be_repeated_is_refused_in_one_sentence(chain, tmp_path):
     assert "say how its data were made" in refused("classify", other, chain / "whole.mp4")
     for run, kind in (("pretrained", "pretrain run on percepts"), ("pixels", "finetune run on clips")):
         assert kind in refused("classify", chain / run, chain / "whole.mp4")
-    assert "at least one RUN and one VIDEO" in refused("classify", chain / "whole.mp4")
+    assert "at least one RUN and at least one VIDEO" in refused("classify", chain / "whole.mp4")
     assert "'--out'" in refused("classify", chain / "rgb", chain / "whole.mp4", "--out", "x.txt")

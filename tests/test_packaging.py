@@ -59,9 +59,15 @@ def test_the_citation_names_this_version():
 
 
 # Where the module's name is not the distribution's. TensorFlow brings protobuf and reads events for TensorBoard.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "PIL": "pillow", "google": "tensorflow"}
+DISTRIBUTIONS = {
+    "grpc": "grpcio",
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "google": "tensorflow",
+}
 NOT_IMPORTED = {"tensorboard"}
-OF_AN_EXTRA = {"tensorflow_io": "remote", "pyarrow": "parquet", "tensorflow_serving": "serving"}
+OF_AN_EXTRA = {"tensorflow_io": "remote", "pyarrow": "parquet", "tensorflow_serving": "serving", "grpc": "serving"}
 
 
 def test_setup_declares_what_the_package_imports_and_nothing_else():
@@ -82,6 +88,7 @@ def test_setup_declares_what_the_package_imports_and_nothing_else():
 
 # What an extra brings beside modules that somebody imports: CUDA libraries, a linter, an S3 server that tests start.
 NOT_IMPORTED_OF_EXTRAS = {"tensorflow", "ruff", "moto"}
+MODULES = {"tensorflow-serving-api": "tensorflow_serving", "grpcio": "grpc"}
 
 
 def test_every_extra_is_imported_by_the_package_its_tools_or_its_tests():
@@ -91,5 +98,5 @@ def test_every_extra_is_imported_by_the_package_its_tools_or_its_tests():
     names = {re.match(r"\s*([\w-]+)", line)[1] for line in lines if line.strip()}
     paths = [*FILES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     roots = {module.split(".")[0] for path in paths for module in imported_modules(tree_of(path))}
-    modules = {name.replace("-", "_").removesuffix("_api") for name in names - NOT_IMPORTED_OF_EXTRAS}
+    modules = {MODULES.get(name, name.replace("-", "_")) for name in names - NOT_IMPORTED_OF_EXTRAS}
     assert modules <= roots

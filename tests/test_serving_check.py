@@ -75,7 +75,7 @@ def test_every_signature_answers_alike_by_both_loaders(kind, request, monkeypatc
 
 
 def test_a_classifier_of_frames_has_all_signatures(exported):
-    of_frames = {"classify_frames", "classify_sequence_example", "step_frame"}
+    of_frames = {"classify_frames", "classify_sequence_example", "step_frame", "describe"}
     plain = {"serving_default", "classify", "classify_padded", "initial_state", "step"}
     assert set(exported[1]["signatures"]) == plain | of_frames
     assert bool(exported[1]["left_out"]) != HAS_PROTOS

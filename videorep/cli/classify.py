@@ -22,13 +22,16 @@ SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 @click.argument("names", nargs=-1, required=True, metavar="[RUN ...] VIDEO [VIDEO ...]")
 @click.option("--out", metavar="FILE.csv|.json", help="Write a row for every video there.")
 @click.option("--top", type=click.IntRange(min=1), default=5, help="Classes to tell of each video, the best first.")
-@click.option("--server", metavar="HOST:PORT", help="Ask a TensorFlow Serving there (gRPC) in place of a RUN.")
-@click.option("--model", default=MODEL_NAME, help="Of the model there.")
+@click.option(
+    "--server",
+    metavar="HOST:PORT[/MODEL]",
+    help=f"Ask a TensorFlow Serving there (gRPC) in place of a RUN; the model is {MODEL_NAME} unless named.",
+)
 @surprise_options
 @options.moved_backbone
 @options.direct
 @options.overwrite
-def classify(names, out, top, server, model, surprise, ahead, backbone, direct, overwrite):
+def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
     """Say which class each VIDEO shows, by the classifier in RUN; several are averaged. With --server no RUN is needed.
 
     A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of path[,start,end]. Frames go through the
@@ -45,7 +48,7 @@ def classify(names, out, top, server, model, surprise, ahead, backbone, direct, 
     """
     out = claim_file(out, overwrite, ".csv", ".json")
 
-    if server and (surprise or backbone or direct):
+    if server and (surprise or any(stages.values())):
         raise click.UsageError("--server takes no --surprise, --backbone or --direct: the server has its own model.")
     load_tensorflow()
     from videorep.progress import make_progress
@@ -60,9 +63,13 @@ def classify(names, out, top, server, model, surprise, ahead, backbone, direct, 
     if out and any(Path(name).resolve() == out.resolve() for name in videos):
         raise click.BadParameter(f"{out} is one of the VIDEOs", param_hint="'--out'")
     if server:
-        told = _rows(*_load_client()(server, videos, model=model, progress=make_progress()), top)
+        address, _, model = server.partition("/")
+        options = {"model": model or MODEL_NAME, "progress": make_progress()}
+        told = _rows(*_load_client()(address, videos, **options), top)
     else:
-        told = _classify_here(runs, videos, top, surprise, ahead, {"backbones": backbone, "direct": direct})
+        told = _classify_here(
+            runs, videos, top, surprise, ahead, {"backbones": stages["backbone"], "direct": stages["direct"]}
+        )
     if out:
         write_text_durably(out, json.dumps(told, indent=2) + "\n" if out.suffix.lower() == ".json" else _table(told))
         say(f"Wrote {out}")
