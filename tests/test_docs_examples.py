@@ -173,7 +173,7 @@ def make_what_tools_make(net):
     from flow_backbone import see_flow
 
     see_flow(net, 10).save("flow.keras")
-    places = itertools.product(("digits", "more"), ("train", "test"), ("left", "right"), range(2))
+    places = itertools.product(("digits", "more", "ways"), ("train", "test"), ("left", "right"), range(2))
     for number, (name, split, label, each) in enumerate(places):
         Path(name, split, label).mkdir(parents=True, exist_ok=True)
         write_video(Path(name, split, label, f"{each}.avi"), frames=31, first=700 + 31 * number)
