@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 
 import cv2
 import keras
@@ -14,9 +15,11 @@ from click.testing import CliRunner
 from generated_videos import write_video
 from live_building import CLASSES, SIZE, call, make_videos
 
+from videorep.cli.main import videorep_command
 from videorep.data.percepts.frames import crop_centre
 from videorep.data.videos.decode import VideoReader, read_frames
 from videorep.live import classify_videos
+from videorep.live.perception import Perception
 from videorep.runs import load_run
 
 
@@ -162,3 +165,39 @@ def test_what_cannot_be_repeated_is_refused_in_one_sentence(chain, tmp_path):
         assert kind in refused("classify", chain / run, chain / "whole.mp4")
     assert "at least one RUN and at least one VIDEO" in refused("classify", chain / "whole.mp4")
     assert "'--out'" in refused("classify", chain / "rgb", chain / "whole.mp4", "--out", "x.txt")
+
+
+def test_a_video_that_is_named_twice_is_classified_once(chain):
+    one = chain / "VIDEOS" / CLASSES[0]
+    rows = classified(chain, chain / "rgb", one / "v2.avi", one, chain / "VIDEOS")
+    paths = [row["path"] for row in rows]
+    assert len(paths) == len(set(paths)) == 10 and paths[0].endswith("v2.avi")
+
+
+def test_what_was_known_at_an_interruption_is_written(chain, tmp_path, monkeypatch):
+    """Ctrl-C while the second video passes."""
+    extract, seen = Perception.extract_clip, []
+
+    def interrupted(self, images, size):
+        seen.append(size)
+        if len(seen) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return extract(self, images, size)
+
+    monkeypatch.setattr(Perception, "extract_clip", interrupted)
+    words = ["classify", str(chain / "rgb"), str(chain / "VIDEOS"), "--out", str(tmp_path / "rows.json")]
+    result = CliRunner().invoke(videorep_command, words)
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert result.exit_code == 130 and [bool(row["classes"]) for row in rows] == [True] + [False] * 9
+    assert {row["reason"] for row in rows[1:]} == {"not looked at before the interruption"}
+
+
+def test_the_status_says_that_nothing_could_be_classified(chain, tmp_path):
+    result = CliRunner().invoke(videorep_command, ["classify", str(chain / "rgb"), str(tmp_path / "none.mp4")])
+    assert result.exit_code == 1 and "0 of 1 videos classified" in result.output
+
+
+def test_another_convnet_is_told_as_that(chain):
+    words = ["classify", str(chain / "rgb"), str(chain / "whole.mp4"), "--backbone", str(chain / "motion.keras")]
+    result = CliRunner().invoke(videorep_command, words)
+    assert result.exit_code == 1 and "expected net.keras, the convnet of the run's percepts" in result.output

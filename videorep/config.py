@@ -169,7 +169,7 @@ class TrainingConfig:
         for name in ("final_fraction", "weight_decay"):
             require(0 <= getattr(self, name) <= 1, name, "in [0, 1]", getattr(self, name))
         require_whole(self, 0, "warmup_steps", "evaluate_every", "patience", "seed")
-        expected = "0 without evaluate_every, which sets how often the validation loss is looked at"
+        expected = "0 without evaluate_every (--evaluate-every), which sets how often the validation loss is looked at"
         require(not self.patience or self.evaluate_every, "patience", expected, self.patience)
 
 

@@ -36,8 +36,9 @@ def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
 
     A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of path[,start,end]. Frames go through the
     stages that the run's shards went through, so that the probabilities are those of build-shards clips, build-shards
-    percepts and evaluate. Every file ends with its classes or with the reason why it has none. --surprise tells, with
-    or without classes, how far its frames lie from what a run of videorep pretrain predicts.
+    percepts and evaluate. Every file ends with its classes or with the reason why it has none; after Ctrl-C what is
+    known by then is written. --surprise tells, with or without classes, how far its frames lie from what a run of
+    videorep pretrain predicts.
 
     \b
     Examples:
@@ -51,9 +52,9 @@ def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
     if server and (surprise or any(stages.values())):
         raise click.UsageError("--server takes no --surprise, --backbone or --direct: the server has its own model.")
     load_tensorflow()
-    from videorep.progress import make_progress
     from videorep.runs import is_run, load_run
     from videorep.storage import write_text_durably
+    from videorep.training.interruption import deferred_interruption
 
     runs = [load_run(name) for name in names if is_run(name)]
     videos = [name for name in names if not is_run(name)]
@@ -62,21 +63,30 @@ def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
         raise click.UsageError(f"Expected {wanted} and at least one VIDEO, received {len(runs)} and {len(videos)}.")
     if out and any(Path(name).resolve() == out.resolve() for name in videos):
         raise click.BadParameter(f"{out} is one of the VIDEOs", param_hint="'--out'")
-    if server:
-        address, _, model = server.partition("/")
-        options = {"model": model or MODEL_NAME, "progress": make_progress()}
-        told = _rows(*_load_client()(address, videos, **options), top)
-    else:
-        told = _classify_here(
-            runs, videos, top, surprise, ahead, {"backbones": stages["backbone"], "direct": stages["direct"]}
-        )
-    if out:
-        write_text_durably(out, json.dumps(told, indent=2) + "\n" if out.suffix.lower() == ".json" else _table(told))
-        say(f"Wrote {out}")
-    else:
-        print_table([_shown(row) for row in told])
-    done = sum(bool(row["classes"] or row.get("surprise")) for row in told)
-    say(f"{done:,} of {len(told):,} videos {'measured' if surprise and len(runs) == 1 else 'classified'}", err=True)
+    with deferred_interruption() as stop:
+        if server:
+            told = _classify_there(server, videos, top, stop)
+        else:
+            told = _classify_here(runs, videos, top, (surprise, ahead), stages | {"stop": stop})
+        if out:
+            as_json = out.suffix.lower() == ".json"
+            write_text_durably(out, json.dumps(told, indent=2) + "\n" if as_json else _table(told))
+            say(f"Wrote {out}")
+        else:
+            print_table([_shown(row) for row in told])
+        done = sum(bool(row["classes"] or row.get("surprise")) for row in told)
+        measured = surprise and len(runs) == 1
+        say(f"{done:,} of {len(told):,} videos {'measured' if measured else 'classified'}", err=True)
+    if not done:
+        click.get_current_context().exit(1)
+
+
+def _classify_there(server, videos, top, stop):
+    from videorep.progress import make_progress
+
+    address, _, model = server.partition("/")
+    options = {"model": model or MODEL_NAME, "stop": stop, "progress": make_progress()}
+    return _rows(*_load_client()(address, videos, **options), top)
 
 
 def _load_client():
@@ -90,13 +100,16 @@ def _load_client():
     return classify_on_server
 
 
-def _classify_here(runs, videos, top, surprise, ahead, options):
+def _classify_here(runs, videos, top, surprise, options):
+    """Rows of classifiers and, with `surprise` (whether, frames ahead), of a predictor."""
     from videorep.live import classify_videos, surprise_videos
     from videorep.progress import make_progress
 
-    predictor = choose_predictor(runs) if surprise else None
+    is_asked, ahead = surprise
+    predictor = choose_predictor(runs) if is_asked else None
     classifiers, told = [run for run in runs if run is not predictor], []
-    options = options | {"progress": make_progress()}
+    backbones = {"backbones": options.pop("backbone")}
+    options = options | backbones | {"progress": make_progress()}
     if classifiers:
         told = _rows(*classify_videos(classifiers, videos, **options), top)
     if predictor:

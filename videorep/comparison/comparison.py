@@ -145,21 +145,19 @@ def _bounds(contenders, streams):
 
 def _measure_all(config, videos, contenders, counts, store, progress):
     """{(contender, number of labels): what was measured}, as it is kept, be it now or before."""
-    classes, folds, results = len(videos.classes), len(make_folds(videos, config.seed)), {}
+    classes, folds = len(videos.classes), len(make_folds(videos, config.seed))
     shapes = {
         "probabilities": (config.draws, len(videos.test), classes),
         "held_out": (len(videos.training) if folds else 0, classes),
     }
     trainings = {name: count_trainings(each, folds, config) for name, each in contenders.items()}
-    with progress.task("Comparing contenders", len(counts) * sum(trainings.values()), unit="trainings") as advance:
-        for name, contender in contenders.items():
-            for count in counts:
-                kept = store.read(name, count, shapes)
-                if kept is None:
-                    new = measure(contender, contender.videos, count, config, lambda n, at=name: advance(n, note=at))
-                    store.write(name, count, new)
-                    kept = store.read(name, count, shapes)
-                else:
-                    advance(trainings[name])
-                results[name, count] = kept
+    results = {(name, count): store.read(name, count, shapes) for name in contenders for count in counts}
+    before = sum(trainings[name] for (name, _), kept in results.items() if kept is not None)
+    total = len(counts) * sum(trainings.values())
+    with progress.task("Comparing contenders", total, unit="trainings", done=before) as advance:
+        for name, count in (key for key, kept in results.items() if kept is None):
+            contender = contenders[name]
+            new = measure(contender, contender.videos, count, config, lambda n, at=name: advance(n, note=at))
+            store.write(name, count, new)
+            results[name, count] = store.read(name, count, shapes)
     return results

@@ -51,6 +51,12 @@ def open_streams(config, initial):
         RunError: they do not hold the same videos, or a run does not fit; and what `load_videos` raises.
     """
     folders = dict(zip(["", *stream_names(config)], [config.data, *config.fuse], strict=True))
+    places = {Path(path).resolve() for path in folders.values()}
+    if len(places) <= len(config.fuse):
+        raise RunError(
+            f"expected other streams of the videos of {config.data} to fuse, received {', '.join(config.fuse)}, of "
+            "which one is that folder, or two are one; name each once"
+        )
     if len(folders) <= len(config.fuse) or not folders.keys().isdisjoint(TAKEN):
         raise RunError(
             f"expected folders of different names to fuse, none called {' or '.join(TAKEN)}, received "

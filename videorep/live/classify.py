@@ -11,7 +11,7 @@ from videorep.live.videos import cut_blocks, find_inputs, perceive_videos
 from videorep.models.averaging import average_steps
 
 
-def classify_videos(runs, names, *, backbones=(), direct=False, progress=None):
+def classify_videos(runs, names, *, backbones=(), direct=False, stop=(), progress=None):
     """Classifies videos; every one ends with probabilities or with the reason why not.
 
     Frames pass through the stages that the run's shards went through (frames per second, size, JPEG, convnet, storage),
@@ -22,6 +22,7 @@ def classify_videos(runs, names, *, backbones=(), direct=False, progress=None):
         names: Videos, folders, which are searched in depth, and lists (.csv) of path[,start,end][,label].
         backbones: Files of convnets that have moved since the percepts were built.
         direct: Leave out what only storage needs (JPEG, the percepts' dtype): a little other probabilities.
+        stop: As soon as there is something in this list no further video is looked at, and its row says so.
         progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
         (classes, rows): the K names, and one (path, (K,) float64 probabilities or None, reason or "") per video, in
@@ -36,7 +37,7 @@ def classify_videos(runs, names, *, backbones=(), direct=False, progress=None):
         for classify, blocks in own[perception]:
             blocks.setdefault(video.file.path, []).append(classify(features))
 
-    reasons = perceive_videos(own, find_inputs(names), take, "Classifying", progress)
+    reasons = perceive_videos(own, find_inputs(names), take, "Classifying", progress, stop)
     made, rows = [blocks for members in own.values() for _, blocks in members], []
     for path, reason in reasons.items():
         each = [np.concatenate(blocks[path]).mean(axis=0) for blocks in made if path in blocks]
@@ -44,7 +45,7 @@ def classify_videos(runs, names, *, backbones=(), direct=False, progress=None):
     return classes, rows
 
 
-def surprise_videos(run, names, *, ahead=None, backbones=(), direct=False, progress=None):
+def surprise_videos(run, names, *, ahead=None, backbones=(), direct=False, stop=(), progress=None):
     """Measures how much of a surprise every frame of videos is to a predictor; no label is needed.
 
     Frames pass through the stages that the run's shards went through; the encoder's state is carried on from the first
@@ -52,7 +53,7 @@ def surprise_videos(run, names, *, ahead=None, backbones=(), direct=False, progr
 
     Args:
         run: Run (`videorep.runs.Run`) of `videorep pretrain` on percepts.
-        names, backbones, direct, progress: As for `classify_videos`.
+        names, backbones, direct, stop, progress: As for `classify_videos`.
         ahead: See `videorep.live.usual.open_surprise`.
     Returns:
         One (path, (N, 2) float64 or None, reason or "") per video, in the order given: seconds from the beginning of
@@ -68,7 +69,7 @@ def surprise_videos(run, names, *, ahead=None, backbones=(), direct=False, progr
         frames = np.stack([seconds, surprises], axis=1)[~np.isnan(surprises)]
         made.setdefault(video.file.path, []).append(frames)
 
-    for path, reason in perceive_videos([perception], find_inputs(names), take, "Watching", progress).items():
+    for path, reason in perceive_videos([perception], find_inputs(names), take, "Watching", progress, stop).items():
         frames = np.concatenate(made[path]) if path in made else np.zeros((0, 2))
         if not (len(frames) or reason):
             reason = "too short: none of its frames was predicted"

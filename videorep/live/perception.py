@@ -95,19 +95,19 @@ def _read_stages(run, kinds):
 
 def _find_backbone(stages, backbones):
     """The convnet with the weights that the stages name, among those named or where it once was."""
-    own, layer = stages.percepts.backbone, stages.percepts.layer
+    own, layer, flaws = stages.percepts.backbone, stages.percepts.layer, []
     for name in backbones or [own]:
         weights = stages.percepts.weights if name == own else "imagenet"
         try:
             net = load_backbone(*((own, layer, name) if Path(name).suffix == ".h5" else (name, layer, weights)))
             if net.description["weights_sha256"] == stages.weights_sha256:
                 return net
-        except BackboneError:
-            if len(backbones) < 2:
-                raise
+        except BackboneError as error:
+            flaws.append(str(error).partition("; ")[0])
+    received = ", ".join(backbones) or own
     raise BackboneError(
         f"expected {Path(own).name}, the convnet of the run's percepts, whose weights have SHA-256 "
-        f"{stages.weights_sha256[:12]}..., received {', '.join(backbones) or own}; name its file with --backbone"
+        f"{stages.weights_sha256[:12]}..., received {': '.join([received, *flaws])}; name its file with --backbone"
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from videorep.build_config import ClipsConfig
+from videorep.data.shards.hashes import hash_file
 from videorep.data.threads import count_cores
 from videorep.data.videos.encode import middle_frame_in_worker
 from videorep.data.videos.find import inspect_file
@@ -27,11 +28,16 @@ def search_videos(run, video, path, *, top=5, backbones=(), progress=None):
         DataError: the file is damaged or of another run, or there is not one video to compare.
     """
     embeddings = read_embeddings(path)
-    query, reasons = embed_videos(run, [video], per=embeddings.per, backbones=backbones, progress=progress)
-    if embeddings.run != query.run or embeddings.values.shape[1:] != query.values.shape[1:]:
+    if embeddings.run != hash_file(run.model_path):
         raise DataError(
             f"expected embeddings that {run.path} made, received {path}, which another model made; make them with "
             f"videorep embed {run.path}"
+        )
+    query, reasons = embed_videos(run, [video], per=embeddings.per, backbones=backbones, progress=progress)
+    if embeddings.values.shape[1:] != query.values.shape[1:]:
+        raise DataError(
+            f"expected embeddings of {query.values.shape[1]} numbers in {path}, received "
+            f"{embeddings.values.shape[1]}; make them again with videorep embed {run.path}"
         )
     if len(set(query.paths)) != 1:
         told = f": {next(iter(reasons.values()))}" if reasons else ""

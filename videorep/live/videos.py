@@ -1,5 +1,6 @@
 """From names on a command line to the features of videos, and from these to blocks."""
 
+import collections
 import contextlib
 import itertools
 import os
@@ -18,10 +19,12 @@ from videorep.errors import DataError, ServerError
 from videorep.progress import SilentProgress
 
 BATCH_BLOCKS = 64
+INTERRUPTED = "not looked at before the interruption"
 
 
 def find_inputs(names):
-    """One `Video` per video, piece or other file that the names lead to; `file.problem` says what is wrong with it."""
+    """One `Video` per video, piece or other file that the names lead to, be it twice, where it comes first;
+    `file.problem` says what is wrong with it."""
     found = []
     for name in map(os.fspath, names):
         try:
@@ -33,32 +36,40 @@ def find_inputs(names):
                 found.append(Video(inspect_file(name, printable(name))))
         except DataError as error:
             found.append(Video(VideoFile(name, printable(name), problem=str(error))))
-    return found
+    named = {}
+    for each in found:
+        named.setdefault((os.path.abspath(each.file.path), each.start, each.end), each)
+    return list(named.values())
 
 
-def perceive_videos(perceptions, videos, take, title, progress=None):
+def perceive_videos(perceptions, videos, take, title, progress=None, stop=()):
     """Lets every video, or piece of one, pass through the stages of each of several perceptions.
 
     Args:
         take: Called with (perception, video, (T, D) float32 features, (T,) their seconds) of every one that has some.
         title: What is done, for the progress.
+        stop: As soon as there is something in it, no further video is looked at.
     Returns:
         {path: what is wrong with it, or ""}, in the order given. A video that is damaged, where the shards kept such,
         was taken all the same.
     """
     reasons = {video.file.path: video.file.problem for video in videos}
     usable = [video for video in videos if not video.file.problem]
+    ahead = collections.Counter(video.file.path for video in usable for _ in perceptions)
     with (
         WorkerPool(count_cores(), ClipsConfig.timeout) as pool,
         (progress or SilentProgress()).task(title, len(usable) * len(perceptions), "videos") as advance,
     ):
         for perception in perceptions:
             for video, features, seconds, reason in _extract(perception, usable, pool):
+                if stop:
+                    break
+                ahead[video.file.path] -= 1
                 reasons[video.file.path] = reasons[video.file.path] or reason
                 if features is not None:
                     take(perception, video, features, seconds)
                 advance(1, note=video.file.name)
-    return reasons
+    return {path: reason or (INTERRUPTED if ahead[path] else "") for path, reason in reasons.items()}
 
 
 def _extract(perception, videos, pool):

@@ -51,8 +51,9 @@ def find_data_set(name, videos, lists, scale):
     Raises:
         DataError: no videos, lists that do not fit, a leak, or fewer than two classes with videos on both sides.
     """
-    splits, doubts = {}, []
+    splits, doubts, unread = {}, [], {}
     for number, listing in _list_splits(name, videos, lists, scale).items():
+        unread |= {video.file.name: video.file.problem for video in listing.videos if video.file.problem}
         usable = {video.file.name: (video.label, video.split) for video in listing.videos if not video.reason}
         of = {side: {label for label, own in usable.values() if own == side} for side in SIDES}
         both = of["train"] & of["test"]
@@ -75,6 +76,9 @@ def find_data_set(name, videos, lists, scale):
             f"classes that were left out; {len(set(listed) - set(counts))} of {len(listed)} classes have none: what is "
             "measured is no reproduction of the paper's figures",
         )
+    if unread:
+        path, problem = min(unread.items())
+        doubts.append(f"{name}: {len(unread):,} videos cannot be opened, the first {path}: {problem}")
     classes = {label: (counts[label], listed[label]) for label in sorted(listed)}
     return DataSet(name, videos, splits, classes, tuple(doubts))
 

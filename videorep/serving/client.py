@@ -31,14 +31,14 @@ OPTIONS = [
 ]
 
 
-def classify_on_server(address, names, *, model="videorep", timeout=60.0, progress=None):
+def classify_on_server(address, names, *, model="videorep", timeout=60.0, stop=(), progress=None):
     """Classifies videos as `videorep.live.classify_videos` does, by a model that `videorep export` made.
 
     Clips are made here, as those of the run were; the server's signature `classify_frames` does the rest.
 
     Args:
         address: HOST:PORT of the server's gRPC.
-        names, progress: As for `classify_videos`.
+        names, stop, progress: As for `classify_videos`.
         model: The model's name there.
         timeout: Seconds until a request is given up; where the server is not there, it is asked again for a while.
     Returns:
@@ -53,7 +53,7 @@ def classify_on_server(address, names, *, model="videorep", timeout=60.0, progre
         def take(_, video, probabilities, seconds):
             blocks.setdefault(video.file.path, []).append(probabilities)
 
-        reasons = perceive_videos([clips], find_inputs(names), take, "Classifying", progress)
+        reasons = perceive_videos([clips], find_inputs(names), take, "Classifying", progress, stop)
     means = {path: np.concatenate(each).mean(axis=0) for path, each in blocks.items()}
     return clips.classes, [(printable(path), means.get(path), reason) for path, reason in reasons.items()]
 

@@ -66,8 +66,11 @@ class Dataset:
     def shards(self, split):
         """The split's `ShardInfo`s in order; a ShardError where there is no such split."""
         if split not in self.splits:
+            remedy = "name one of these"
+            if split == "validation":
+                remedy = "build the shards of videos in folders train, validation and test"
             raise ShardError(
-                f"expected split {split!r} in {self.folder}, received only {', '.join(self.splits)}; name one of these"
+                f"expected split {split!r} in {self.folder}, received only {', '.join(self.splits)}; {remedy}"
             )
         return self.splits[split]
 
