@@ -1,6 +1,7 @@
 """Streams of the same videos: each is measured, and their mixture is that of the probabilities by hand."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -73,6 +74,10 @@ def test_other_videos_are_refused(streams, tmp_path):
     write_shards(sides, tmp_path / "flow")
     with pytest.raises(RunError, match=r"to hold the videos of .*rgb, received others \(they differ in paths\)"):
         compare(CompareConfig(rgb, (str(tmp_path / "flow"),), **SMALL), tmp_path / "out")
+    with pytest.raises(RunError, match="which one is that folder, or two are one"):
+        compare(CompareConfig(rgb, (rgb,), **SMALL), tmp_path / "out")
+    (tmp_path / "other").mkdir()
+    shutil.copytree(tmp_path / "flow", tmp_path / "other" / "flow")
     with pytest.raises(RunError, match="expected folders of different names to fuse"):
-        compare(CompareConfig(rgb, (rgb, rgb), **SMALL), tmp_path / "out")
+        compare(CompareConfig(rgb, (str(tmp_path / "flow"), str(tmp_path / "other/flow")), **SMALL), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -30,6 +30,9 @@ DRAWN = {
     "few labels": lambda: few_labels.draw_few_label_curve(
         "x.png", {LONG: {1: [0.2, 0.3], 2: [0.4], 7.166667: [0.5]}, "single frame": {7.166667: [0.1], 8: [0.2]}}, 0.25
     ),
+    "few labels, many lines": lambda: few_labels.draw_few_label_curve(
+        "x.png", {f"pretrained future_predictor {number}, finetuned": {1: [0.2], 8: [0.4]} for number in range(12)}, 0.1
+    ),
     "few labels, one point": lambda: few_labels.draw_few_label_curve("x.png", {LONG: {7.166667: [0.1]}}, 0.1),
     "percepts": lambda: percepts.draw_percepts(
         "x.png",

@@ -85,7 +85,9 @@ def test_what_cannot_be_searched_is_refused_in_one_sentence(live_chain, embedded
     assert "another model made" in refused("search", live_chain / "rgb", video, file)
     narrow = dataclasses.replace(read_embeddings(file), values=np.ones((10, 1), np.float32))
     write_embeddings(tmp_path / "narrow.npz", narrow)
-    assert "expected embeddings of 3 numbers" in refused("search", live_chain / "pretrained", video, tmp_path / "narrow.npz")
+    assert "expected embeddings of 3 numbers" in refused(
+        "search", live_chain / "pretrained", video, tmp_path / "narrow.npz"
+    )
     assert "videorep embed wrote" in refused("search", live_chain / "rgb", video, video)
     run = live_chain / "pretrained"
     assert "no such file" in refused("search", run, tmp_path / "missing.mp4", file)

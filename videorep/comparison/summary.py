@@ -46,6 +46,7 @@ def summarise(config, videos, counts, measured):
     return {
         "data": config.data,
         **{key: getattr(config, key) for key in ("draws", "trials", "seed", "units", "pretrain_steps")},
+        "streams": streams if len(streams) > 1 else [],
         "classes": list(videos.classes),
         "training_videos": len(videos.training),
         "test_videos": len(labels),

@@ -9,6 +9,7 @@ from videorep.config import require
 from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
 
 WIDTH, HEIGHT = 640, 440
+WITHIN, LEGEND_ROW = 4, 24  # lines that are named within the axis; others below it, in rows of so many pixels
 MARKERS = "osD^vPX"  # as many as colours; who comes after has another line, and hollow markers
 LINES = ("-", "--", ":", "-.")
 LEAST_GAP = 0.07  # share of the axis between two of its numbers
@@ -30,7 +31,8 @@ def draw_few_label_curve(path, results, largest_class=None):
     require(
         min(accuracies) >= 0 and max(accuracies) <= 1, "accuracies", "in [0, 1]", (min(accuracies), max(accuracies))
     )
-    chart, [[axis]] = new_chart(WIDTH, HEIGHT)
+    below = math.ceil(len(results) / 2) if len(results) > WITHIN else 0
+    chart, [[axis]] = new_chart(WIDTH, HEIGHT + LEGEND_ROW * below)
     for number, (name, line) in enumerate(results.items()):
         counts = sorted(count for count, repeats in line.items() if len(repeats))
         means = [100 * np.mean(line[count]) for count in counts]
@@ -49,7 +51,10 @@ def draw_few_label_curve(path, results, largest_class=None):
     axis.set_ylim(bottom=0)
     axis.set_xlabel("labelled videos per class")
     axis.set_ylabel("videos classified correctly (%)")
-    axis.legend(loc="best")
+    if below:
+        chart.legend(loc="outside lower center", ncols=2, fontsize="small")
+    else:
+        axis.legend(loc="best")
     write_figure(chart, path)
 
 

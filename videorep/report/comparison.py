@@ -40,7 +40,9 @@ def write_comparison_page(folder, result, clips=None):
         OutputError, OSError: it cannot be written.
     """
     folder = Path(folder)
-    draw_few_label_curve(folder / "curve.png", _lines(result), _rows(result)["majority"][0]["mean"])
+    curves = {"curve": ""} | {f"curve-{number}": stream for number, stream in enumerate(result["streams"], 2)}
+    for name, stream in curves.items():
+        draw_few_label_curve(folder / f"{name}.png", _lines(result, stream), _rows(result)["majority"][0]["mean"])
     best = max((each for each in result["results"] if not each["videos_per_class"]), key=lambda each: each["mean"])
     answered = np.array(result["answers"][best["contender"]])
     labels, classes = np.array(result["test_labels"]), result["classes"]
@@ -51,7 +53,7 @@ def write_comparison_page(folder, result, clips=None):
     shown = (
         draw_clips(clips, folder / "wrong.png", {each["path"]: each["title"] for each in wrong[:WRONG]}) if clips else 0
     )
-    names = ("curve", "confusion", "wrong") if shown else ("curve", "confusion")
+    names = [*curves, "confusion", *(["wrong"] if shown else [])]
     encoded = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in names}
     environment = jinja2.Environment(loader=jinja2.PackageLoader("videorep", "report"), autoescape=True)
     page = environment.get_template(TEMPLATE).render(
@@ -59,6 +61,7 @@ def write_comparison_page(folder, result, clips=None):
         rows=_rows(result),
         tests=_pairs(result),
         counts=list(dict.fromkeys(each["videos_per_class"] for each in result["results"])),
+        curves=curves,
         best=best,
         wrong=wrong,
         pictures={name: f"data:image/png;base64,{text}" for name, text in encoded.items()},
@@ -82,13 +85,14 @@ def _pairs(result):
     return pairs
 
 
-def _lines(result):
-    """As `draw_few_label_curve` wants them; all labels stand at the mean number per class."""
+def _lines(result, stream):
+    """Those of a stream, as `draw_few_label_curve` wants them; all labels stand at the mean number per class."""
     everything = result["training_videos"] / len(result["classes"])
+    ends = tuple(f", {each}" for each in result["streams"])
     return {
-        name: {count or everything: each["accuracies"] for count, each in row.items()}
+        name.removesuffix(f", {stream}"): {count or everything: each["accuracies"] for count, each in row.items()}
         for name, row in _rows(result).items()
-        if name != "majority"
+        if name != "majority" and (name.endswith(f", {stream}") if stream else not name.endswith(ends))
     }
 
 
