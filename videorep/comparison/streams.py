@@ -51,7 +51,7 @@ def open_streams(config, initial):
         RunError: they do not hold the same videos, or a run does not fit; and what `load_videos` raises.
     """
     folders = dict(zip(["", *stream_names(config)], [config.data, *config.fuse], strict=True))
-    places = {Path(path).resolve() for path in folders.values()}
+    places = {Path(path).resolve() for path in (config.data, *config.fuse)}
     if len(places) <= len(config.fuse):
         raise RunError(
             f"expected other streams of the videos of {config.data} to fuse, received {', '.join(config.fuse)}, of "
