@@ -127,7 +127,8 @@ def test_the_numbers_of_a_few_label_curve_are_printed_and_one_point_is_told(fold
 def test_predictions_as_arrays_and_pictures(folder):
     common = ("predict", folder / "pretrained", folder / "digits", "--count", 2)
     run(*common, "--out", folder / "future.npz", "--horizon", 2)
-    shapes = {name: array.shape for name, array in np.load(folder / "future.npz").items()}
+    with np.load(folder / "future.npz") as file:
+        shapes = {name: array.shape for name, array in file.items()}
     inputs, future = (2, 3, 4096), (2, 2, 4096)
     assert shapes == {"inputs": inputs, "reconstruction": inputs, "true_future": future, "future": future}
     for name in ("future.png", "future.gif"):

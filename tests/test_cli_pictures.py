@@ -63,7 +63,8 @@ def fails(status, *arguments):
 def test_arrays(run, tmp_path):
     path = tmp_path / "future.npz"
     assert succeeds("predict", run, "moving-mnist", "--out", path, "--count", 3, "--horizon", 5) == f"Wrote {path}\n"
-    arrays = np.load(path)
+    with np.load(path) as file:
+        arrays = dict(file)
     shapes = {name: arrays[name].shape for name in arrays}
     past, future = (3, T, 4096), (3, 5, 4096)
     assert shapes == {"inputs": past, "reconstruction": past, "true_future": future, "future": future}
@@ -73,7 +74,8 @@ def test_arrays(run, tmp_path):
 def test_arrays_of_percepts(percept_run, tmp_path):
     shards = percept_run.replace("/run", "/shards")
     succeeds("predict", percept_run, shards, "--out", tmp_path / "future.npz", "--count", 2)
-    assert np.load(tmp_path / "future.npz")["future"].shape == (2, F, 6)
+    with np.load(tmp_path / "future.npz") as file:
+        assert file["future"].shape == (2, F, 6)
     assert "percepts" in fails(1, "predict", percept_run, shards, "--out", tmp_path / "future.png")
     assert not (tmp_path / "future.png").exists()
 

@@ -10,6 +10,7 @@ import signal
 import sys
 
 PATIENCE = 1.0  # seconds until it is looked whether the exception goes its way
+RECEIVED = []  # numbers of signals
 
 
 class Terminated(BaseException):
@@ -45,20 +46,27 @@ def ending_on_signals():
 
 def leave_alone():
     """Looks after the signal no longer: it has been answered, and what follows is nobody's cleanup."""
-    signal.signal(signal.SIGALRM, signal.SIG_IGN)  # first, or a look that is due would set the timer again
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    if signal.getsignal(signal.SIGALRM) is _look_after:
+        signal.signal(signal.SIGALRM, _look_away)  # first, or a look that is due would set the timer again
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _terminate(signal_number, _):
-    def look_after(*_):
-        if _is_on_the_way_out():
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-        else:
-            signal.raise_signal(signal_number)
-
-    signal.signal(signal.SIGALRM, look_after)
+    RECEIVED.append(signal_number)
+    signal.signal(signal.SIGALRM, _look_after)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     raise KeyboardInterrupt if signal_number == signal.SIGINT else Terminated(signal_number)
+
+
+def _look_after(*_):
+    if _is_on_the_way_out():
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    else:
+        signal.raise_signal(RECEIVED[-1])
+
+
+def _look_away(*_):
+    """In place of SIG_IGN, of which Python prints where a signal is due at that moment."""
 
 
 def _is_on_the_way_out():
