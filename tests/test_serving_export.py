@@ -257,8 +257,8 @@ def test_a_version_is_replaced_whole_whenever_the_export_is_killed(plain_run, tm
     old = (serving / "1" / "saved_model.pb").stat().st_ino
     if not exchanges:
         library = types.SimpleNamespace(renameat2=lambda *_: -1)
-        monkeypatch.setattr("videorep.serving.export.ctypes.CDLL", lambda *_, **__: library)
-        monkeypatch.setattr("videorep.serving.export.ctypes.get_errno", lambda: errno.EINVAL)
+        monkeypatch.setattr("videorep.serving.place.ctypes.CDLL", lambda *_, **__: library)
+        monkeypatch.setattr("videorep.serving.place.ctypes.get_errno", lambda: errno.EINVAL)
     seen = []
     real = export_module.shutil.rmtree
 
