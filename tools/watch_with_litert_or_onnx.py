@@ -8,6 +8,7 @@ milliseconds that a frame took, on one thread.
 """
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -41,17 +42,29 @@ def load(folder, name):
     )
 
 
-def scale(image, target):
-    """An image (H, W, 3) in another size, (height, width) or its shorter side."""
-    if isinstance(target, int):
-        target = [max(1, round(length * target / min(image.shape[:2]))) for length in image.shape[:2]]
-    smaller = target[0] < image.shape[0]
-    return cv2.resize(image, tuple(target[::-1]), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+def size_of(image, shorter):
+    """The (height, width) of an image whose shorter side becomes `shorter`."""
+    return [max(1, round(length * shorter / min(image.shape[:2]))) for length in image.shape[:2]]
+
+
+@functools.cache
+def smooth(length, target):
+    """Weights (target, length) of antialiased bilinear scaling, a triangle for each pixel, which OpenCV lacks."""
+    ratio = length / target
+    distances = np.arange(length) + 0.5 - (np.arange(target)[:, None] + 0.5) * ratio
+    weights = np.maximum(0, 1 - np.abs(distances) / max(1, ratio))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def cut(image, side, stored):
     """The middle (side, side, 3) RGB of a frame in BGR, scaled as training's clips were, then to 15/14 of `side`."""
-    image = scale(scale(image, stored) if stored else image, round(side * 15 / 14))
+    if stored:
+        height, width = size_of(image, stored) if isinstance(stored, int) else stored
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    (height, width), target = image.shape[:2], size_of(image, round(side * 15 / 14))
+    if target != [height, width]:
+        rows = np.tensordot(smooth(height, target[0]), image.astype(np.float32), 1)
+        image = np.rint(np.tensordot(smooth(width, target[1]), rows, (1, 1)).swapaxes(0, 1)).astype(np.uint8)
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     return np.ascontiguousarray(image[top : top + side, left : left + side, ::-1])
 

@@ -73,9 +73,11 @@ def _to_onnx(function, owner):
 
 
 def _load_onnx(path):
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
 
-    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = SessionOptions()
+    options.intra_op_num_threads = 1
+    session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_outputs()]
     return lambda **inputs: dict(zip(names, session.run(None, inputs), strict=True))
 

@@ -59,7 +59,7 @@ def export_format(run_path, out, name, *, overwrite=False, backbones=(), check=T
     model = _in_float32(run.model())
     perception, reason = open_perception(run, model, backbones)
     served = serve(model, run.config, perception)
-    functions = _functions(served)
+    functions = make_functions(served)
     left_out = [f"the convnet: {reason}"] if reason else []
     if check and not chosen.checkable:
         left_out.append(f"the check, which needs {chosen.runtime}: pip install 'videorep[{name}]'")
@@ -91,8 +91,8 @@ def _in_float32(model):
     return twin
 
 
-def _functions(served):
-    """{name of a file: what it is to compute of one frame, a tf.function}."""
+def make_functions(served):
+    """{name of a file: what it is to compute of one frame, a tf.function} of a `ServedClassifier`."""
     frame, state = ((1, served.model.config.features), "frame"), ((1, served.state_size), "state")
 
     @tf.function(input_signature=[tf.TensorSpec(shape, name=name) for shape, name in (frame, state)])
