@@ -45,7 +45,9 @@ class Place:
     def prepared(self, overwrite):
         """A folder to write in; what is in it at the end, unfinished or replaced, is removed."""
         temporary = self.target.with_name(f"{TEMPORARY}{self.target.name}")  # no number: no server loads it
-        remove(temporary)  # of an export that was killed
+        for rest in (temporary, _replaced(temporary)):  # of an export that was killed
+            if os.path.lexists(rest):
+                remove(rest)
         self.require_free(overwrite)
         temporary.mkdir()
         try:
@@ -108,10 +110,14 @@ def _put_in_place(temporary, target):
     if number not in (errno.EINVAL, errno.ENOSYS):
         raise OSError(number, os.strerror(number), str(target))
     # A file system that cannot exchange names: for a moment there is no such version, but never a part of one.
-    old = temporary.with_name(f"{temporary.name}-replaced")
+    old = _replaced(temporary)
     target.rename(old)
     temporary.rename(target)
     shutil.rmtree(old)
+
+
+def _replaced(temporary):
+    return temporary.with_name(f"{temporary.name}-replaced")
 
 
 def _flush(folder):
