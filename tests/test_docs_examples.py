@@ -228,6 +228,7 @@ def check_script(words, monkeypatch):
 
 def check_tool(words, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(ROOT / words[0]), *words[1:]])
+    monkeypatch.setitem(sys.modules, "videorep", sys.modules["videorep"])  # put back where a tool does without
     with pytest.raises(ParsedError):
         runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import types
@@ -257,10 +258,10 @@ def test_a_version_is_replaced_whole_whenever_the_export_is_killed(plain_run, tm
     old = (serving / "1" / "saved_model.pb").stat().st_ino
     if not exchanges:
         library = types.SimpleNamespace(renameat2=lambda *_: -1)
-        monkeypatch.setattr("videorep.serving.export.ctypes.CDLL", lambda *_, **__: library)
-        monkeypatch.setattr("videorep.serving.export.ctypes.get_errno", lambda: errno.EINVAL)
+        monkeypatch.setattr("videorep.serving.place.ctypes.CDLL", lambda *_, **__: library)
+        monkeypatch.setattr("videorep.serving.place.ctypes.get_errno", lambda: errno.EINVAL)
     seen = []
-    real = export_module.shutil.rmtree
+    real = shutil.rmtree
 
     def watch(path, **options):  # whatever is removed: the version that a server would load is there and whole
         if Path(path).is_relative_to(serving):
@@ -268,7 +269,7 @@ def test_a_version_is_replaced_whole_whenever_the_export_is_killed(plain_run, tm
         assert (serving / "1" / "assets.extra" / "run.json").is_file()
         real(path, **options)
 
-    monkeypatch.setattr(export_module.shutil, "rmtree", watch)
+    monkeypatch.setattr(shutil, "rmtree", watch)
     export(run, serving, version=1, overwrite=True)
     assert seen and old not in seen
     assert [path.name for path in serving.iterdir()] == ["1"]

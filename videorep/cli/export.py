@@ -7,29 +7,48 @@ from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
 
 
-@click.command(short_help="Write a run as a SavedModel.")
+@click.command(short_help="Write a run as a SavedModel, as LiteRT or as ONNX.")
 @options.run_argument
 @options.out_folder
-@click.option("--version", type=click.IntRange(min=1), help="Number of the version; the next free one unless given.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["savedmodel", "litert", "onnx"]),
+    default="savedmodel",
+    show_default=True,
+    help="litert and onnx: the step of a classifier, and its convnet, for one frame at a time.",
+)
+@click.option(
+    "--version", type=click.IntRange(min=1), help="Number of a SavedModel's version; the next free one unless given."
+)
 @options.moved_backbone
 @click.option(
     "--check/--no-check",
     default=True,
     help="Whether a process without videorep must give the model's answers before the version is there; the warm-up is "
-    "written and tried only then.",
+    "written and tried only then. Of litert and onnx: whether their runtime must, where it is installed.",
 )
 @options.overwrite
-def export(run, out, version, backbone, check, overwrite):
+def export(run, out, format_, version, backbone, check, overwrite):
     """Write the model of RUN as a SavedModel, DIR/N/saved_model.pb, for TensorFlow Serving or TensorFlow alone.
 
     Its signatures take percepts, and JPEG frames where the convnet of the percepts is found: see docs/serving.md.
+    For machines without TensorFlow, write DIR/step.tflite and DIR/backbone.tflite, or .onnx.
 
     \b
     Examples:
       videorep export runs/classifier --out serving
       videorep export runs/classifier --out serving --version 7
+      videorep export runs/classifier --out phone --format litert
     """
+    if format_ != "savedmodel" and version:
+        raise click.UsageError(f"--version is of a SavedModel; leave it out with --format {format_}")
     load_tensorflow()
-    from videorep.serving.export import export as write_saved_model
+    if format_ == "savedmodel":
+        from videorep.serving.export import export as write_saved_model
 
-    print_facts(write_saved_model(run, out, version, overwrite=overwrite, backbones=backbone, check=check))
+        print_facts(write_saved_model(run, out, version, overwrite=overwrite, backbones=backbone, check=check))
+    else:
+        from videorep.serving.formats import export_format
+
+        print_facts(export_format(run, out, format_, overwrite=overwrite, backbones=backbone, check=check))

@@ -1,11 +1,6 @@
 """A run as a SavedModel that TensorFlow alone can load."""
 
-import contextlib
-import ctypes
-import errno
-import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,20 +8,19 @@ import tensorflow as tf
 
 from videorep.data.batches.sources import inputs_of
 from videorep.data.shards.hashes import hash_file
-from videorep.errors import OutputError, RunError
-from videorep.exports import FACTS, read_facts
+from videorep.errors import OutputError
+from videorep.exports import FACTS
 from videorep.locking import alone_in
 from videorep.runs import MODEL, load_run
 from videorep.serving.card import CARD, LABELS, write_card
 from videorep.serving.check import check_export
 from videorep.serving.frames import open_perception
+from videorep.serving.place import Place, remove
 from videorep.serving.requests import make_requests
 from videorep.serving.signatures import DEFAULT, serve
 from videorep.serving.warmup import NOT_WRITTEN, write_warm_up
-from videorep.storage import TEMPORARY, require_apart, require_local, sync
+from videorep.storage import TEMPORARY, require_apart, require_local
 from videorep.writing import written
-
-EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
 def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=True):
@@ -56,11 +50,9 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
             another process exports there.
     """
     run = load_run(run_path)
-    require_local(out, OutputError)
+    require_outside(out, run)
     out = Path(out)
-    _require_new(out, version, overwrite)
-    inputs = {f"the {name} of RUN": path for name, path in inputs_of(run.config).items() if Path(path).exists()}
-    require_apart(out, {"RUN": run.path} | inputs)
+    _place(out, version).require_free(overwrite)
     model = run.model()
     perception, reason = open_perception(run, model, backbones)
     served = serve(model, run.config, perception)
@@ -69,18 +61,20 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
     facts = describe(run, served, signatures)
     left_out = [f"signatures of encoded frames: {reason}"] if reason else []
     what = written(f"a SavedModel into {out}", "export again; nothing was left behind")
-    with what, alone_in(out), _prepared(out, version, overwrite) as (temporary, target):
-        _save(served, signatures, run, facts, temporary)
-        if check:
-            left_out += [] if write_warm_up(temporary, requests) else [NOT_WRITTEN]
-            check_export(temporary, requests)
-        _write_facts(facts, temporary)
-        _put_in_place(temporary, target)
-        sync(out)
+    with what, alone_in(out):
+        for rest in out.glob(f"{TEMPORARY}*"):  # of exports that were killed: nobody else writes here now
+            remove(rest)
+        place = _place(out, version)
+        with place.prepared(overwrite) as temporary:
+            _save(served, signatures, run, facts, temporary)
+            if check:
+                left_out += [] if write_warm_up(temporary, requests) else [NOT_WRITTEN]
+                check_export(temporary, requests)
+            place.finish(temporary, facts)
     shape = ", ".join(str(size or name) for size, name in zip(served.input.shape, "BTHW", strict=False))
     return {
-        "path": str(target),
-        "version": int(target.name),
+        "path": str(place.target),
+        "version": int(place.target.name),
         "input": f"{served.input.name} ({shape}) float32: {facts['input']['kind']}",
         "outputs": facts["signatures"][DEFAULT]["outputs"],
         "signatures": list(signatures),
@@ -114,28 +108,17 @@ def describe(run, served, signatures):
         name: {"inputs": [spec.name for spec in specs], "outputs": list(signatures[name].structured_outputs)}
         for name, (_, *specs) in served.listed().items()
     }
+    return describe_origin(run) | {"input": argument | {"kind": kind} | more, "signatures": listed}
+
+
+def describe_origin(run):
+    """The part of `describe` that tells where a model comes from: "run", "kind", "model_sha256", "provenance"."""
     return {
         "run": str(run.path),
-        "kind": config.kind,
+        "kind": run.config.kind,
         "model_sha256": hash_file(run.path / MODEL),
-        "input": argument | {"kind": kind} | more,
-        "signatures": listed,
-        "provenance": provenance,
+        "provenance": run.provenance,
     }
-
-
-@contextlib.contextmanager
-def _prepared(out, version, overwrite):
-    """The folder to write a version in, and the one that it becomes: what is in the former at the end is removed."""
-    for rest in out.glob(f"{TEMPORARY}*"):  # of exports that were killed: nobody else writes here now
-        _remove(rest)
-    target = out / str(version or _newest(out) + 1)
-    _require_new(out, version, overwrite)
-    temporary = out / f"{TEMPORARY}{target.name}"  # no number: no server loads it
-    try:
-        yield temporary, target
-    finally:
-        _remove(temporary)  # what was not finished, or the version that was replaced
 
 
 def _save(served, signatures, run, facts, folder):
@@ -150,83 +133,14 @@ def _save(served, signatures, run, facts, folder):
         tf.saved_model.save(served, str(folder), signatures=signatures)
 
 
-def _write_facts(facts, folder):
-    """Writes what a version says of itself, and brings all of it to the disk."""
-    (folder / FACTS).parent.mkdir(exist_ok=True)
-    (folder / FACTS).write_text(json.dumps(facts | {"files": _hash_files(folder)}, indent=2) + "\n")
-    _flush(folder)
+def require_outside(out, run):
+    """Raises an OutputError for an `out` at a URL, or in or above the run or what it was made from."""
+    require_local(out, OutputError)
+    inputs = {f"the {name} of RUN": path for name, path in inputs_of(run.config).items() if Path(path).exists()}
+    require_apart(Path(out), {"RUN": run.path} | inputs)
 
 
-def _hash_files(folder):
-    """SHA-256 of every file in a folder, by its path within: what `videorep verify` compares an export with."""
-    return {
-        path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-
-
-def _remove(path):
-    """Removes a folder, or the link in place of one."""
-    if path.is_symlink():
-        path.unlink()
-    else:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _newest(out):
-    present = [int(path.name) for path in out.iterdir() if path.name.isdecimal()] if out.is_dir() else []
-    return max(present, default=0)
-
-
-def _require_new(out, version, overwrite):
-    nearest = next(parent for parent in (out, *out.parents) if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise OutputError(f"expected a folder that can be written, received {out}; choose another --out")
-    if version is not None and (out / str(version)).exists() and not overwrite:
-        raise OutputError(
-            f"expected a new version, received {out / str(version)}, which exists; add --overwrite or choose another "
-            "--version"
-        )
-    if version is not None and (out / str(version)).exists():
-        _require_own(out / str(version))
-
-
-def _require_own(version):
-    """Raises an OutputError where a version to be replaced holds what no export put there."""
-    try:
-        made = set(read_facts(version)["files"]) | {FACTS.as_posix()}
-    except (RunError, LookupError, TypeError):
-        made = set()
-    there = [path.relative_to(version).as_posix() for path in sorted(version.rglob("*")) if not path.is_dir()]
-    others = [name for name in there if name not in made]
-    if others or not made:
-        what = f"{others[0]}, which no export put there" if made else f"a folder without a readable {FACTS}"
-        raise OutputError(
-            f"expected an export in {version}, to be replaced, received {what}; move it away, or choose another "
-            "--version"
-        )
-
-
-def _put_in_place(temporary, target):
-    """Gives a folder its name; one that bears it already gets the temporary name, both in one step."""
-    if not target.exists():
-        temporary.rename(target)
-        return
-    library = ctypes.CDLL(None, use_errno=True)
-    names = os.fsencode(temporary), os.fsencode(target)
-    if not library.renameat2(HERE, names[0], HERE, names[1], EXCHANGE):
-        return
-    number = ctypes.get_errno()
-    if number not in (errno.EINVAL, errno.ENOSYS):
-        raise OSError(number, os.strerror(number), str(target))
-    # A file system that cannot exchange names: for a moment there is no such version, but never a part of one.
-    old = temporary.with_name(f"{temporary.name}-replaced")
-    target.rename(old)
-    temporary.rename(target)
-    shutil.rmtree(old)
-
-
-def _flush(folder):
-    """Brings all files of a folder to the disk, so that a power cut does not leave a version of empty files."""
-    for parent, _, files in os.walk(folder):
-        for path in (*(os.path.join(parent, name) for name in files), parent):
-            sync(path)
+def _place(out, version):
+    """The `Place` of a version, or of the one after the newest."""
+    there = [int(path.name) for path in out.iterdir() if path.name.isdecimal()] if out.is_dir() else []
+    return Place(out / str(version or max(there, default=0) + 1), FACTS, "--version")

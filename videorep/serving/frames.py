@@ -31,8 +31,8 @@ class GraphPerception(tf.Module):
         self._side, self._features, self._size, self._dtype = side, features, size, dtype
         self._clips = json.dumps(clips)  # a text: TensorFlow would wrap a dict
         self._batch_size = batch_size
-        self._extract = tf.function(extract).get_concrete_function(tf.TensorSpec((None, side, side, 3), tf.uint8))
-        self.variables_ = list(self._extract.variables)  # a SavedModel stores what its root can reach
+        self.extract = tf.function(extract).get_concrete_function(tf.TensorSpec((None, side, side, 3), tf.uint8))
+        self.variables_ = list(self.extract.variables)  # a SavedModel stores what its root can reach
 
     @property
     def side(self):
@@ -61,7 +61,7 @@ class GraphPerception(tf.Module):
         for number in tf.range(batches):
             part = images[number * size : (number + 1) * size]
             cut = tf.map_fn(self._cut, part, fn_output_signature=tf.TensorSpec((self._side, self._side, 3), tf.uint8))
-            seen = seen.write(number, self._extract(cut))
+            seen = seen.write(number, self.extract(cut))
         return tf.cast(tf.cast(seen.concat(), self._dtype), tf.float32)
 
     def parse(self, examples):

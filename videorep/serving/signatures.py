@@ -141,7 +141,7 @@ class ServedClassifier(ServedClasses):
         length = _spec((None,), "length", tf.int32)
         listed = super().listed() | {"classify_padded": (self.classify_padded, self.features, length)}
         if self.model.lstms:
-            state = _spec((None, sum(self._sizes())), "state")
+            state = _spec((None, self.state_size), "state")
             frame = _spec((None, self.model.config.features), "frame")
             listed["initial_state"] = (self.initial_state, _spec((), "batch_size", tf.int32))
             listed["step"] = (self.step, frame, state)
@@ -178,18 +178,26 @@ class ServedClassifier(ServedClasses):
 
     def initial_state(self, batch_size):
         batch_size = _require_between(batch_size, 1, LARGEST_BATCH, "a batch size")
-        return {"state": tf.zeros((batch_size, sum(self._sizes())))}
+        return {"state": tf.zeros((batch_size, self.state_size))}
 
     def step(self, frame, state):
         state = require_finite(_require_same_batch(state, frame))
+        probabilities, carried = self.carry(require_finite(frame), state)
+        return name_classes(probabilities, self.model.config.classes) | {"state": carried}
+
+    def carry(self, frame, state):
+        """Probabilities (B, K) after frame (B, D), and the state (B, S) that the next one meets; nothing is checked."""
         parts = iter(tf.split(state, self._sizes(), axis=-1))
         states = [list(pair) for pair in zip(parts, parts, strict=True)]
-        probabilities, states = classify_next(self.model, require_finite(frame), states)
-        carried = tf.concat([part for pair in states for part in pair], axis=-1)
-        return name_classes(probabilities, self.model.config.classes) | {"state": carried}
+        probabilities, states = classify_next(self.model, frame, states)
+        return probabilities, tf.concat([part for pair in states for part in pair], axis=-1)
 
     def step_frame(self, image, state):
         return self.step(self.perception.see(image), state)
+
+    @property
+    def state_size(self):
+        return sum(self._sizes())
 
     def _sizes(self):
         """Of h and c of every layer, which lie side by side in a state."""
