@@ -4,7 +4,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.printing import print_facts
-from videorep.cli.quiet import load_tensorflow
+from videorep.cli.quiet import load_tensorflow, quiet_libraries
 
 
 @click.command(short_help="Write a run as a SavedModel, as LiteRT or as ONNX.")
@@ -51,4 +51,6 @@ def export(run, out, format_, version, backbone, check, overwrite):
     else:
         from videorep.serving.formats import export_format
 
-        print_facts(export_format(run, out, format_, overwrite=overwrite, backbones=backbone, check=check))
+        with quiet_libraries():  # what is not convertible fills a screen before the sentence that says so
+            facts = export_format(run, out, format_, overwrite=overwrite, backbones=backbone, check=check)
+        print_facts(facts)

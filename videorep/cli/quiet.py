@@ -4,6 +4,7 @@ They come before TF_CPP_MIN_LOG_LEVEL is looked at (TensorFlow 2.18 to 2.21 at l
 to point elsewhere for the moment.
 """
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -18,17 +19,26 @@ def silence_tensorflow():
 
 def load_tensorflow():
     """Imports TensorFlow, quietly unless the user set TF_CPP_MIN_LOG_LEVEL; what it wrote is shown if it fails."""
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != QUIET_LEVEL:
-        import tensorflow
+    with quiet_libraries(ImportError):
+        import tensorflow  # noqa: F401
 
+
+@contextlib.contextmanager
+def quiet_libraries(*failures):
+    """Keeps from standard error what is written there meanwhile, unless the user set TF_CPP_MIN_LOG_LEVEL.
+
+    It is shown after all where one of `failures` is raised.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != QUIET_LEVEL:
+        yield
         return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
-        except ImportError:
+            yield
+        except failures:
             said.seek(0)
             os.write(stderr, said.read())
             raise
