@@ -64,8 +64,9 @@ def test_thousands_of_steps_take_no_more_memory():
         gc.collect()
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"), len(gc.get_objects())
 
-    _, _, first, _, last = (held() for _ in range(5))  # TensorFlow's threads take theirs first
-    assert last[0] - first[0] < 1 << 20 and last[1] - first[1] < 50
+    rounds = np.array([held() for _ in range(8)])[2:]  # TensorFlow's threads take theirs first
+    grown, objects = np.median(np.diff(rounds, axis=0), axis=0)  # what goes on elsewhere in the process is no trend
+    assert grown < 1 << 19 and objects < 25
     assert stream._step.experimental_get_tracing_count() == 1
 
 
