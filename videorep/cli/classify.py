@@ -63,20 +63,23 @@ def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
         raise click.UsageError(f"Expected {wanted} and at least one VIDEO, received {len(runs)} and {len(videos)}.")
     if out and any(Path(name).resolve() == out.resolve() for name in videos):
         raise click.BadParameter(f"{out} is one of the VIDEOs", param_hint="'--out'")
+    predictor = choose_predictor(runs) if surprise else None
+    classifiers = [run for run in runs if run is not predictor]
+    counted, verb = ("classes", "classified") if server or classifiers else ("surprise", "measured")
     with deferred_interruption() as stop:
         if server:
             told = _classify_there(server, videos, top, stop)
         else:
-            told = _classify_here(runs, videos, top, (surprise, ahead), stages | {"stop": stop})
+            options = {"backbones": stages["backbone"], "direct": stages["direct"], "stop": stop}
+            told = _classify_here(classifiers, predictor, videos, top, ahead, options)
         if out:
             as_json = out.suffix.lower() == ".json"
             write_text_durably(out, json.dumps(told, indent=2) + "\n" if as_json else _table(told))
             say(f"Wrote {out}")
         else:
             print_table([_shown(row) for row in told])
-        done = sum(bool(row["classes"] or row.get("surprise")) for row in told)
-        measured = surprise and len(runs) == 1
-        say(f"{done:,} of {len(told):,} videos {'measured' if measured else 'classified'}", err=True)
+        done = sum(bool(row[counted]) for row in told)
+        say(f"{done:,} of {len(told):,} videos {verb}", err=True)
     if not done:
         click.get_current_context().exit(1)
 
@@ -100,16 +103,12 @@ def _load_client():
     return classify_on_server
 
 
-def _classify_here(runs, videos, top, surprise, options):
-    """Rows of classifiers and, with `surprise` (whether, frames ahead), of a predictor."""
+def _classify_here(classifiers, predictor, videos, top, ahead, options):
+    """Rows by classifiers, and with the surprise of a predictor where there is one."""
     from videorep.live import classify_videos, surprise_videos
     from videorep.progress import make_progress
 
-    is_asked, ahead = surprise
-    predictor = choose_predictor(runs) if is_asked else None
-    classifiers, told = [run for run in runs if run is not predictor], []
-    backbones = {"backbones": options.pop("backbone")}
-    options = options | backbones | {"progress": make_progress()}
+    options, told = options | {"progress": make_progress()}, []
     if classifiers:
         told = _rows(*classify_videos(classifiers, videos, **options), top)
     if predictor:

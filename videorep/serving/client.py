@@ -14,6 +14,7 @@ from videorep.config_values import from_dict
 from videorep.data.batches.windows import list_windows
 from videorep.data.videos.find import printable
 from videorep.errors import ConfigError, ServerError
+from videorep.exports import MODEL_NAME
 from videorep.live.videos import find_inputs, perceive_videos
 
 MOST_FRAMES = 256  # of a request
@@ -31,7 +32,7 @@ OPTIONS = [
 ]
 
 
-def classify_on_server(address, names, *, model="videorep", timeout=60.0, stop=(), progress=None):
+def classify_on_server(address, names, *, model=MODEL_NAME, timeout=60.0, stop=(), progress=None):
     """Classifies videos as `videorep.live.classify_videos` does, by a model that `videorep export` made.
 
     Clips are made here, as those of the run were; the server's signature `classify_frames` does the rest.
