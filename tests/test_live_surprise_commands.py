@@ -55,6 +55,12 @@ def test_classify_tells_surprise_with_or_without_classes(live_chain, run, tmp_pa
     assert "surprise maximum" in call("classify", run, *videos, "--surprise", "--ahead", "2")
 
 
+def test_watch_looks_for_its_source_before_it_measures_what_is_usual(live_chain, tmp_path):
+    run = shutil.copytree(live_chain / "pretrained", tmp_path / "run")
+    assert "no such file" in refused("watch", tmp_path / "missing.mp4", "--run", run, "--surprise")
+    assert not (run / "surprise.json").exists()
+
+
 def test_watch_tells_surprise(live_chain, run, tmp_path):
     words = ["watch", live_chain / "whole.mp4", "--run", run, "--surprise", "--threshold", "0.001"]
     printed = call(*words, "--out", tmp_path / "w.mp4", "--events", tmp_path / "e.jsonl")

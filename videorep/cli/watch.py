@@ -77,6 +77,7 @@ def watch(source, runs, out, events, every, backbone, overwrite, **surprising):
     runs, kinds, ahead = [load_run(run) for run in runs], (FinetuneConfig,), {}
     if surprising["surprise"]:
         choose_predictor(runs)
+        Source(source).close()  # one that is not there is told before minutes go into what is usual
         kinds, ahead = (FinetuneConfig, PretrainConfig), {"ahead": surprising["ahead"], "progress": make_progress()}
     live = LiveRuns(runs, backbone, kinds, **ahead)
     opened = Source(source, every, live.fps, tell=lambda sentence: say(sentence, err=True))
