@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from comparison_videos import make_videos
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from videorep.comparison.linear import PENALTIES, Majority, halves_pooled, mean_pooled, single_frame
@@ -14,7 +16,7 @@ from videorep.config import ClassifierConfig
 from videorep.layers import PeepholeLSTM
 from videorep.models import build_classifier, build_model
 
-USUAL = {"learning_rate": 3e-3, "dropout": 0.0, "weight_decay": 0.0, "encoder_rate": 1.0}
+USUAL = {"learning_rate": 3e-3, "dropout": 0.0, "weight_decay": 0.0, "encoder_rate": 1.0, "softmax": "random"}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def test_blocks_are_those_of_every_record_padded_where_short(videos):
 def test_the_lstm_classifies_as_the_model_does_by_hand(videos):
     contender = make_recurrent(videos)
     trainer = contender._trainer(0.0)
-    trainer.begin(USUAL, seed=3)
+    trainer.begin(USUAL, seed=3, videos=videos.training)
     model = build_classifier(dataclasses.replace(contender.shape, dropout=0.0), seed=3)
     rows, owner = videos.blocks(5, 3)
     frames = np.concatenate([videos.frames, np.zeros((1, 4), np.float32)])
@@ -122,13 +124,28 @@ def test_the_lstm_classifies_as_the_model_does_by_hand(videos):
 
 def test_a_videos_probabilities_depend_on_no_other_video(videos):
     trainer = make_recurrent(videos)._trainer(0.0)
-    trainer.begin(USUAL, seed=3)
+    trainer.begin(USUAL, seed=3, videos=videos.training)
     together = trainer.classify(videos.test)
     for order in (videos.test[::-1], videos.test[:1], np.concatenate([videos.test[2:], videos.training])):
         others = dict(zip(order, trainer.classify(order), strict=True))
         for number, expected in zip(videos.test, together, strict=True):
             if number in others:
                 np.testing.assert_allclose(others[number], expected, atol=1e-6)
+
+
+def test_the_softmax_may_begin_as_a_regression_on_the_states_of_the_labelled_blocks(videos):
+    contender = make_recurrent(videos)
+    trainer = contender._trainer(0.0)
+    trainer.begin(USUAL | {"softmax": "regression"}, 3, videos.training)
+    rows, owner = videos.blocks(5, 3)
+    members = np.flatnonzero(np.isin(owner, videos.training))
+    frames = np.concatenate([videos.frames, np.zeros((1, 4), np.float32)])[rows[members]]
+    states = np.asarray(trainer._model.lstms[-1](frames))
+    real = (rows[members] < len(videos.frames))[..., None]
+    means, labels = (states * real).sum(1) / real.sum(1), videos.labels[owner[members]]
+    oracle = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300)).fit(means, labels)
+    kernel, bias = trainer._model.softmax.get_weights()
+    np.testing.assert_allclose(softmax(means @ kernel + bias, axis=1), oracle.predict_proba(means), atol=1e-4)
 
 
 def test_every_training_begins_at_its_seeds_weights_and_learns(videos):
@@ -150,7 +167,7 @@ def test_the_encoder_is_that_of_the_pretrained_model_and_frozen_states_are_its_o
     encoder = build_model("autoencoder", 4, (6,), 5, output="gaussian", seed=0)
     contender = make_recurrent(videos, encoder)
     trainer = contender._trainer(0.0)
-    trainer.begin(USUAL, seed=9)
+    trainer.begin(USUAL, seed=9, videos=videos.training)
     for ours, theirs in zip(trainer._model.lstms, encoder.encoder, strict=True):
         for received, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_array_equal(received, expected)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from videorep.bounds import LARGEST, require
-from videorep.config import MODELS, PRECISIONS
+from videorep.config import MODELS, PRECISIONS, SOFTMAX_STARTS
 
 NONE = "none"
 
@@ -23,6 +23,7 @@ class CompareConfig:
         draws: Draws of labelled videos.
         trials: Settings that each contender tries, at most.
         steps: Training steps of the LSTMs after which they are tried: how long to train is a setting like others.
+        softmax: How the LSTMs' softmax may start, see `FinetuneConfig`.
         videos_per_class: Numbers of labelled videos per class to compare at, beside all; none: 1, 2, 4, ...
         precision: Keras dtype policy of the LSTMs.
         seed: Decides every draw.
@@ -39,6 +40,7 @@ class CompareConfig:
     draws: int = 10
     trials: int = 4
     steps: tuple[int, ...] = (60, 120, 240)
+    softmax: tuple[str, ...] = SOFTMAX_STARTS
     videos_per_class: tuple[int, ...] = ()
     precision: str = "float32"
     seed: int = 0
@@ -56,5 +58,7 @@ class CompareConfig:
             rising, expected = getattr(self, name), "rising whole numbers from 1 to 1,000,000,000"
             fits = all(type(value) is int and 1 <= value <= 10**9 for value in rising)
             require(fits and list(rising) == sorted(set(rising)), name, expected, rising)
+        expected = f"one or both of {', '.join(SOFTMAX_STARTS)}"
+        require(bool(self.softmax) and set(self.softmax) <= set(SOFTMAX_STARTS), "softmax", expected, self.softmax)
         require(len(self.steps) > 0, "steps", "at least one number", "none")
         require(0 <= self.seed <= LARGEST["seed"], "seed", f"from 0 to {LARGEST['seed']}", self.seed)

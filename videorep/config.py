@@ -9,10 +9,12 @@ MODELS = ("autoencoder", "future_predictor", "composite")
 CLASSIFIERS = ("lstm", "single-frame")
 LOSSES = ("all", "last")  # the steps of a block that a classifier's loss is of
 BRANCHES = ("reconstruction", "future")
-OUTPUTS = ("auto", "bernoulli", "gaussian")
+AUTO = "auto"  # decided by what else is given
+OUTPUTS = (AUTO, "bernoulli", "gaussian")
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FEEDINGS = ("teacher", "own")
+SOFTMAX_STARTS = ("regression", "random")
 STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
 SPLITS = ("train", "validation", "test")  # of moving-mnist
@@ -46,7 +48,7 @@ class ModelConfig:
     input_frames: int = 10
     future_frames: int = 10
     conditional: tuple[str, ...] = ()
-    output: str = "auto"
+    output: str = AUTO
     standardise: bool = False
 
     def __post_init__(self):
@@ -187,19 +189,23 @@ class PretrainConfig:
 class FinetuneConfig:
     """A run of `videorep finetune`; `init` is the pretrained run's folder, or empty for random weights.
 
-    `encoder_rate`: the LSTMs' learning rate as a share of the softmax's.
+    `softmax`: how it starts, "regression" (on the LSTMs' states) or "random"; "auto" is the former with `init`, the
+    latter without. `encoder_rate`: the LSTMs' learning rate as a share of the softmax's.
     """
 
     model: ClassifierConfig = ClassifierConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     init: str = ""
+    softmax: str = AUTO
     encoder_rate: float = 1.0
     kind: typing.Literal["finetune"] = "finetune"
 
     def __post_init__(self):
         frozen, single = self.model.freeze_encoder, self.model.name == "single-frame"
         require(self.init or not frozen, "freeze_encoder", "off without init: random weights are no encoder", frozen)
+        require_choice(self, "softmax", (AUTO, *SOFTMAX_STARTS))
+        require(not (single and self.softmax == "regression"), "softmax", "random with single-frame", self.softmax)
         require(0 <= self.encoder_rate <= 1, "encoder_rate", "in [0, 1]", self.encoder_rate)
         require(not (self.init and single), "init", "empty with single-frame, which has no encoder", self.init)
 

@@ -7,7 +7,7 @@ from videorep.cli import options
 from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import given, read_config, setting
-from videorep.config import CLASSIFIERS, LOSSES, ClassifierConfig, FinetuneConfig, TrainingConfig
+from videorep.config import AUTO, CLASSIFIERS, LOSSES, SOFTMAX_STARTS, ClassifierConfig, FinetuneConfig, TrainingConfig
 
 DEFAULTS = ClassifierConfig()
 
@@ -26,6 +26,13 @@ DEFAULTS = ClassifierConfig()
     "model.freeze_encoder", "--freeze-encoder", is_flag=True, default=False, help="Train the softmax only; with --init."
 )
 @options.standardise
+@setting(
+    "softmax",
+    "--softmax",
+    type=click.Choice((AUTO, *SOFTMAX_STARTS)),
+    default=AUTO,
+    help="How it starts: logistic regression on the LSTMs' states, or random; auto: regression with --init.",
+)
 @setting(
     "encoder_rate",
     "--encoder-rate",

@@ -123,14 +123,15 @@ def _list_contenders(config, stream, freeze=frozen):
     videos = stream.videos
     units = (config.units,) * config.layers
     shape = ClassifierConfig("lstm", videos.frames.shape[1], units, videos.classes, standardise=True)
+    trained = config.precision, config.steps, config.softmax
     contenders = {} if stream.name else {MAJORITY: Majority(videos)}
     contenders |= {REFERENCE: mean_pooled(videos), HALVES: halves_pooled(videos), SINGLE: single_frame(videos)}
-    contenders[RANDOM] = Recurrent(videos, shape, None, config.precision, config.steps)
+    contenders[RANDOM] = Recurrent(videos, shape, None, *trained)
     for run in stream.runs:
         encoder, name = run.model(), f"pretrained {run.path.name}"
         like = dataclasses.replace(shape, units=encoder.config.units, standardise=encoder.config.standardise)
         contenders[f"{name}, frozen"] = freeze(videos, like, encoder)
-        contenders[f"{name}, {FINETUNED}"] = Recurrent(videos, like, encoder, config.precision, config.steps)
+        contenders[f"{name}, {FINETUNED}"] = Recurrent(videos, like, encoder, *trained)
     return {stream.call(name): each for name, each in contenders.items()}
 
 

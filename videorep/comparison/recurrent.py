@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from videorep.comparison.linear import Linear
 from videorep.comparison_config import CompareConfig
-from videorep.config import ClassifierConfig
+from videorep.config import SOFTMAX_STARTS, ClassifierConfig
 from videorep.data.sampling import make_generator
 from videorep.models import build_classifier
 from videorep.models.averaging import average_steps
+from videorep.models.linear_probe import average_states, start_softmax, state_reader
 
 BATCH, EVALUATION_BATCH = 32, 128
 STEPS = CompareConfig.steps
@@ -24,6 +25,7 @@ CHOICES = {
     "dropout": (0.5, 0.0),
     "weight_decay": (1e-2, 0.0),
     "encoder_rate": (1.0, 0.1),
+    "softmax": SOFTMAX_STARTS,
 }
 
 
@@ -37,6 +39,7 @@ class Recurrent:
         encoder: EncoderDecoder that it starts from, or None for random weights.
         precision: Keras dtype policy.
         steps: After which the test videos are classified.
+        softmax: How it starts, as `FinetuneConfig.softmax`: what may be tried.
     """
 
     videos: object
@@ -44,17 +47,18 @@ class Recurrent:
     encoder: object = None
     precision: str = "float32"
     steps: tuple = STEPS
+    softmax: tuple = SOFTMAX_STARTS
 
     def trials(self, generator, count):
         """At most `count` settings to try, in an order that the generator decides; the usual ones first."""
-        choices = CHOICES if self.encoder is not None else {**CHOICES, "encoder_rate": (1.0,)}
+        choices = CHOICES | {"softmax": self.softmax} | ({"encoder_rate": (1.0,)} if self.encoder is None else {})
         usual, *others = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
         return [usual, *(others[number] for number in generator.permutation(len(others)))][:count]
 
     def fit(self, train, test, trial, seed):
         """As `Linear.fit`; yields after each number of `steps`."""
         trainer = self._trainer(trial["dropout"])
-        trainer.begin(trial, seed)
+        trainer.begin(trial, seed, train)
         done = 0
         for steps in self.steps:
             trainer.train(train, done, steps, seed)
@@ -65,7 +69,7 @@ class Recurrent:
         """About what `fit` takes, by some of its steps and of the test videos."""
         trainer, few, times = self._trainer(0.0), test[:MEASURED], []
         works = (
-            lambda: trainer.begin({"learning_rate": 0.0, "weight_decay": 0.0, "encoder_rate": 1.0}, 0),
+            lambda: trainer.begin({name: values[0] for name, values in CHOICES.items()}, 0, train),
             lambda: trainer.train(train, 0, MEASURED, 0),
             lambda: trainer.classify(few),
         )
@@ -111,9 +115,10 @@ class _Trainer:
         self._decay = tf.Variable(0.0)
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._probabilities = tf.function(self._classify_blocks)
+        self._states, self._read_states = tf.function(self._average_states), state_reader(model)
 
-    def begin(self, trial, seed):
-        """Back to the first weights, other random ones for every seed; the trial's rates."""
+    def begin(self, trial, seed, videos):
+        """Back to the first weights, other random ones for every seed; a trial's rates and start of the softmax."""
         fresh = build_classifier(self._shape, self._encoder, seed=seed, dtype=self._precision)
         kept = {id(variable) for variable in self._model.non_trainable_weights}  # what standardises
         for variable, value in zip(self._model.variables, fresh.variables, strict=True):
@@ -124,6 +129,9 @@ class _Trainer:
                 variable.assign(keras.ops.zeros_like(variable))
             optimizer.learning_rate = trial["learning_rate"] * factor
         self._decay.assign(trial["weight_decay"])
+        if trial["softmax"] == "regression":
+            members = np.flatnonzero(np.isin(self._owner, videos))
+            start_softmax(self._model, self._by_batch(self._states, members), self._videos.labels[self._owner[members]])
 
     def train(self, videos, first, last, seed):
         """Steps `first` to `last` on blocks of these videos, each block once before any comes again."""
@@ -138,11 +146,14 @@ class _Trainer:
     def classify(self, videos):
         """The mean over steps, then over blocks: (len(videos), K) float64."""
         members = np.flatnonzero(np.isin(self._owner, videos))
-        padded = np.resize(members, -(-len(members) // EVALUATION_BATCH) * EVALUATION_BATCH)
-        batches = padded.reshape(-1, EVALUATION_BATCH)
-        per_block = np.concatenate([self._probabilities(tf.constant(self._rows[each])).numpy() for each in batches])
-        per_block = per_block[: len(members)].astype(np.float64)
+        per_block = self._by_batch(self._probabilities, members)
         return np.stack([per_block[self._owner[members] == video].mean(0) for video in videos])
+
+    def _by_batch(self, function, members):
+        """What a function of rows makes of these blocks, (len(members), ...) float64."""
+        padded = np.resize(members, -(-len(members) // EVALUATION_BATCH) * EVALUATION_BATCH)
+        parts = [function(tf.constant(self._rows[each])) for each in padded.reshape(-1, EVALUATION_BATCH)]
+        return np.concatenate(parts)[: len(members)].astype(np.float64)
 
     def _read(self, rows):
         return tf.gather(self._frames, rows), tf.cast(rows < len(self._videos.frames), tf.float32)
@@ -165,6 +176,10 @@ class _Trainer:
         frames, mask = self._read(rows)
         probabilities = self._model({"frames": frames}, training=False)
         return average_steps(probabilities, mask)
+
+    def _average_states(self, rows):
+        frames, mask = self._read(rows)
+        return average_states(self._read_states({"frames": frames}), mask)
 
 
 def frozen(videos, shape, encoder):

@@ -74,7 +74,8 @@ class Classifier(ObjectiveModel):
         super().__init__({"frames": frames}, outputs, **{"name": "classifier", **kwargs})
 
         # Configuration
-        self.config, self.seed, self.lstms, self.standardisation = config, seed, lstms, standardisation
+        self.config, self.seed, self.lstms, self.softmax = config, seed, lstms, softmax
+        self.standardisation = standardisation
         self.policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
     def block_losses(self, probabilities: Tensor, label: Tensor, mask: Tensor) -> Tensor:

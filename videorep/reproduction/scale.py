@@ -63,7 +63,7 @@ class Scale:
     def comparison(self, data, fuse, init, counts):
         """The CompareConfig of one split."""
         same = {name: getattr(self, name) for name in ("units", "layers", "steps", "draws", "trials")}
-        trained = {"precision": self.pretraining.precision, "seed": self.pretraining.seed}
+        trained = {"precision": self.pretraining.precision, "seed": self.pretraining.seed, "softmax": ("random",)}
         return CompareConfig(data, fuse, (), init, ("none",), videos_per_class=tuple(counts), **same, **trained)
 
 

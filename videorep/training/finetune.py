@@ -2,12 +2,18 @@
 
 import dataclasses
 
+import numpy as np
+import tensorflow as tf
+
 from videorep.bounds import LARGEST, require
-from videorep.config import PretrainConfig
+from videorep.config import AUTO, PretrainConfig
 from videorep.data.batches.sources import LabelledBlocks
 from videorep.data.shards.statistics import standardising_constants
 from videorep.errors import RunError
 from videorep.models import build_classifier
+from videorep.models.averaging import last_step
+from videorep.models.linear_probe import average_states, start_softmax, state_reader
+from videorep.models.pixels import to_unit_range
 from videorep.runs import load_run
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job, run_jobs
@@ -15,6 +21,7 @@ from videorep.training.loop import make_validation
 from videorep.training.objectives import classifier_objective
 
 VALIDATION = "validation"
+MOST_BLOCKS = 2048  # that the softmax's start is found on
 
 
 def finetune(config, out, *, repeats=1, **choices):
@@ -51,6 +58,8 @@ def prepare(config, hashed=True):
     pretrained = load_pretrained(config.init)
     if pretrained is not None:
         config = _like_pretrained(config, pretrained.config)
+    if config.softmax == AUTO:
+        config = dataclasses.replace(config, softmax="regression" if pretrained else "random")
     seed = config.training.seed
     choices = {"seed": seed, "videos_per_class": config.data.videos_per_class, "hashed": hashed}
     blocks = LabelledBlocks(config.data, "train", *config.model.block, **choices)
@@ -62,9 +71,12 @@ def prepare(config, hashed=True):
     model = build_classifier(shape, encoder, seed=seed, dtype=config.training.precision)
     if constants is not None:
         model.standardisation.assign(*constants)
+    if hashed and config.softmax == "regression":
+        _start_softmax(model, blocks, config.training)
     facts = {
         "model": shape.name,
         "initial_weights": config.init or "random",
+        "initial_softmax": config.softmax,
         "parameters": model.count_params(),
         "classes": len(shape.classes),
         "training_videos": blocks.videos,
@@ -89,6 +101,24 @@ def _validation(config, model, hashed):
         return None
     blocks = LabelledBlocks(config.data, VALIDATION, *config.model.block, hashed=hashed)
     return make_validation(classifier_objective(model), blocks.evaluation(config.training.batch_size))
+
+
+def _start_softmax(model, blocks, training):
+    """Sets the softmax to logistic regression on the mean states of the blocks, or of a choice of them.
+
+    Where the loss is of the last step, or every step has a class of its own, it learns from each block's last state.
+    """
+    read, states, labels = tf.function(state_reader(model), reduce_retracing=True), [], []
+    batches = -(-min(blocks.blocks, MOST_BLOCKS) // training.batch_size)
+    for batch in blocks.training(training.batch_size, training.seed).take(batches):
+        label, mask = batch["label"], tf.cast(batch["mask"], tf.float32)
+        if model.config.loss == "last" or len(label.shape) == 2:
+            mask = tf.cast(last_step(mask), tf.float32)
+        if len(label.shape) == 2:
+            label = tf.reduce_sum(label * tf.cast(mask, label.dtype), axis=1)
+        states.append(average_states(read({"frames": to_unit_range(batch["frames"])}), mask))
+        labels.append(label)
+    start_softmax(model, np.concatenate(states), np.concatenate(labels))
 
 
 def load_pretrained(path):
