@@ -2,7 +2,7 @@
 
 from generated_videos import write_video
 
-from videorep.reproduction.scale import Request
+from videorep.reproduction.actions_settings import Request
 
 CLASSES = ("Archery", "Bowling", "Diving")  # of the last there are no videos
 TRAINING = {1: (1, 2, 3), 2: (2, 3, 4)}  # groups of a class, of which there are 4

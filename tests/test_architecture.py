@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "live": {*LEAVES, "runs", "models", "data", "evaluation"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
     "comparison": {*LEAVES, "runs", "models", "data", "training", "evaluation"},
-    "reproduction": {*LEAVES, "data", "training", "comparison"},
+    "reproduction": {*LEAVES, "runs", "data", "training", "evaluation", "figures", "comparison"},
     "report": {*LEAVES, "data", "figures"},
     "provenance": {*LEAVES, "runs", "data", "training"},
     "cli": {

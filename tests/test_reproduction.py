@@ -12,6 +12,7 @@ from reproduction_building import SETTINGS, ask, make_official
 from videorep.cli.main import videorep_command
 from videorep.errors import BackboneError, OutputError, RunError, VideorepWarning
 from videorep.reproduction import actions
+from videorep.reproduction.stages import Stages
 from videorep.runs import load_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::videorep.errors.VideorepWarning")
@@ -45,14 +46,16 @@ def test_every_cell_is_that_of_the_splits_comparisons(whole):
     for row, contender in zip(table["rows"], ("random weights", "pretrained composite, finetuned"), strict=True):
         for count, cell in zip((2, 0), row["cells"], strict=True):
             means = []
-            for split in cell["splits"]:
-                found = json.loads((out / f"ucf101/split-{split['split']}/comparison/comparison.json").read_text())
+            for split in cell["parts"]:
+                found = json.loads(
+                    (out / f"ucf101/{split['part'].replace(' ', '-')}/comparison/comparison.json").read_text()
+                )
                 means += [
-                    each["mean"]
+                    100 * each["mean"]
                     for each in found["results"]
                     if (each["contender"], each["videos_per_class"]) == (contender, count)
                 ]
-            assert [split["mean"] for split in cell["splits"]] == pytest.approx(means) and len(means) == 2
+            assert [split["mean"] for split in cell["parts"]] == pytest.approx(means) and len(means) == 2
             assert cell["mean"] == pytest.approx(sum(means) / 2)
 
 
@@ -172,16 +175,16 @@ def test_overwriting_makes_every_stage_anew(tmp_path):
         calls.append((folder.name, resume, overwrite))
 
     for choice in (False, False, True):
-        stages = actions._Stages(tmp_path, asked)
+        stages = Stages(tmp_path, asked)
         stages.begin(choice, None)
         stages.run("a", work)
         (tmp_path / "report.md").touch()
     assert calls == [("a", True, False), ("a", False, True)]
-    actions._Stages(tmp_path, asked).begin(True, None)
+    Stages(tmp_path, asked).begin(True, None)
     assert not (tmp_path / "report.md").exists()
     (tmp_path / "stages.json").write_text("[")
     with pytest.raises(RunError, match=r"the stages that are done .* begin anew with --overwrite"):
-        actions._Stages(tmp_path, asked).begin(False, None)
+        Stages(tmp_path, asked).begin(False, None)
 
 
 def test_no_videos_are_bad_usage(tmp_path):

@@ -6,10 +6,11 @@ from generated_videos import make_classes
 from reproduction_building import SETTINGS, make_official
 
 from videorep.errors import ConfigError, DataError
+from videorep.reproduction.actions_settings import VARIANTS, Request
+from videorep.reproduction.actions_tables import make_curves, make_tables
 from videorep.reproduction.data_sets import find_data_set
+from videorep.reproduction.named_settings import SCALES
 from videorep.reproduction.published import LSTM, PUBLISHED
-from videorep.reproduction.scale import SCALES, VARIANTS, Request
-from videorep.reproduction.tables import make_curves, make_tables
 
 COMPOSITE = "pretrained composite, finetuned"
 ACCURACIES = {
@@ -39,19 +40,21 @@ def test_averages_are_of_the_draws_averages_over_splits(comparisons):
     tables = make_tables(comparisons)
     few = cell(tables, "Table 3", "composite", "ucf101, 10")
     draws = np.mean([[0.5, 0.7], [0.3, 0.9]], axis=0)
-    assert (few["mean"], few["deviation"]) == pytest.approx((draws.mean(), draws.std(ddof=1)))
-    assert [each["mean"] for each in few["splits"]] == pytest.approx([0.6, 0.6])
-    assert [each["deviation"] for each in few["splits"]] == pytest.approx([np.std([0.5, 0.7], ddof=1), 0.3 * 2**0.5])
+    assert (few["mean"], few["deviation"]) == pytest.approx((100 * draws.mean(), 100 * draws.std(ddof=1)))
+    assert [each["mean"] for each in few["parts"]] == pytest.approx([60, 60])
+    assert [each["deviation"] for each in few["parts"]] == pytest.approx(
+        [100 * np.std([0.5, 0.7], ddof=1), 30 * 2**0.5]
+    )
     assert few["paper"] == 67.0 and cell(tables, "Table 3", "composite", "ucf101, all")["paper"] == 75.8
-    assert cell(tables, "Table 4", "RGB and flow", "ucf101")["mean"] == pytest.approx(0.2)
+    assert cell(tables, "Table 4", "RGB and flow", "ucf101")["mean"] == pytest.approx(20)
     assert cell(tables, "Table 4", "RGB and flow", "ucf101")["paper"] == 84.3
-    assert cell(tables, "Table 1", "LSTM, composite, finetuned", "ucf101 flow")["mean"] == pytest.approx(0.2)
+    assert cell(tables, "Table 1", "LSTM, composite, finetuned", "ucf101 flow")["mean"] == pytest.approx(20)
 
 
 def test_what_a_split_lacks_has_no_average(comparisons):
     tables = make_tables(comparisons)
     lacking = cell(tables, "Table 1", "single frame", "ucf101 rgb")
-    assert lacking["mean"] is None and [each["split"] for each in lacking["splits"]] == ["2"]
+    assert lacking["mean"] is None and [each["part"] for each in lacking["parts"]] == ["split 2"]
     assert cell(tables, "Table 3", LSTM, "ucf101, 10")["mean"] is None
 
 

@@ -50,7 +50,7 @@ def reproduce_actions(ctx, videos, out, **given):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # many models look to it like one compiled too often
     from videorep.report.reproduction import tabulate, write_reproduction
     from videorep.reproduction.actions import reproduce_actions as measure
-    from videorep.reproduction.scale import Request
+    from videorep.reproduction.actions_settings import Request
 
     names = ("scale", "settings", "backbone", "weights", "flow_backbone", "flow_stack", "unlabelled")
     result = measure(Request(tuple(data), **{name: given[name] for name in names}), out, **options.work(ctx))

@@ -6,27 +6,28 @@ from pathlib import Path
 
 import jinja2
 
-from videorep.figures.few_labels import draw_few_label_curve
 from videorep.storage import write_text_durably
 
 RESULTS, TEMPLATES = "results.json", ("report.html", "report.md")
 
 
 def write_reproduction(folder, result):
-    """Writes results.json, report.html and report.md, and the curves as pictures, into a folder.
+    """Writes results.json, report.html and report.md into a folder that holds the result's pictures.
 
     Args:
-        result: What `videorep.reproduction.actions.reproduce_actions` returned.
+        result: dict for JSON: "title", "explanation" (of the tables), "command", "scale", "seed", "settings",
+            "versions", "seconds" ({stage: seconds}), "warnings", "findings" (sentences, if any), "tables"
+            ([{"name", "title", "columns", "rows": [{"method", "cells": [cell per column]}]}], a cell being
+            {"mean", "deviation", "parts": [{"part", "mean", "deviation"}], "paper"}), "pictures" ({file: caption}), and
+            "data", for whatever else is to be told of videos.
     Raises:
         OutputError, OSError: they cannot be written.
     """
-    folder, pictures = Path(folder), {}
-    for data, lines in result["curves"].items():
-        path = folder / f"figure-12-{data}.png"
-        draw_few_label_curve(
-            path, {line: {float(count): draws for count, draws in each.items()} for line, each in lines.items()}
-        )
-        pictures[path.name] = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    folder = Path(folder)
+    pictures = {
+        name: f"data:image/png;base64,{base64.b64encode((folder / name).read_bytes()).decode()}"
+        for name in result["pictures"]
+    }
     write_text_durably(folder / RESULTS, json.dumps(result, indent=2) + "\n")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("videorep", "report"),
@@ -54,8 +55,9 @@ def tabulate(table):
 
 
 def show(cell):
-    """A mean and its deviation in per cent; a dash where nothing was measured."""
+    """A mean and its deviation; a dash where nothing was measured."""
     if cell["mean"] is None:
         return "-"
-    deviation = f" ± {100 * cell['deviation']:.1f}" if cell["deviation"] is not None else ""
-    return f"{100 * cell['mean']:.1f}{deviation}"
+    digits = 3 if abs(cell["mean"]) < 2 else 1
+    deviation = f" ± {cell['deviation']:.{digits}f}" if cell["deviation"] is not None else ""
+    return f"{cell['mean']:.{digits}f}{deviation}"

@@ -1,12 +1,10 @@
 """`videorep reproduce actions`: clips, percepts, splits, pretrained models and comparisons, stage after stage."""
 
-import json
-import time
 import warnings
 from pathlib import Path
 
 from videorep.comparison import compare
-from videorep.comparison.store import CONFIG, RESULT, AskedFolder
+from videorep.comparison.store import RESULT
 from videorep.comparison.streams import FUTURE_FRAMES, INPUT_FRAMES
 from videorep.config import DataConfig, ModelConfig, PretrainConfig
 from videorep.config_values import read_json, to_dict
@@ -19,34 +17,38 @@ from videorep.data.shards.manifest_schema import LEFT_OUT
 from videorep.data.shards.resplit import resplit_percepts
 from videorep.data.videos.build import build_clips
 from videorep.errors import OutputError, VideorepWarning
+from videorep.figures import draw_few_label_curve
 from videorep.locking import alone_in
+from videorep.reproduction.actions_settings import VARIANTS
+from videorep.reproduction.actions_tables import make_curves, make_tables
 from videorep.reproduction.data_sets import find_data_set
 from videorep.reproduction.forecast import forecast_hours
 from videorep.reproduction.published import SMALL
-from videorep.reproduction.scale import VARIANTS
-from videorep.reproduction.tables import make_curves, make_tables
-from videorep.storage import require_apart, require_local, write_text_durably
+from videorep.reproduction.stages import Stages
+from videorep.storage import require_apart, require_local
 from videorep.training.pretrain import pretrain
 from videorep.training.provenance import versions
 
-STAGES = "stages.json"
-REPORT = ("report.html", "report.md", "results.json")
 OF_FLOW = ("composite",)  # what is pretrained on flow
+EXPLANATION = (
+    "Per cent of the test videos, {draws} draws of the labelled ones: the mean over the splits ± the deviation of the "
+    "draws' means, then each split."
+)
 
 
 def reproduce_actions(request, out, *, resume=False, overwrite=False, dry_run=False, progress=None):
     """Measures what the paper's tables 1, 3 and 4 and its figure 12 are of, on each split, and puts its figures beside.
 
     Args:
-        request: `videorep.reproduction.scale.Request`.
+        request: `videorep.reproduction.actions_settings.Request`.
         out: Folder: DATA SET/clips and percepts, DATA SET/split-N with the split's percepts, pretrained runs and
             comparison; stages.json, what is done.
         resume, overwrite: Go on where it was interrupted, or replace it.
         dry_run: Only count the videos, and tell about how long it takes.
         progress: Reporter, see `videorep.progress`.
     Returns:
-        dict for JSON: "command", "settings", "data", "tables" and "curves" (see `videorep.reproduction.tables`),
-        "seconds" of each stage, not those before an interruption, "warnings".
+        dict for JSON: what `videorep.report.write_reproduction` takes, and "curves", see
+        `videorep.reproduction.actions_tables`. "seconds" of a stage are not those before an interruption.
     Raises:
         DataError, BackboneError: videos, lists or convnets do not fit; before anything is made.
         OutputError: the folder holds something else, or a reproduction of something else.
@@ -60,7 +62,7 @@ def reproduce_actions(request, out, *, resume=False, overwrite=False, dry_run=Fa
     asked |= {"videos": {each.name: checksum(list(each.splits.items())) for each in data_sets}}
     asked |= {"backbones": {stream: net.description for stream, net in nets.items()}}
     asked |= {"unlabelled": {path: load_dataset(path).provenance["shards"] for path in request.unlabelled}}
-    stages = _Stages(out, asked)
+    stages = Stages(out, asked)
     stages.require_free(resume, overwrite)
     doubts = _tell([doubt for each in data_sets for doubt in each.doubts] + _doubt_net(request, data_sets))
     if dry_run:
@@ -71,7 +73,10 @@ def reproduce_actions(request, out, *, resume=False, overwrite=False, dry_run=Fa
         stages.begin(overwrite, progress)
         measured = {each.name: _measure(each, scale, request, stages) for each in data_sets}
     data = {each.name: _account(each, stages.folder) for each in data_sets}
+    curves = make_curves(measured)
     return {
+        "title": "Action recognition beside the paper's",
+        "explanation": EXPLANATION.format(draws=scale.draws),
         "command": request.command(out),
         "scale": request.scale,
         "settings": to_dict(scale),
@@ -79,40 +84,11 @@ def reproduce_actions(request, out, *, resume=False, overwrite=False, dry_run=Fa
         "versions": versions(),
         "data": data,
         "tables": make_tables(measured),
-        "curves": make_curves(measured),
+        "curves": curves,
+        "pictures": _draw(curves, stages.folder),
         "seconds": stages.done,
         "warnings": doubts + _tell(_doubt_videos(data)),
     }
-
-
-class _Stages(AskedFolder):
-    """The folder of a reproduction: each stage makes a folder in it, and is done once."""
-
-    KIND, COMMAND, INNER = "reproduction", "reproduce", STAGES
-
-    def begin(self, overwrite, progress):
-        """Makes the folder, and looks which stages are done; with `overwrite` all are made anew."""
-        path = self.folder / STAGES
-        known = path.exists() and not overwrite
-        self.done = read_json(path, "the stages that are done", "begin anew with --overwrite") if known else {}
-        for name in REPORT if overwrite else ():
-            (self.folder / name).unlink(missing_ok=True)
-        write_text_durably(self.folder / CONFIG, json.dumps(self._asked, indent=2) + "\n")
-        self._choices = {"resume": not overwrite, "overwrite": overwrite, "progress": progress}
-        self._note()
-
-    def run(self, name, work, *arguments):
-        """Calls `work(*arguments, folder, ...)` unless it is done; gives the folder, which is called `name`."""
-        folder = self.folder / name
-        if name not in self.done or not folder.is_dir():
-            began = time.monotonic()
-            work(*arguments, folder, **self._choices)
-            self.done[name] = round(time.monotonic() - began, 1)
-            self._note()
-        return str(folder)
-
-    def _note(self):
-        write_text_durably(self.folder / STAGES, json.dumps(self.done, indent=2) + "\n")
 
 
 def _require_place(request, out):
@@ -189,6 +165,17 @@ def _pretrain(place, stream, percepts, scale, request, stages):
         config = PretrainConfig(shape, DataConfig(folders[0], also=tuple(folders[1:])), scale.pretraining)
         home = "pretrained" if shared else f"{place}/pretrained-{stream}"
         yield stages.run(f"{home}/{name}", pretrain, config)
+
+
+def _draw(curves, folder):
+    """The curves as pictures, {file: what it shows}."""
+    pictures = {}
+    for data, lines in curves.items():
+        name = f"figure-12-{data}.png"
+        shown = {line: {float(count): draws for count, draws in each.items()} for line, each in lines.items()}
+        draw_few_label_curve(folder / name, shown)
+        pictures[name] = f"Figure 12: {data}, labelled videos per class"
+    return pictures
 
 
 def _account(data_set, folder):

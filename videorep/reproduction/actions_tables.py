@@ -19,9 +19,9 @@ def make_tables(comparisons):
     Args:
         comparisons: {data set: {split: what `videorep.comparison.compare` returned}}.
     Returns:
-        [{"name", "title", "columns", "rows": [{"method", "cells": [cell per column]}]}, ...]. A cell has accuracies, 0
-        to 1: "splits", a list of {"split", "mean", "deviation"} over draws, "mean" and "deviation" of the draws'
-        averages over the splits (None where a split was not measured so), and "paper", in per cent, or None.
+        [{"name", "title", "columns", "rows": [{"method", "cells": [cell per column]}]}, ...]. A cell is in per cent:
+        "parts", a list of {"part": split, "mean", "deviation"} over draws, "mean" and "deviation" of the draws'
+        averages over the splits (None where a split was not measured so), and "paper", or None.
     """
     return [_make_table(name, comparisons) for name in TITLES]
 
@@ -46,7 +46,7 @@ def _make_table(name, comparisons):
         {"method": method, "cells": [_cell(comparisons, contender, PUBLISHED[name][method], *each) for each in columns]}
         for method, contender in _contenders(name).items()
     ]
-    rows = [row for row in rows if any(cell["splits"] for cell in row["cells"])]
+    rows = [row for row in rows if any(cell["parts"] for cell in row["cells"])]
     return {"name": name, "title": TITLES[name], "columns": [column[0] for column in columns], "rows": rows}
 
 
@@ -86,9 +86,9 @@ def _counts(splits):
 def _cell(comparisons, contender, published, _, data, key, end, count):
     splits = comparisons[data]
     draws = _accuracies(splits, contender + end, count)
-    each = [{"split": number} | _describe(draws[number]) for number in draws]
+    each = [{"part": f"split {number}"} | _describe(draws[number]) for number in draws]
     average = np.mean(list(draws.values()), 0) if len(draws) == len(splits) else ()
-    return {"splits": each} | _describe(average) | {"paper": published.get((data, key))}
+    return {"parts": each} | _describe(average) | {"paper": published.get((data, key))}
 
 
 def _accuracies(splits, contender, count):
@@ -102,5 +102,6 @@ def _accuracies(splits, contender, count):
 
 
 def _describe(accuracies):
-    mean = float(np.mean(accuracies)) if len(accuracies) else None
-    return {"mean": mean, "deviation": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None}
+    percent = 100 * np.asarray(accuracies)
+    mean = float(np.mean(percent)) if len(percent) else None
+    return {"mean": mean, "deviation": float(np.std(percent, ddof=1)) if len(percent) > 1 else None}

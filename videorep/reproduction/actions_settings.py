@@ -1,16 +1,14 @@
-"""How large a reproduction is: named settings, in the .toml files here, which a file of one's own changes."""
+"""What `videorep reproduce actions` is asked for, and how large it is."""
 
 import dataclasses
 import shlex
-from pathlib import Path
 
 from videorep.bounds import require
 from videorep.build_config import ClipsConfig, PerceptsConfig
 from videorep.comparison_config import CompareConfig
 from videorep.config import TrainingConfig
-from videorep.config_values import from_dict, read_toml
+from videorep.reproduction.named_settings import read_settings
 
-SCALES = ("laptop", "paper")
 # The pretrained models of the paper's table 3, by the names of their runs: model, and decoders that are conditional.
 VARIANTS = {
     "autoencoder": ("autoencoder", ()),
@@ -73,7 +71,7 @@ class Request:
 
     Args:
         data: ((name, folder of videos, folder of lists or ""), ...), the names "ucf101", "hmdb51" or "folders".
-        scale: One of `SCALES`.
+        scale: One of `videorep.reproduction.named_settings.SCALES`.
         settings: TOML file of other settings, or None.
         backbone, weights: Convnet of the frames, see `PerceptsConfig`.
         flow_backbone, flow_stack: Convnet of optical flow, or None.
@@ -91,12 +89,7 @@ class Request:
 
     def read_scale(self):
         """The `Scale`: the named one, changed by the file of one's own."""
-        values = read_toml(Path(__file__).with_name(f"{self.scale}.toml"))
-        own = read_toml(self.settings) if self.settings else {}
-        for key, value in own.items():
-            both = isinstance(value, dict) and isinstance(values.get(key), dict)
-            values[key] = values[key] | value if both else value
-        return from_dict(Scale, values, "the settings of a reproduction")
+        return read_settings(Scale, f"actions-{self.scale}", self.settings)
 
     def streams(self):
         """{"rgb" and "flow": PerceptsConfig}."""

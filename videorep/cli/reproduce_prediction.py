@@ -1,0 +1,42 @@
+"""`videorep reproduce prediction`."""
+
+import click
+
+from videorep.cli import options
+from videorep.cli.printing import print_facts, say
+from videorep.cli.quiet import load_tensorflow
+from videorep.config import DataConfig
+
+
+@click.command(short_help="Prediction of frames: table 2, figures 5 to 10.")
+@options.out_folder
+@click.option("--scale", required=True, type=click.Choice(["laptop", "paper"]), help="Named settings.")
+@click.option("--digits", default=DataConfig().digits, metavar="[mnist|rendered|FOLDER]", help="Digits that move.")
+@click.option("--patches", metavar="CLIPS", help="Clip shards with a test split: natural image patches too.")
+@click.option("--config", "settings", metavar="FILE.toml", help="Settings that overrule those of the scale.")
+@options.long_work
+@click.pass_context
+def reproduce_prediction(ctx, out, **given):
+    """Train the models of table 2 of the paper from several seeds, score all on the same sequences, draw what its
+    figures 5 to 10 show, and write DIR/report.html, report.md and results.json with the paper's figures beside.
+
+    \b
+    Examples:
+      videorep reproduce prediction --scale laptop --digits MNIST_FOLDER --out DIR
+      videorep reproduce prediction --scale laptop --digits MNIST_FOLDER --patches clips --out DIR --dry-run
+    """
+    load_tensorflow()
+    from videorep.report.reproduction import tabulate, write_reproduction
+    from videorep.reproduction.prediction import reproduce_prediction as measure
+    from videorep.reproduction.prediction_settings import PredictionRequest
+
+    request = PredictionRequest(**{name: given[name] for name in ("scale", "digits", "patches", "settings")})
+    result = measure(request, out, **options.work(ctx))
+    if given["dry_run"]:
+        print_facts(result)
+        return
+    write_reproduction(out, result)
+    print_facts({f"{each['name']}, {each['title']}": tabulate(each) for each in result["tables"]})
+    for finding in result["findings"]:
+        say(finding)
+    say(f"Wrote {out}/report.html, report.md and results.json")
