@@ -77,13 +77,9 @@ class Answerer:
                 ends = itertools.accumulate(math.prod(shape) for _, shape in moments)
                 for (seconds, shape), end in zip(moments, ends, strict=True):
                     image = np.frombuffer(data, np.uint8, math.prod(shape), end - math.prod(shape)).reshape(shape)
-                    probabilities, surprise = self._live.step(image[..., ::-1])
-                    yield {
-                        "time": round(seconds, 3),
-                        "probabilities": None if probabilities is None else probabilities.round(4).tolist(),
-                        "surprise": None if surprise is None else round(float(surprise), 4),
-                        "picture": _picture(image),
-                    }
+                    probabilities, surprise = map(_rounded, self._live.step(image[..., ::-1]))
+                    made = {"probabilities": probabilities, "surprise": surprise}
+                    yield {"time": round(seconds, 3)} | made | {"picture": _picture(image)}
                 if len(moments) < BATCH:
                     break
         yield {"seen": place * BATCH + len(moments)}
@@ -130,6 +126,11 @@ class _Likeness:
         frames = read_middle_frames(row["path"] for row in found)
         pictures = {path: _picture(frame) for path, frame in frames.items()}
         return [row | {"path": Path(row["path"]).name, "picture": pictures.get(row["path"])} for row in found]
+
+
+def _rounded(values):
+    """A number, or an array as a list, to four digits; None of None and of what JSON cannot hold."""
+    return None if values is None or not np.isfinite(values).all() else np.round(values, 4).tolist()
 
 
 def _picture(image):
