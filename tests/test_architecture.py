@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "evaluation": {*LEAVES, "runs", "models", "layers", "data"},
     "serving": {*LEAVES, "runs", "models", "data", "live"},
     "live": {*LEAVES, "runs", "models", "data", "evaluation"},
+    "demo": {*LEAVES, "data", "live"},
     "figures": {*LEAVES, "runs", "models", "layers", "data", "evaluation"},
     "comparison": {*LEAVES, "runs", "models", "data", "training", "evaluation"},
     "reproduction": {*LEAVES, "runs", "data", "training", "evaluation", "figures", "comparison"},
@@ -49,6 +50,7 @@ MAY_IMPORT = {
         "reproduction",
         "report",
         "live",
+        "demo",
     },
 }
 # The percept extractor reads its backbone from a run.
@@ -102,6 +104,7 @@ WITHOUT_TENSORFLOW = (
     "data/videos/segments.py",
     "data/videos/decode.py",
     "data/videos/encode.py",
+    "data/videos/frame_batches.py",
     "data/videos/estimate.py",
     "data/videos/workers.py",
     "data/percepts/__init__.py",

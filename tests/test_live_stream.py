@@ -92,6 +92,6 @@ def test_several_runs_are_averaged_and_share_their_convnet(live_chain):
     for frame in frames:
         alone = [live.step(frame) for live in apart[0]]
         np.testing.assert_allclose(apart[1].step(frame), np.mean(alone, axis=0), atol=1e-6)
-    assert len(apart[1]._views) == 1
+    assert len(apart[1].views) == 1
     apart[1].reset()
     np.testing.assert_allclose(apart[1].step(frames[0]), LiveClassifier(runs).step(frames[0]), atol=1e-6)

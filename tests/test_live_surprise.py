@@ -194,7 +194,7 @@ def test_frames_are_seen_as_clips_are_and_share_a_convnet_with_classifiers(live_
     for frame, (probabilities, value) in zip(frames, moments, strict=True):
         assert alone.step(frame) == (value if value is None else pytest.approx(value, abs=1e-6))
         np.testing.assert_allclose(classifier.step(frame), probabilities, atol=1e-6)
-    assert len(live._views) == 1 and (live.classes, alone.classes) == (CLASSES, ())
+    assert len(live.views) == 1 and (live.classes, alone.classes) == (CLASSES, ())
     live.reset()
     assert live.step(frames[0])[1] is None
     with pytest.raises(RunError, match="a pretrain run on percepts"):

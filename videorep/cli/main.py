@@ -70,6 +70,7 @@ def _warnings_in_one_line():
         "embed": "videorep.cli.embed:embed",
         "search": "videorep.cli.search:search",
         "watch": "videorep.cli.watch:watch",
+        "demo": "videorep.cli.demo:demo",
         "predict": "videorep.cli.predict:predict",
         "visualize": "videorep.cli.visualize:visualize",
         "export": "videorep.cli.export:export",

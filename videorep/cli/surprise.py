@@ -4,6 +4,12 @@ import click
 
 from videorep.cli.options import combine
 
+ahead = click.option(
+    "--ahead",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Frames before each frame at which it is predicted.  [default: as many as the run predicts]",
+)
 surprise_options = combine(
     click.option(
         "--surprise",
@@ -11,12 +17,7 @@ surprise_options = combine(
         help="Tell how much of a surprise each frame is to the RUN of videorep pretrain: 0 is usual, 3 is three usual "
         "deviations above.",
     ),
-    click.option(
-        "--ahead",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Frames before each frame at which it is predicted.  [default: as many as the run predicts]",
-    ),
+    ahead,
 )
 
 

@@ -24,7 +24,7 @@ CHOICES = {
     "learning_rate": (1e-3, 3e-3),
     "dropout": (0.5, 0.0),
     "weight_decay": (1e-2, 0.0),
-    "encoder_rate": (1.0, 0.1),
+    "encoder_rate": (0.1, 1.0),
     "softmax": SOFTMAX_STARTS,
 }
 
@@ -51,7 +51,9 @@ class Recurrent:
 
     def trials(self, generator, count):
         """At most `count` settings to try, in an order that the generator decides; the usual ones first."""
-        choices = CHOICES | {"softmax": self.softmax} | ({"encoder_rate": (1.0,)} if self.encoder is None else {})
+        choices = CHOICES | {"softmax": self.softmax}
+        if self.encoder is None:  # there is nothing to keep, or to start from
+            choices |= {"encoder_rate": (1.0,), "softmax": self.softmax[::-1]}
         usual, *others = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
         return [usual, *(others[number] for number in generator.permutation(len(others)))][:count]
 

@@ -31,7 +31,7 @@ def classify_videos(runs, names, *, backbones=(), direct=False, stop=(), progres
         RunError, BackboneError: see `open_runs` and `shared_classes`.
     """
     opened, classes = open_runs(runs, backbones, direct=direct), shared_classes(runs)
-    own = {perception: [(_block_classifier(run.model(), classes), {}) for run in runs] for perception, runs in opened}
+    own = {perception: [(block_classifier(run.model(), classes), {}) for run in runs] for perception, runs in opened}
 
     def take(perception, video, features, seconds):
         for classify, blocks in own[perception]:
@@ -77,7 +77,7 @@ def surprise_videos(run, names, *, ahead=None, backbones=(), direct=False, stop=
     return rows
 
 
-def _block_classifier(model, classes):
+def block_classifier(model, classes):
     """A function of a video's features (T, D) that gives the probabilities (N, K) of its N blocks."""
     config, order = model.config, [model.config.classes.index(name) for name in classes]
     spec = [tf.TensorSpec((None, config.block[0], config.features))]

@@ -77,8 +77,8 @@ def embed_shards(run, folder, *, split=None, per="video", progress=None):
     return rows.embeddings()
 
 
-class _Rows:
-    """Embeds one video, or piece of one, after another; pieces of one path and label are one video."""
+class Encoder:
+    """What the encoder of a run makes of the features of a video, or of a piece of one."""
 
     def __init__(self, run, per):
         require(per in PER, "per", f"one of {', '.join(PER)}", per)
@@ -88,18 +88,31 @@ class _Rows:
                 f"expected a run with an encoder, received {run.path}, a {run.config.kind} run of frames alone; name a "
                 "run of videorep pretrain, or of videorep finetune --model lstm"
             )
-        model, self._run, self._per, self._made = run.model(), run, per, {}
+        model, self._per = run.model(), per
         pretrained = isinstance(run.config, PretrainConfig)
         self._block = (config.input_frames, run.config.data.stride) if pretrained else config.block
         spec = [tf.TensorSpec((None, self._block[0], config.features))]
         self._states = tf.function(lambda frames: top_states(model, frames), spec)
 
-    def add(self, path, label, features):
-        """Embeds the features (T, D) of a video or piece."""
+    def encode(self, features):
+        """Rows (N, units) of features (T, D): one per frame of every block where `per` is "frame", else per block."""
+        rows = []
         for blocks, real in cut_blocks(features, *self._block):
             states = self._states(blocks).numpy()
             last = states[np.arange(len(real)), real.sum(axis=1) - 1]
-            self._made.setdefault((path, label), []).append(states[real] if self._per == "frame" else last)
+            rows.append(states[real] if self._per == "frame" else last)
+        return np.concatenate(rows)
+
+
+class _Rows:
+    """Embeds one video, or piece of one, after another; pieces of one path and label are one video."""
+
+    def __init__(self, run, per):
+        self._run, self._per, self._encoder, self._made = run, per, Encoder(run, per), {}
+
+    def add(self, path, label, features):
+        """Embeds the features (T, D) of a video or piece."""
+        self._made.setdefault((path, label), []).append(self._encoder.encode(features))
 
     def embeddings(self):
         """`Embeddings` of all that were added."""

@@ -24,6 +24,7 @@ class LiveRuns:
         options: `ahead` and `progress`, see `videorep.live.usual.open_surprise`.
     Attributes:
         classes: K names; () without a classifier.
+        views: [(perception, [(run, its `Stream` or `Surprise`), ...]), ...], one for all runs that share their stages.
         fps: Frames per second that the first run was trained on; None where it was as filmed.
         seconds: {"backbone", "step"}: what the last frame took, of scaling and convnet, and of the LSTMs.
     Raises:
@@ -33,13 +34,13 @@ class LiveRuns:
     def __init__(self, runs, backbones=(), kinds=(FinetuneConfig, PretrainConfig), **options):
         opened = open_runs(runs, backbones, kinds)
         self.classes = shared_classes(runs)
-        self._views = [(see, [_open_stream(run, options) for run in together]) for see, together in opened]
+        self.views = [(see, [(run, _open_stream(run, options)) for run in runs]) for see, runs in opened]
         self.seconds, self.fps = {"backbone": 0.0, "step": 0.0}, opened[0][0].stages.clips.fps
 
     def reset(self):
         """Forgets what went before: the next frame is the first one of another video."""
-        for perception, streams in self._views:
-            for each in (perception, *streams):
+        for perception, members in self.views:
+            for each in (perception, *(stream for _, stream in members)):
                 each.reset()
 
     def step(self, frame):
@@ -52,10 +53,10 @@ class LiveRuns:
             None in place of either where no run gives it, or one lacks frames before this one: those of a whole stack
             of optical flow, those from which this one is predicted.
         """
-        begun, seen = time.perf_counter(), [perception.follow(frame) for perception, _ in self._views]
+        begun, seen = time.perf_counter(), [perception.follow(frame) for perception, _ in self.views]
         extracted, probabilities, surprises = time.perf_counter(), [], []
-        for features, (_, streams) in zip(seen, self._views, strict=True):
-            for stream in streams:
+        for features, (_, members) in zip(seen, self.views, strict=True):
+            for _, stream in members:
                 made = None if features is None else stream.step(features)
                 if isinstance(stream, Surprise):
                     surprises.append(made)

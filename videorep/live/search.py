@@ -27,22 +27,28 @@ def search_videos(run, video, path, *, top=5, backbones=(), progress=None):
         RunError, BackboneError: see `embed_videos`.
         DataError: the file is damaged or of another run, or there is not one video to compare.
     """
+    embeddings = read_own_embeddings(run, path)
+    query, reasons = embed_videos(run, [video], per=embeddings.per, backbones=backbones, progress=progress)
+    if len(set(query.paths)) != 1:
+        told = f": {next(iter(reasons.values()))}" if reasons else ""
+        raise DataError(f"expected one video, received {len(set(query.paths))} in {video}{told}; name a video")
+    return rank_videos(query.values.mean(axis=0), embeddings)[:top], next(iter(reasons.values()), "")
+
+
+def read_own_embeddings(run, path):
+    """The `Embeddings` in a file that a run made; a DataError where it is damaged or of another run."""
     embeddings = read_embeddings(path)
     if embeddings.run != hash_file(run.model_path):
         raise DataError(
             f"expected embeddings that {run.path} made, received {path}, which another model made; make them with "
             f"videorep embed {run.path}"
         )
-    query, reasons = embed_videos(run, [video], per=embeddings.per, backbones=backbones, progress=progress)
-    if embeddings.values.shape[1:] != query.values.shape[1:]:
+    if embeddings.values.shape[1] != run.config.model.units[-1]:
         raise DataError(
-            f"expected embeddings of {query.values.shape[1]} numbers in {path}, received "
+            f"expected embeddings of {run.config.model.units[-1]} numbers in {path}, received "
             f"{embeddings.values.shape[1]}; make them again with videorep embed {run.path}"
         )
-    if len(set(query.paths)) != 1:
-        told = f": {next(iter(reasons.values()))}" if reasons else ""
-        raise DataError(f"expected one video, received {len(set(query.paths))} in {video}{told}; name a video")
-    return rank_videos(query.values.mean(axis=0), embeddings)[:top], next(iter(reasons.values()), "")
+    return embeddings
 
 
 def rank_videos(query, embeddings):

@@ -7,14 +7,13 @@ import time
 
 import cv2
 
-from videorep.data.videos.decode import VideoError, VideoReader
+from videorep.data.videos.decode import USUAL_RATE, VideoError, VideoReader, frame_step
 from videorep.data.videos.encode import missing_frames
 from videorep.data.videos.find import inspect_file
 from videorep.errors import DataError
 
 PATIENCE_MS = 5_000  # that opening a stream, and waiting for its next frame, may take
 PAUSES = (0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8)  # seconds before each try to open a stream again
-USUAL_RATE = 25.0  # of a source that tells none
 
 
 class Source:
@@ -33,7 +32,7 @@ class Source:
         self._is_url = "://" in self._name
         self._open()
         own = self._reader.header_rate or USUAL_RATE
-        self.every = every or (max(1, round(own / fps)) if fps else 1)
+        self.every = every or frame_step(own, fps)
         self.rate = own / self.every
 
     def close(self):

@@ -12,6 +12,7 @@ from videorep.errors import DataError
 
 RATES = (0.05, 1000.0)  # frames per second that a header can mean in earnest
 SEEK_FROM = 10.0  # seconds; an earlier start is reached faster and more safely by decoding
+USUAL_RATE = 25.0  # frames per second of a video that tells none
 INSTANT = 1e-3  # seconds; containers round timestamps to milliseconds
 CONTAINERS = {"avi", "matroska,webm", "mpeg", "mpegts", "mpegvideo", "flv", "live_flv", "asf", "ogg", "swscaler", "gif"}
 LISTS = (b"ffconcat", b"#EXTM3U")  # how those begin
@@ -170,6 +171,11 @@ class VideoReader:
         while self.grab():
             pass
         return 0.0 if self.seconds is None else self.seconds * self.grabbed / max(1, self.grabbed - 1)
+
+
+def frame_step(rate, fps):
+    """Every how many frames one is taken, so that of `rate` per second about `fps` are; 1 where `fps` is None."""
+    return max(1, round(rate / fps)) if fps else 1
 
 
 def _whole(frames, start, end):
