@@ -15,9 +15,15 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FEEDINGS = ("teacher", "own")
 STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
+MOVING_MNIST = "moving-mnist"
 SPLITS = ("train", "validation", "test")  # of moving-mnist
 DTYPES = ("float16", "float32")  # of percepts
 COMPRESSIONS = ("", "gzip")
+
+
+def are_shards(path):
+    """Whether DATA names a folder of shards: neither the word moving-mnist nor the community's file of it, an .npy."""
+    return path != MOVING_MNIST and not path.lower().endswith(".npy")
 
 
 def _fill(config, name, value):
@@ -112,12 +118,16 @@ class ClassifierConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Where frames come from and how they become (T, D) arrays; `also` are more folders, for pretraining."""
+    """Where frames come from and how they become (T, D) arrays; `also` are more folders, for pretraining.
 
-    path: str = "moving-mnist"
+    `speed` of digits: a share of the way per frame, or the least and the most, between which every digit's is drawn.
+    """
+
+    path: str = MOVING_MNIST
     also: tuple[str, ...] = ()
     digits: str = "rendered"
     num_digits: int = 2
+    speed: tuple[float, ...] = (0.1, 0.1)
     colour: bool = False
     patch: int = 0
     stride: int = 8
@@ -126,6 +136,9 @@ class DataConfig:
     def __post_init__(self):
         require_whole(self, 1, "num_digits", "stride")
         require_whole(self, 0, "patch", "videos_per_class")
+        object.__setattr__(self, "speed", self.speed * (2 if len(self.speed) == 1 else 1))
+        fits = len(self.speed) == 2 and 0 <= self.speed[0] <= self.speed[1] <= 1
+        require(fits, "speed", "a share in [0, 1], or two, the lower first", self.speed)
 
 
 @dataclasses.dataclass(frozen=True)

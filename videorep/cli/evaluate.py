@@ -47,8 +47,8 @@ def to_columns(result):
 @options.other_digits
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures there.")
 @options.overwrite
-def evaluate(names, split, fuse, diagnose, digits, json_path, overwrite, **predicting):
-    """Measure one or more RUNs on DATA, folders of shards or the word moving-mnist.
+def evaluate(names, split, fuse, diagnose, json_path, overwrite, **others):
+    """Measure one or more RUNs on DATA, folders of shards, the word moving-mnist or its file mnist_test_seq.npy.
 
     Runs and data are told apart by what they hold. Without DATA each run is measured on its own data; one DATA is for
     all runs, several are one per run, in order.
@@ -61,6 +61,7 @@ def evaluate(names, split, fuse, diagnose, digits, json_path, overwrite, **predi
     \b
     Examples:
       videorep evaluate runs/digits moving-mnist --limit 2000
+      videorep evaluate runs/digits mnist_test_seq.npy --json figures.json
       videorep evaluate runs/classifier percepts --json accuracy.json
       videorep evaluate runs/classifier percepts --diagnose
       videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse weighted
@@ -93,7 +94,7 @@ def evaluate(names, split, fuse, diagnose, digits, json_path, overwrite, **predi
         folders = data * len(runs) if len(data) == 1 else data or None
         result = evaluate_action_recognition(opened, folders, fuse=fuse, split=split, progress=progress)
     elif len(opened) == 1:
-        source = options.data_like(opened[0], path, digits)
+        source, predicting = options.data_like(opened[0], *data), {name: others[name] for name in ("limit", "horizon")}
         result = evaluate_future_prediction(opened[0], source, split=split, progress=progress, **predicting)
     else:
         raise click.UsageError("Several RUNs are fused, which takes classifiers: evaluate pretrained runs one by one.")

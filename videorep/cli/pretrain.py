@@ -31,6 +31,7 @@ DEFAULTS = ModelConfig()
 @setting("model.future_frames", "--future-frames", type=int, default=DEFAULTS.future_frames)
 @options.digits
 @options.num_digits
+@options.speed
 @setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
 @setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
 @options.training_settings(TrainingConfig())

@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import DataConfig, PretrainConfig
-from videorep.data.batches.sources import MOVING_MNIST, open_source
+from videorep.config import DataConfig, PretrainConfig, are_shards
+from videorep.data.batches.sources import open_source
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import RunError, VideorepError
 from videorep.evaluation import metrics
@@ -114,7 +114,7 @@ def _open(run, data, split, horizon):
             f"expected frames of {model.config.features} values, as {run.path} was trained on, received "
             f"{source.features}; evaluate on data of the same kind"
         )
-    return model, source, [] if data.path == MOVING_MNIST else compare_backbones(run, load_dataset(data.path))
+    return model, source, compare_backbones(run, load_dataset(data.path)) if are_shards(data.path) else []
 
 
 def _read(batch, run, data, split):
