@@ -136,7 +136,8 @@ def _draw_horizon(out, run, data, split, horizon):
         run, data, split=split, limit=HORIZON_SEQUENCES, horizon=horizon, progress=make_progress()
     )
     unit, curves = next(iter(result["future_by_frame"].items()), ("", {}))
-    draw_horizon(out, curves, unit, run.config.model.future_frames)
+    errors = result["future_by_frame_standard_errors"].get(unit)
+    draw_horizon(out, curves, unit, run.config.model.future_frames, errors)
 
 
 def _draw_few_label_curve(out, folder, data, split):
