@@ -12,7 +12,7 @@ BRANCHES = ("reconstruction", "future")
 OUTPUTS = ("auto", "bernoulli", "gaussian")
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-FEEDINGS = ("teacher", "own")
+FEEDINGS = ("teacher", "own", "scheduled")
 STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
 MOVING_MNIST = "moving-mnist"
@@ -147,7 +147,8 @@ class TrainingConfig:
 
     `weight_decay`: share of every matrix taken off per step, times the learning rate (decoupled: Loshchilov and Hutter
     2019). `patience`: evaluations without a smaller validation loss after which training ends with the best weights;
-    0 trains to the last step.
+    0 trains to the last step. `feeding`: what conditional decoders are fed with in training: the true frame before,
+    their own output, or from one to the other (`videorep.training.feeding`); elsewhere it is their own output.
     """
 
     steps: int = 1000

@@ -6,7 +6,7 @@ from videorep.cli import options
 from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config, setting
-from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import FEEDINGS, MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
 
 DEFAULTS = ModelConfig()
 
@@ -19,6 +19,13 @@ DEFAULTS = ModelConfig()
 @options.units
 @options.layers
 @options.conditional
+@setting(
+    "training.feeding",
+    "--feeding",
+    type=click.Choice(FEEDINGS),
+    default=TrainingConfig.feeding,
+    help="What they are fed with in training: true frames, their own output, or ever less of the first.",
+)
 @setting(
     "model.output",
     "--output",
