@@ -42,7 +42,8 @@ def _require_layers(config):
 class ModelConfig:
     """Shape of an encoder-decoder; the arguments of `videorep.models.build_model`.
 
-    `features` 0 and `output` "auto" are decided by the data: pixels are "bernoulli", percepts "gaussian".
+    `features` 0 and `output` "auto" are decided by the data: whole frames of pixels are "bernoulli", patches (as in
+    the paper) and percepts "gaussian".
     `standardise`: the model works on percepts of mean 0 and deviation 1 per feature; what goes in and out is as stored.
     """
 

@@ -31,7 +31,7 @@ DEFAULTS = ModelConfig()
     "--output",
     type=click.Choice(OUTPUTS),
     default=DEFAULTS.output,
-    help="Pixels by cross entropy, or values by squared error; auto looks at the data.",
+    help="Pixels by cross entropy, or values by squared error; auto: the first for whole frames, not for patches.",
 )
 @options.standardise
 @setting("model.input_frames", "--input-frames", type=int, default=DEFAULTS.input_frames)

@@ -42,7 +42,7 @@ def cross_entropy_per_frame(targets: ArrayLike, probabilities: ArrayLike) -> flo
         float. 4096 pixels at p = 0.5 give 2839.1.
     Raises:
         ConfigError: the shapes differ, or values lie outside [0, 1].
-    Source: Srivastava et al. 2015, section 3.1.
+    Source: Srivastava et al. 2015, section 3.2.
     """
     return float(cross_entropies(targets, probabilities).mean())
 

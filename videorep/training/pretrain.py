@@ -60,7 +60,8 @@ def complete(config, source):
     """The configuration with what the data decides filled in."""
     model, output = config.model, config.model.output
     if output == "auto":
-        output = "bernoulli" if source.frame_shape and not model.standardise else "gaussian"
+        whole = source.frame_shape and not config.data.patch
+        output = "bernoulli" if whole and not model.standardise else "gaussian"
     return dataclasses.replace(config, model=dataclasses.replace(model, features=source.features, output=output))
 
 
