@@ -91,21 +91,23 @@ def encode(layers, frames):
     return states, hiddens
 
 
-def decode(decoder, states, frames, conditional=False, teacher=None, logistic=True, backwards=False):
+def decode(decoder, states, frames, conditional=False, teacher=None, logistic=True, backwards=False, shown=None):
     """Read-outs (B, F, D) in natural time order, before the logistic.
 
     The first is read off the copied state; `frames - 1` transitions follow. A conditional decoder is fed the frame
-    before: the true one where there is a `teacher` (B, F, D), else what it emitted. `backwards`: it emits the last
-    frame first.
+    before: the true one where there is a `teacher` (B, F, D), of which `shown` (B, F) may leave some out, else what it
+    emitted. `backwards`: it emits the last frame first.
     """
     states, read_outs = [list(state) for state in states], []
     for emitted in range(frames):
         if emitted > 0:
             inputs = None
-            if conditional and teacher is not None:
-                inputs = teacher[:, frames - emitted] if backwards else teacher[:, emitted - 1]
-            elif conditional:
+            if conditional:
                 inputs = sigmoid(read_outs[-1]) if logistic else read_outs[-1]
+            if conditional and teacher is not None:
+                before = frames - emitted if backwards else emitted - 1
+                kept = np.ones((len(teacher), 1), bool) if shown is None else shown[:, before, None]
+                inputs = np.where(kept, teacher[:, before], inputs)
             for weights, state in zip(decoder.layers, states, strict=True):
                 state[:] = step(weights, inputs, *state)
                 inputs = state[0]

@@ -89,6 +89,7 @@ def test_future_prediction_is_compared_and_written(folder):
     header, *rows = told[told.index("  figure") :].splitlines()
     assert header.split("  ")[-1].strip() == "copy the last frame"
     assert any("future cross entropy per frame" in row for row in rows)
+    assert "model  standard error  predict the mean frame  predict black" in header and "the literature's MSE" in told
     figures = json.loads((folder / "future.json").read_text())
     assert figures["sequences"] == 3
     assert len(figures["future_by_frame"]["cross_entropy_per_frame"]["model"]) == 3

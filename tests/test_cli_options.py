@@ -20,7 +20,8 @@ def test_every_pretrain_option_arrives():
         *words(
             "--model autoencoder --units 64 --layers 3 --conditional reconstruction --output gaussian --standardise"
         ),
-        *words("--input-frames 5 --future-frames 6 --digits mnist --num-digits 1 --patch 32 --colour"),
+        *words("--input-frames 5 --future-frames 6 --digits mnist --num-digits 1 --speed 0.05:0.2 --patch 32 --colour"),
+        *words("--feeding scheduled"),
         *words("--steps 7 --batch-size 8 --optimizer sgd --learning-rate 0.5 --precision mixed_bfloat16 --seed 9"),
         *words("--resume --overwrite --dry-run"),
     )
@@ -33,6 +34,7 @@ def test_every_pretrain_option_arrives():
     )
     assert (model.input_frames, model.future_frames, model.standardise) == (5, 6, True)
     assert (data.path, data.digits, data.num_digits, data.patch, data.colour) == ("moving-mnist", "mnist", 1, 32, True)
+    assert data.speed == (0.05, 0.2) and training.feeding == "scheduled"
     assert (training.steps, training.batch_size, training.optimizer, training.learning_rate) == (7, 8, "sgd", 0.5)
     assert (training.precision, training.seed) == ("mixed_bfloat16", 9)
     assert named["resume"] and named["overwrite"] and named["dry_run"]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from videorep.cli.main import videorep_command
 from videorep.config import DataConfig, ModelConfig, PretrainConfig
-from videorep.data import write_shards
+from videorep.data import MovingMNIST, write_shards
 from videorep.data.shards.records import Percept
 from videorep.models import build_model
 from videorep.runs import create_run, load_run
@@ -143,3 +143,32 @@ def test_bad_names(run, tmp_path):
     assert "--overwrite" in fails(1, "visualize", run, "curves", "--out", tmp_path / "there.png")
     assert "finetune" in fails(1, "visualize", run, "few-label-curve", "--out", tmp_path / "x.png")
     assert [path.name for path in tmp_path.iterdir()] == ["there.png"]
+
+
+def test_the_community_s_file_stands_in_for_moving_mnist(run, tmp_path):
+    path = tmp_path / "mnist_test_seq.npy"
+    sequences = np.random.default_rng(0).integers(0, 256, (20, 3, 64, 64), np.uint8)
+    np.save(path, sequences)
+    succeeds("predict", run, path, "--out", tmp_path / "future.npz", "--count", 5)
+    with np.load(tmp_path / "future.npz") as file:
+        seen = np.concatenate([file["inputs"], file["true_future"]], axis=1)
+    np.testing.assert_allclose(seen, sequences.swapaxes(0, 1)[:, : T + F].reshape(3, T + F, 4096) / 255, rtol=1e-6)
+    succeeds("visualize", run, "strips", path, "--out", tmp_path / "strips.png")
+    told = succeeds("evaluate", run, path, "--json", tmp_path / "figures.json")
+    assert "sequences:" in told and json.loads((tmp_path / "figures.json").read_text())["sequences"] == 3
+    assert "--horizon" in fails(1, "evaluate", run, path, "--horizon", 18)
+    assert "check the path" in fails(1, "evaluate", run, tmp_path / "none.npy")
+    assert "moving-mnist alone" in fails(2, "evaluate", run, path, "--speed", 0.2)
+    assert "train on other data" in fails(1, "pretrain", path, "--out", tmp_path / "run")
+
+
+def test_other_digits_than_those_of_training(run, tmp_path):
+    command = ("predict", run, "moving-mnist", "--out", tmp_path / "future.npz", "--count", 2)
+    succeeds(*command, "--num-digits", 1, "--speed", "0.05:0.3")
+    with np.load(tmp_path / "future.npz") as file:
+        seen = np.concatenate([file["inputs"], file["true_future"]], axis=1)
+    drawn = MovingMNIST(num_digits=1, frames=T + F, split="test", speed=(0.05, 0.3)).sequences(0, 2)
+    np.testing.assert_allclose(seen, drawn.reshape(2, T + F, 4096) / 255, rtol=1e-6)
+    for wrong in ("fast", "0.1:0.2:0.3", "0.3:0.1", "nan"):
+        result = invoke(*command, "--overwrite", "--speed", wrong)
+        assert result.exit_code in (1, 2) and "received" in result.stderr and "Traceback" not in result.output

@@ -8,7 +8,6 @@ from batch_shards import FEATURES, HEIGHT, WIDTH, all_windows, as_set, take, wri
 from videorep.config import DataConfig
 from videorep.data import write_shards
 from videorep.data.batches.sources import open_source
-from videorep.data.digits.moving_mnist import MovingMNIST
 from videorep.errors import ConfigError, ShardError
 
 
@@ -154,19 +153,6 @@ def test_settings_that_do_not_fit_are_told(stored_clips, stored_percepts, tmp_pa
     write_shards([big, {"frames": np.zeros((4, 16, 16, 1), np.uint8)}], tmp_path / "mixed")
     with pytest.raises(ShardError, match="--size"):
         open_source(DataConfig(path=str(tmp_path / "mixed"), patch=8), "train", 4)
-
-
-def test_generated_sequences_are_those_of_moving_mnist():
-    source = open_source(DataConfig(num_digits=3), "test", 5)
-    assert (source.features, source.dtype, source.frame_shape) == (4096, "uint8", (64, 64, 1))
-    expected = MovingMNIST(num_digits=3, frames=5, seed=7, split="test").sequences(0, 30).reshape(30, 5, 4096)
-    assert source.training(4, 7).element_spec == {"frames": tf.TensorSpec((4, 5, 4096), tf.uint8)}
-    np.testing.assert_array_equal(np.concatenate(take(source.training(4, 7, start_step=2), 3)), expected[8:20])
-    batches = take(source.evaluation(4, 10, seed=7), 99)
-    assert [len(batch) for batch in batches] == [4, 4, 2]
-    np.testing.assert_array_equal(np.concatenate(batches), expected[:10])
-    with pytest.raises(ConfigError, match="patch"):
-        open_source(DataConfig(patch=8), "train", 5)
 
 
 def test_crops_of_percepts_are_refused(tmp_path):

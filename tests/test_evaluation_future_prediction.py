@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.data.batches.sources import open_source
 from videorep.data.digits.moving_mnist import MovingMNIST
 from videorep.errors import RunError
 from videorep.evaluation import evaluate_future_prediction, predict_sequences
@@ -51,6 +52,9 @@ def test_figures_of_model_and_trivial_predictors(tmp_path):
     )
     assert rows["copy the last frame"]["reconstruction_squared_error_per_frame"] is None
     assert rows["predict the mean frame"]["future_cross_entropy_per_frame"] < 1500
+    light = rows["predict black"]["future_squared_error_per_frame"]
+    assert light == pytest.approx((future**2).sum(-1).mean(), rel=1e-6)
+    assert set(result["definitions"]) == set(result["future_by_frame"])
 
 
 def test_conditional_models_have_a_teacher_forced_row(tmp_path):
@@ -62,6 +66,44 @@ def test_conditional_models_have_a_teacher_forced_row(tmp_path):
     )
 
 
+def test_the_batches_decide_nothing(tmp_path, monkeypatch):
+    run, results = make_run(tmp_path / "run", conditional=("future",)), []
+    monkeypatch.setattr("videorep.evaluation.future_prediction.MEAN_FRAME_SEQUENCES", 5)
+    for size in (2, 5):
+        monkeypatch.setattr("videorep.evaluation.future_prediction.BATCH_SEQUENCES", size)
+        results.append(evaluate_future_prediction(run, limit=5))
+    for name in ("rows", "standard_errors"):
+        one, other = ({row.pop("predictor"): row for row in result[name]} for result in results)
+        for predictor in one.keys() - {"predict the mean frame"}:  # of a multiple of a batch
+            figures = {name: value for name, value in one[predictor].items() if value is not None}
+            assert {name: other[predictor][name] for name in figures} == pytest.approx(figures, rel=1e-4)
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+def test_patches_and_standardised_models_have_an_error_in_standardised_units(stored_clips, tmp_path, standardise):
+    """The paper's squared losses of patches, 208 to 225, are probably in these units."""
+    data = DataConfig(path=stored_clips[0], stride=3, patch=6)
+    model = build_model("future_predictor", 36, (5,), T, F, output="gaussian", seed=1, standardise=standardise)
+    if standardise:
+        model.standardisation.assign(np.full(36, 0.4), np.full(36, 0.2))
+    config = PretrainConfig(ModelConfig("future_predictor", 36, (5,), T, F, (), "gaussian", standardise), data)
+    run = create_run(tmp_path / "run", config)
+    run.save_model(model)
+    row = table(evaluate_future_prediction(run, split="train"))["model"]
+    source = open_source(data, "train", T + F)
+    deviation = 0.2 if standardise else source.statistics()["deviation"][0]
+    expected = row["future_half_squared_error_per_frame"] / deviation**2
+    assert row["future_standardised_half_squared_error_per_frame"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_whole_frames_have_none(tmp_path):
+    assert not [
+        name
+        for name in table(evaluate_future_prediction(make_run(tmp_path / "run"), limit=1))["model"]
+        if "standardised" in name
+    ]
+
+
 def test_a_longer_horizon(tmp_path):
     result = evaluate_future_prediction(make_run(tmp_path / "run", "future_predictor"), limit=2, horizon=40)
     assert len(result["future_by_frame"]["cross_entropy_per_frame"]["model"]) == 40
@@ -69,7 +111,7 @@ def test_a_longer_horizon(tmp_path):
 
 def test_an_autoencoder_has_no_future(tmp_path):
     rows = table(evaluate_future_prediction(make_run(tmp_path / "run", "autoencoder"), limit=2))
-    assert set(rows) == {"model", "predict the mean frame"}
+    assert set(rows) == {"model", "predict the mean frame", "predict black"}
 
 
 def test_frames_must_be_those_of_training(tmp_path):
@@ -108,7 +150,7 @@ def test_without_the_training_data_there_is_no_mean_frame(tmp_path):
     run = make_run(tmp_path / "run")
     config = dataclasses.replace(run.config, data=DataConfig(path=str(tmp_path / "gone")))
     result = evaluate_future_prediction(dataclasses.replace(run, config=config), DataConfig(), limit=2)
-    assert set(table(result)) == {"model", "copy the last frame"}
+    assert set(table(result)) == {"model", "predict black", "copy the last frame"}
     assert "gone" in result["left_out"]
 
 

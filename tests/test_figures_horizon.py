@@ -36,3 +36,13 @@ def test_what_cannot_be_drawn(tmp_path):
     with pytest.raises(OutputError):
         draw_horizon(tmp_path / "no" / "x.png", {"model": [1.0]}, "unit")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_band_of_the_standard_error_lies_around_its_line(tmp_path):
+    curves, unknown = {"model": [10.0] * 20, "other": [30.0] * 20}, [None] * 20
+    pictures = []
+    for errors in (None, {"model": unknown}, {"model": [2.0] * 20, "other": unknown}, {"model": [6.0] * 20}):
+        draw_horizon(tmp_path / "horizon.png", curves, "unit", standard_errors=errors)
+        pixels = np.asarray(Image.open(tmp_path / "horizon.png").convert("RGB")).astype(int)
+        pictures.append(int((pixels[:, 300, 2] - pixels[:, 300, 0] > 15).sum()))  # blue, in one column
+    assert pictures[0] == pictures[1] < pictures[2] < pictures[3]

@@ -82,6 +82,23 @@ def test_any_number_of_frames_agrees_with_the_oracle(mode, frames):
     assert_close(received, case.oracle(taught, backwards=True))
 
 
+@pytest.mark.parametrize("frames, backwards", [(2, False), (FRAMES, True), (FRAMES, False), (LONG, True)])
+def test_of_the_true_frames_it_sees_those_that_are_shown(frames, backwards):
+    case = Case(True, 2, frames)
+    halved = [lstm_oracle.Weights(*(None if w is None else w / 2 for w in each)) for each in case.weights.layers]
+    case.weights = case.weights._replace(layers=halved)
+    decoder, shown = case.decoder(backwards=backwards), np.random.default_rng(3).random((BATCH, frames)) < 0.5
+    teacher = ops.convert_to_tensor(case.teacher, "float32")
+
+    def read_out(*shown):
+        hiddens = decoder.hiddens(as_tensors(case.states), teacher, *map(ops.convert_to_tensor, shown))
+        return ops.convert_to_numpy(decoder.read_out(decoder.natural_order(hiddens)))
+
+    assert_close(read_out(shown), case.oracle(True, backwards=backwards, shown=shown))
+    assert_close(read_out(np.ones_like(shown)), read_out())
+    assert_close(read_out(np.zeros_like(shown)), call(decoder, case.states))
+
+
 def test_gaussian_output_is_fed_back_as_it_is():
     case = Case(conditional=True)
     received = call(case.decoder(output="gaussian"), case.states)

@@ -133,6 +133,25 @@ def test_feeding_changes_only_the_training_of_conditional_decoders(rng):
     np.testing.assert_allclose(teacher(batch, training=False)[0], own(batch, training=False)[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("share, feeding", [(1, "teacher"), (0, "own")])
+def test_scheduled_feeding_of_all_or_none_is_one_of_the_others(rng, share, feeding):
+    """Loss and gradients, of both decoders; evaluation sees its own output whatever a batch shows."""
+    branches = ("reconstruction", "future")
+    model = build_model("composite", 6, (5,), 3, 3, conditional=branches, seed=1)
+    batch = {"frames": tf.constant(rng.integers(0, 256, (4, 6, 6), dtype="uint8"))}
+    batch["shown"] = tf.constant(np.full((4, 6), bool(share)))
+    results = []
+    for objective in (encoder_decoder_objective(model, each) for each in ("scheduled", feeding)):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(objective(batch)[0])
+        results.append([loss, *tape.gradient(loss, [variable.value for variable in model.trainable_variables])])
+        np.testing.assert_allclose(
+            objective(batch, training=False)[0], encoder_decoder_objective(model, "own")(batch)[0]
+        )
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_classifier_objective_leaves_padding_out(rng):
     config = ClassifierConfig(features=4, units=(5,), classes=("a", "b", "c"), dropout=0.0)
     model = build_classifier(config, seed=2)

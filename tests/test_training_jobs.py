@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data import read_shards, write_shards
+from videorep.data.batches.sources import open_source
 from videorep.data.shards.records import Percept
 from videorep.errors import ConfigError, RunError
 from videorep.evaluation import evaluate_future_prediction, predict_sequences
@@ -69,6 +70,12 @@ def test_pixels_are_bernoulli(tmp_path):
     summary = pretrain(config, tmp_path / "run", dry_run=True)
     assert summary["features"] == 4096
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("patch, output", [(0, "bernoulli"), (6, "gaussian")])
+def test_patches_are_gaussian_as_in_the_paper(stored_clips, patch, output):
+    config = PretrainConfig(data=DataConfig(stored_clips[0], stride=3, patch=patch))
+    assert pretrain_module.complete(config, open_source(config.data, "train", 4)).model.output == output
 
 
 def test_a_dry_run_refuses_what_training_would_refuse(pretrained, tmp_path):

@@ -13,13 +13,19 @@ AUTO = "auto"  # decided by what else is given
 OUTPUTS = (AUTO, "bernoulli", "gaussian")
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-FEEDINGS = ("teacher", "own")
+FEEDINGS = ("teacher", "own", "scheduled")
 SOFTMAX_STARTS = ("regression", "random")
 STREAMS = ("flow", "rgb")
 DIGITS = ("mnist", "rendered")
+MOVING_MNIST = "moving-mnist"
 SPLITS = ("train", "validation", "test")  # of moving-mnist
 DTYPES = ("float16", "float32")  # of percepts
 COMPRESSIONS = ("", "gzip")
+
+
+def are_shards(path):
+    """Whether DATA names a folder of shards: neither the word moving-mnist nor the community's file of it, an .npy."""
+    return path != MOVING_MNIST and not path.lower().endswith(".npy")
 
 
 def _fill(config, name, value):
@@ -38,7 +44,8 @@ def _require_layers(config):
 class ModelConfig:
     """Shape of an encoder-decoder; the arguments of `videorep.models.build_model`.
 
-    `features` 0 and `output` "auto" are decided by the data: pixels are "bernoulli", percepts "gaussian".
+    `features` 0 and `output` "auto" are decided by the data: whole frames of pixels are "bernoulli", patches (as in
+    the paper) and percepts "gaussian".
     `standardise`: the model works on percepts of mean 0 and deviation 1 per feature; what goes in and out is as stored.
     """
 
@@ -114,12 +121,16 @@ class ClassifierConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Where frames come from and how they become (T, D) arrays; `also` are more folders, for pretraining."""
+    """Where frames come from and how they become (T, D) arrays; `also` are more folders, for pretraining.
 
-    path: str = "moving-mnist"
+    `speed` of digits: a share of the way per frame, or the least and the most, between which every digit's is drawn.
+    """
+
+    path: str = MOVING_MNIST
     also: tuple[str, ...] = ()
     digits: str = "rendered"
     num_digits: int = 2
+    speed: tuple[float, ...] = (0.1, 0.1)
     colour: bool = False
     patch: int = 0
     stride: int = 8
@@ -128,6 +139,9 @@ class DataConfig:
     def __post_init__(self):
         require_whole(self, 1, "num_digits", "stride")
         require_whole(self, 0, "patch", "videos_per_class")
+        object.__setattr__(self, "speed", self.speed * (2 if len(self.speed) == 1 else 1))
+        fits = len(self.speed) == 2 and 0 <= self.speed[0] <= self.speed[1] <= 1
+        require(fits, "speed", "a share in [0, 1], or two, the lower first", self.speed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +150,8 @@ class TrainingConfig:
 
     `weight_decay`: share of every matrix taken off per step, times the learning rate (decoupled: Loshchilov and Hutter
     2019). `patience`: evaluations without a smaller validation loss after which training ends with the best weights;
-    0 trains to the last step.
+    0 trains to the last step. `feeding`: what conditional decoders are fed with in training: the true frame before,
+    their own output, or from one to the other (`videorep.training.feeding`); elsewhere it is their own output.
     """
 
     steps: int = 1000

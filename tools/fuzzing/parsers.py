@@ -21,7 +21,7 @@ WORDS = {
     "train-stream": ("--flow-stack", "--steps", "--dropout", "--stream", "--seed"),
     "build-shards clips": ("--labels", "--split", "--fps", "--size", "--quality", "--sample-seconds", "--workers"),
     "inspect": ("--split",),
-    "evaluate": ("--limit", "--horizon", "--split", "--fuse"),
+    "evaluate": ("--limit", "--horizon", "--split", "--fuse", "--num-digits", "--speed"),
     "export": ("--version",),
 }
 WORDS["pretrain"] += ("--future-frames", "--patch", "--conditional", "--num-digits", "--precision", "--model")

@@ -4,6 +4,7 @@ import click
 
 from videorep.build_config import ClipsConfig
 from videorep.cli import options
+from videorep.cli.parameter_types import FrameSize
 from videorep.cli.printing import print_dataset
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config
@@ -26,7 +27,7 @@ from videorep.cli.settings import read_config
 @click.option("--fps", type=float, help="Frames per second to keep; as filmed unless given.")
 @click.option(
     "--size",
-    type=options.FrameSize(),
+    type=FrameSize(),
     help="Height and width of the frames, or their shorter side alone, such as 240; as filmed unless given.",
 )
 @click.option("--sample-seconds", type=float, help="Cut random clips of this length from long videos.")

@@ -3,6 +3,7 @@
 import click
 
 from videorep.cli import options
+from videorep.cli.parameter_types import CommaList
 from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config
@@ -21,9 +22,7 @@ from videorep.config import MODELS, PRECISIONS
 )
 @click.option("--unlabelled", multiple=True, metavar="SHARDS", help="More of the same kind to pretrain on; repeatable.")
 @click.option("--init", multiple=True, metavar="RUN", help="A pretrained run that is a contender too; repeatable.")
-@click.option(
-    "--models", type=options.CommaList((*MODELS, NONE)), default=",".join(MODELS), help="Models to pretrain here."
-)
+@click.option("--models", type=CommaList((*MODELS, NONE)), default=",".join(MODELS), help="Models to pretrain here.")
 @click.option("--units", default=CompareConfig.units, help="Size of each layer of the LSTM.")
 @click.option("--layers", default=CompareConfig.layers, help="Number of them.")
 @click.option("--pretrain-steps", default=CompareConfig.pretrain_steps, help="Of each pretraining.")

@@ -9,7 +9,8 @@ from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
 
-ONLY_IN_JSON = ("rows", "future_by_frame", "per_video", "diagnostics", "warnings")
+ONLY_IN_JSON = ("rows", "standard_errors", "future_by_frame", "future_by_frame_standard_errors", "per_video")
+ONLY_IN_JSON += ("diagnostics", "warnings")
 
 
 def to_columns(result):
@@ -17,11 +18,18 @@ def to_columns(result):
     predictors = result.get("rows", [])
     figures = [key for key in (predictors or [{}])[0] if key != "predictor"]
     columns = {name: {row["predictor"]: row[name] for row in predictors} for name in figures}
+    for row in result.get("standard_errors", [])[:1]:  # the model's stands behind its figure
+        columns = {name: _insert(each, "standard_error", row[name]) for name, each in columns.items()}
     ways = [{name: row[name] for name in ("frames", "accuracy")} for row in result.get("diagnostics", [])]
     return {
         "figures": [{"figure": name.replace("_", " ")} | row for name, row in columns.items()],
         "diagnostics": ways,
     }
+
+
+def _insert(columns, name, value):
+    (first, figure), *others = columns.items()
+    return {first: figure, name: value, **dict(others)}
 
 
 @click.command(short_help="Measure runs.")
@@ -47,20 +55,24 @@ def to_columns(result):
 @options.other_digits
 @click.option("--json", "json_path", metavar="FILE", help="Write all figures there.")
 @options.overwrite
-def evaluate(names, split, fuse, diagnose, digits, json_path, overwrite, **predicting):
-    """Measure one or more RUNs on DATA, folders of shards or the word moving-mnist.
+def evaluate(names, split, fuse, diagnose, json_path, overwrite, **others):
+    """Measure one or more RUNs on DATA, folders of shards, the word moving-mnist or its file mnist_test_seq.npy.
 
     Runs and data are told apart by what they hold. Without DATA each run is measured on its own data; one DATA is for
     all runs, several are one per run, in order.
 
-    A pretrained run is measured by how well it predicts the future, beside two trivial predictors: copy the last frame,
-    and the mean frame. Classifiers, of finetune or train-stream, are measured by video-level accuracy; several are
-    fused, video by video. On shards built with --labels segments a classifier is measured frame by frame, with blocks
-    that begin with no state and with the state carried on. Warnings say where a figure means nothing.
+    A pretrained run is measured by how well it predicts the future, fed with its own output (conditional decoders also
+    with true frames), beside trivial predictors: copy the last frame, the mean frame, black. Each figure is a mean over
+    frames and sequences, with its standard error over the sequences.
+
+    Classifiers, of finetune or train-stream, are measured by video-level accuracy; several are fused, video by video.
+    On shards built with --labels segments a classifier is measured frame by frame, with blocks that begin with no state
+    and with the state carried on. Warnings say where a figure means nothing.
 
     \b
     Examples:
       videorep evaluate runs/digits moving-mnist --limit 2000
+      videorep evaluate runs/digits mnist_test_seq.npy --json figures.json
       videorep evaluate runs/classifier percepts --json accuracy.json
       videorep evaluate runs/classifier percepts --diagnose
       videorep evaluate runs/rgb runs/flow percepts/rgb percepts/flow --fuse weighted
@@ -93,7 +105,7 @@ def evaluate(names, split, fuse, diagnose, digits, json_path, overwrite, **predi
         folders = data * len(runs) if len(data) == 1 else data or None
         result = evaluate_action_recognition(opened, folders, fuse=fuse, split=split, progress=progress)
     elif len(opened) == 1:
-        source = options.data_like(opened[0], path, digits)
+        source, predicting = options.data_like(opened[0], *data), {name: others[name] for name in ("limit", "horizon")}
         result = evaluate_future_prediction(opened[0], source, split=split, progress=progress, **predicting)
     else:
         raise click.UsageError("Several RUNs are fused, which takes classifiers: evaluate pretrained runs one by one.")

@@ -1,50 +1,17 @@
 """Options and arguments that several commands share, and how they reach the configuration."""
 
 import dataclasses
-import re
 
 import click
 
 from videorep.bounds import LARGEST
 from videorep.cli.errors import DRY_RUN, OUTPUT, RESUMABLE
+from videorep.cli.parameter_types import CommaList, Speed
 from videorep.cli.settings import setting
-from videorep.config import BRANCHES, OPTIMIZERS, PRECISIONS, DataConfig, ModelConfig
+from videorep.config import BRANCHES, MOVING_MNIST, OPTIMIZERS, PRECISIONS, DataConfig, ModelConfig
 from videorep.progress import make_progress
 
-
-class FrameSize(click.ParamType):
-    """Height and width of frames, written HxW, or their shorter side."""
-
-    name = "HxW|SIDE"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, (int, tuple)):
-            return value
-        sides = value.lower().split("x")
-        if len(sides) > 2 or not all(re.fullmatch("0*[1-9][0-9]{0,8}", side) for side in sides):
-            self.fail(f"expected height x width such as 120x160, or a shorter side, received {value!r}", param, ctx)
-        return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
-
-
-class CommaList(click.ParamType):
-    """One or several of `choices`, separated by commas; the option may also be repeated."""
-
-    name = "list"
-
-    def __init__(self, choices):
-        self.choices = tuple(choices)
-
-    def get_metavar(self, param, ctx=None):
-        return "[" + "|".join(self.choices) + "]"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in value.split(","))
-        for name in names:
-            if name not in self.choices:
-                self.fail(f"{name!r} is not one of {', '.join(map(repr, self.choices))}", param, ctx)
-        return names
+OF_DIGITS = ("digits", "num_digits", "speed")
 
 
 def combine(*decorators):
@@ -63,9 +30,13 @@ def work(ctx):
     return {name: ctx.params[name] for name in ("resume", "overwrite", "dry_run")} | {"progress": make_progress()}
 
 
-def data_like(run, path, digits=None):
-    """The DataConfig of `run` for the data at `path`: the same treatment of pixels, other digits if given."""
-    changes = {"path": path} | ({"digits": digits} if digits else {})
+def data_like(run, path=None):
+    """The DataConfig of `run` for the data at `path`: the same treatment of pixels, other digits as options say."""
+    given = click.get_current_context().params
+    changes = {name: given[name] for name in OF_DIGITS if given.get(name) is not None}
+    if changes and (path or run.config.data.path) != MOVING_MNIST:
+        raise click.UsageError("--digits, --num-digits and --speed are of moving-mnist alone.")
+    changes |= {"path": path, "also": ()} if path else {}
     return dataclasses.replace(run.config.data, **changes)
 
 
@@ -125,11 +96,20 @@ digits = setting(
     metavar="[rendered|mnist|PATH]",
     help="Digits of moving-mnist: drawn here, MNIST from Keras, or your idx or npz files.",
 )
-other_digits = click.option(
-    "--digits", metavar="[rendered|mnist|PATH]", help="Digits of moving-mnist; as trained unless given."
+other_digits = combine(
+    click.option("--digits", metavar="[rendered|mnist|PATH]", help="Digits of moving-mnist; as trained unless given."),
+    click.option("--num-digits", type=click.IntRange(1, 100), help="Digits per sequence; as trained unless given."),
+    click.option("--speed", type=Speed(), help="Of moving-mnist, see pretrain; as trained unless given."),
 )
 num_digits = setting(
     "data.num_digits", "--num-digits", type=int, default=_data.num_digits, help="Digits per moving-mnist sequence."
+)
+speed = setting(
+    "data.speed",
+    "--speed",
+    type=Speed(),
+    default=str(_data.speed[0]),
+    help="Share of its way that a digit of moving-mnist moves per frame; of LOW:HIGH every digit's is drawn.",
 )
 conditional = setting(
     "model.conditional",

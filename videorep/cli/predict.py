@@ -16,7 +16,7 @@ from videorep.cli.quiet import load_tensorflow
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained unless given.")
 @options.other_digits
 @options.overwrite
-def predict(run, data, out, split, count, horizon, digits, overwrite):
+def predict(run, data, out, split, count, horizon, overwrite, **_):
     """Let RUN reconstruct and continue sequences of DATA, and write what it makes of them.
 
     Arrays are the inputs (B, T, D), the true_future, and the model's reconstruction and future, in [0, 1] for pixels.
@@ -35,7 +35,7 @@ def predict(run, data, out, split, count, horizon, digits, overwrite):
     from videorep.runs import load_run
 
     run = load_run(run)
-    made = predict_sequences(run, options.data_like(run, data, digits), split=split, count=count, horizon=horizon)
+    made = predict_sequences(run, options.data_like(run, data), split=split, count=count, horizon=horizon)
     if out.suffix.lower() == ".npz":
         arrays = {"inputs": made["inputs"], "true_future": made["future"], **made["outputs"]}
         write_arrays(out, {name: array for name, array in arrays.items() if array is not None})

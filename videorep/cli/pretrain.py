@@ -6,7 +6,7 @@ from videorep.cli import options
 from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config, setting
-from videorep.config import MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import FEEDINGS, MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
 
 DEFAULTS = ModelConfig()
 
@@ -20,17 +20,25 @@ DEFAULTS = ModelConfig()
 @options.layers
 @options.conditional
 @setting(
+    "training.feeding",
+    "--feeding",
+    type=click.Choice(FEEDINGS),
+    default=TrainingConfig.feeding,
+    help="What they are fed with in training: true frames, their own output, or ever less of the first.",
+)
+@setting(
     "model.output",
     "--output",
     type=click.Choice(OUTPUTS),
     default=DEFAULTS.output,
-    help="Pixels by cross entropy, or values by squared error; auto looks at the data.",
+    help="Pixels by cross entropy, or values by squared error; auto: the first for whole frames, not for patches.",
 )
 @options.standardise
 @setting("model.input_frames", "--input-frames", type=int, default=DEFAULTS.input_frames)
 @setting("model.future_frames", "--future-frames", type=int, default=DEFAULTS.future_frames)
 @options.digits
 @options.num_digits
+@options.speed
 @setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
 @setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
 @options.training_settings(TrainingConfig())

@@ -6,7 +6,7 @@ from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
-from videorep.config import DataConfig, PretrainConfig
+from videorep.config import PretrainConfig, are_shards
 from videorep.errors import RunError
 
 OF_PICTURES = ("strips", "features", "output-features")
@@ -27,8 +27,9 @@ HORIZON_SEQUENCES = 200
 @click.option("--split", default="test", help="Split to take sequences or videos from.")
 @click.option("--horizon", type=click.IntRange(min=1), help="Frames to predict; as trained, or 100 for activity.")
 @click.option("--beside", multiple=True, metavar="RUN", help="Another run to draw the curves of; may be repeated.")
+@options.other_digits
 @options.overwrite
-def visualize(run, what, data, out, split, horizon, beside, overwrite):
+def visualize(run, what, data, out, split, horizon, beside, **others):
     """Draw RUN, on its own data unless DATA is given.
 
     \b
@@ -37,7 +38,7 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
     features         the input weights of the first layer, one picture per unit and gate
     output-features  the weights from which the decoders' frames are read
     activity         hidden units over time, while the model reads a sequence and then runs on
-    horizon          the error of each predicted frame, beside two trivial predictors
+    horizon          the error of each predicted frame, beside trivial predictors
     few-label-curve  accuracy over labelled videos per class, of all classifiers in the folder RUN
 
     \b
@@ -51,7 +52,7 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
         raise click.BadParameter(
             f"only curves of several runs go into one picture, not {what}", param_hint="'--beside'"
         )
-    out = claim_file(out, overwrite, ".png", ".pdf", ".svg")
+    out = claim_file(out, others["overwrite"], ".png", ".pdf", ".svg")
     if what in OF_PICTURES:
         _require_pictures(run, data, what)
 
@@ -62,7 +63,7 @@ def visualize(run, what, data, out, split, horizon, beside, overwrite):
         _draw_few_label_curve(out, run, data, split)
     else:
         run = load_run(run)
-        source = options.data_like(run, data) if data else None
+        source = options.data_like(run, data)
         if what == "curves":
             _draw_curves(out, [run, *(load_run(other) for other in beside)])
         elif what in ("features", "output-features"):
@@ -80,7 +81,7 @@ def _require_pictures(run, data, what):
 
     run = load_run(run)
     path = data or run.config.data.path
-    if isinstance(run.config, PretrainConfig) and path != DataConfig().path and load_dataset(path).kind == "percepts":
+    if isinstance(run.config, PretrainConfig) and are_shards(path) and load_dataset(path).kind == "percepts":
         raise RunError(
             f"expected frames that are pictures for {what}, received percepts in {path}; draw curves, activity or "
             "horizon instead"
@@ -135,7 +136,8 @@ def _draw_horizon(out, run, data, split, horizon):
         run, data, split=split, limit=HORIZON_SEQUENCES, horizon=horizon, progress=make_progress()
     )
     unit, curves = next(iter(result["future_by_frame"].items()), ("", {}))
-    draw_horizon(out, curves, unit, run.config.model.future_frames)
+    errors = result["future_by_frame_standard_errors"].get(unit)
+    draw_horizon(out, curves, unit, run.config.model.future_frames, errors)
 
 
 def _draw_few_label_curve(out, folder, data, split):

@@ -46,7 +46,7 @@ def compare(config, out, *, resume=False, overwrite=False, dry_run=False, progre
     Raises:
         ShardError, RunError: the shards cannot be read, or a recording is on both sides.
         OutputError: the folder holds another comparison, or cannot be written.
-    Source: Srivastava et al. 2015, sections 3.3 and 4.4, figure 12.
+    Source: Srivastava et al. 2015, sections 3.3 and 3.4, figure 12.
     """
     require_local(out, OutputError)
     folders = (("DATA", [config.data, *config.fuse]), ("--unlabelled", config.unlabelled), ("--init", config.init))

@@ -23,7 +23,7 @@ def record_activity(run, data=None, *, split="test", steps=100):
     Returns:
         dict: "activities" ({title: (T + steps, units) float32}, one row per frame: h after an input frame, or that from
         which a frame is read out) and "input_frames" (T; None for an autoencoder).
-    Source: Srivastava et al. 2015, figure 5.
+    Source: Srivastava et al. 2015, section 3.2 and figure 7.
     """
     inputs = predict_sequences(run, data, split=split, count=1)["inputs"]
     model = run.model()

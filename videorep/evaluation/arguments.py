@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from videorep.data.batches.sources import MOVING_MNIST
+from videorep.config import are_shards
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.video_names import VIDEO_SUFFIXES
@@ -12,16 +12,16 @@ from videorep.storage import locate
 
 
 def tell_apart(names):
-    """Sorts runs from data (folders of shards, their URLs, the word moving-mnist), each in the order given: two lists.
+    """Sorts runs from data (see `videorep.config.are_shards`), each in the order given: two lists.
 
     Raises:
         DataError, ShardError: something is neither; says what it is.
     """
-    runs = [name for name in names if name != MOVING_MNIST and is_run(name)]
+    runs = [name for name in names if are_shards(name) and is_run(name)]
     data = [name for name in names if name not in runs]
     for name in data:
         place = locate(name)
-        if name != MOVING_MNIST and isinstance(place, Path) and not (place / MANIFEST).is_file():
+        if are_shards(name) and isinstance(place, Path) and not (place / MANIFEST).is_file():
             _explain(place)
     return runs, data
 

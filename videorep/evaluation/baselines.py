@@ -23,3 +23,8 @@ def mean_frame(batches, limit):
 def predict_mean_frame(mean, sequences, frames):
     """The mean frame for every sequence and step: (B, F, D)."""
     return np.broadcast_to(mean, (sequences, frames, len(mean)))
+
+
+def predict_black(shape):
+    """Frames without any light: zeros of the shape (B, F, D)."""
+    return np.broadcast_to(0.0, shape)

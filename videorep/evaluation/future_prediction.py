@@ -1,19 +1,17 @@
 """How well a pretrained model reconstructs and predicts frames, beside predictions that need no learning."""
 
-import collections
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import DataConfig, PretrainConfig
-from videorep.data.batches.sources import MOVING_MNIST, open_source
+from videorep.config import DataConfig, PretrainConfig, are_shards
+from videorep.data.batches.sources import open_source
 from videorep.data.shards.manifest import load_dataset
+from videorep.data.shards.statistics import standardising_constants
 from videorep.errors import RunError, VideorepError
-from videorep.evaluation import metrics
-from videorep.evaluation.baselines import copy_last_frame, mean_frame, predict_mean_frame
+from videorep.evaluation.baselines import mean_frame
 from videorep.evaluation.caveats import predictor_caveats
 from videorep.evaluation.data_checks import compare_backbones, require_finite
+from videorep.evaluation.scores import MEAN, Scores
 from videorep.models.pixels import to_unit_range
 from videorep.progress import Reporter, SilentProgress
 from videorep.runs import Run
@@ -22,7 +20,6 @@ BATCH_SEQUENCES = 50
 MEAN_FRAME_SEQUENCES = 2000
 GENERATED_SEQUENCES = 2000
 MODEL, TEACHER_FORCED = "model", "model, fed with true frames"
-COPY, MEAN = "copy the last frame", "predict the mean frame"
 
 
 def evaluate_future_prediction(
@@ -34,7 +31,10 @@ def evaluate_future_prediction(
     horizon: int | None = None,
     progress: Reporter | None = None,
 ) -> dict:
-    """Scores a run's model, fed with its own output, and two trivial predictors on the same sequences.
+    """Scores a run's model, fed with its own output, and trivial predictors on the same sequences.
+
+    A model with conditional decoders is scored fed with true frames too, by the name `TEACHER_FORCED`. Of a model that
+    standardises, and of patches, the half squared error is given in standardised units as well.
 
     Args:
         run: A pretrained run (`videorep.runs.Run`).
@@ -45,10 +45,12 @@ def evaluate_future_prediction(
         progress: Reporter, see `videorep.progress`.
     Returns:
         dict for JSON: "sequences" (how many were scored), "rows" (one dict of figures per predictor: "predictor",
-        "<branch>_<metric>"), "future_by_frame" ({metric: {predictor: one figure per future frame}}),
-        "probability_clipping" (see `metrics.CLIPPING`: what makes the cross entropy of copied frames finite),
-        "warnings" (sentences on what makes the figures doubtful), and "left_out" where the training data, whose mean
-        frame is a predictor, are not there any more.
+        "<branch>_<metric>"), "future_by_frame" ({metric: {predictor: one figure per future frame}}), the standard
+        errors of both over the sequences, in the same form, "standard_errors" and "future_by_frame_standard_errors"
+        (None of a single sequence), "definitions" ({metric: how it is reduced}), "probability_clipping" (see
+        `metrics.CLIPPING`: what makes the cross entropy of copied frames finite), "warnings" (sentences on what makes
+        the figures doubtful), and "left_out" where the training data, whose mean frame is a predictor, are not there
+        any more.
     Raises:
         RunError: the run is no pretrained one, or the data do not fit it.
     Source: Srivastava et al. 2015, section 3.4 and table 2.
@@ -56,13 +58,13 @@ def evaluate_future_prediction(
     model, source, doubts = _open(run, data, split, horizon)
     config = model.config
     limit = limit or (None if hasattr(source, "windows") else GENERATED_SEQUENCES)
-    scores = Scores(config, source.frame_shape)
-    mean, reason = _training_mean(run)
+    mean, deviation, reason = _of_training(run, model)
+    scores = Scores(config, source.frame_shape, mean, deviation)
     predict = tf.function(lambda frames: _predict(model, config, frames), reduce_retracing=True)
     with (progress or SilentProgress()).task("Predicting", total=limit, unit="sequences") as advance:
         for batch in source.evaluation(BATCH_SEQUENCES, limit):
             frames = _read(batch, run, data, split)
-            scores.add(frames, {name: _arrays(each) for name, each in predict(frames).items()}, mean)
+            scores.add(frames, {name: _arrays(each) for name, each in predict(frames).items()})
             advance(len(frames))
     missing = {} if reason is None else {"left_out": f"{MEAN}: {reason}"}
     result = scores.result()
@@ -114,7 +116,7 @@ def _open(run, data, split, horizon):
             f"expected frames of {model.config.features} values, as {run.path} was trained on, received "
             f"{source.features}; evaluate on data of the same kind"
         )
-    return model, source, [] if data.path == MOVING_MNIST else compare_backbones(run, load_dataset(data.path))
+    return model, source, compare_backbones(run, load_dataset(data.path)) if are_shards(data.path) else []
 
 
 def _read(batch, run, data, split):
@@ -138,59 +140,20 @@ def _predict(model, config, frames):
     return outputs
 
 
-def _training_mean(run):
-    """The mean frame of the data that the run was trained on; or None, and why they cannot be read any more."""
+def _of_training(run, model):
+    """The mean frame of the data that the run was trained on and, where it standardises or sees patches, the deviation
+    of every value, (D,) each or None; and why the data cannot be read any more, or None.
+    """
+    data, standardisation = run.config.data, model.standardisation
+    deviation = None if standardisation is None else np.asarray(standardisation.get_weights()[1])
     try:
-        source = open_source(run.config.data, "train", run.config.model.sequence_frames)
+        source = open_source(data, "train", run.config.model.sequence_frames)
     except VideorepError as error:
-        return None, str(error)
+        return None, deviation, str(error)
+    if data.patch and deviation is None:
+        deviation = standardising_constants(source.statistics())[1]
     sequences = min(MEAN_FRAME_SEQUENCES, getattr(source, "windows", MEAN_FRAME_SEQUENCES))
     batches = source.training(min(BATCH_SEQUENCES, sequences), run.config.training.seed)
     mean = mean_frame((to_unit_range(batch["frames"]).numpy() for batch in batches), sequences)
-    return (mean, None) if np.isfinite(mean).all() else (None, "the training data hold NaN or infinity")
-
-
-@dataclasses.dataclass
-class Scores:
-    """Running sums of every predictor's figures, of frames of a `frame_shape` (H, W, C), or of percepts where None."""
-
-    config: object
-    frame_shape: tuple | None
-
-    def __post_init__(self):
-        self.sequences = 0
-        self._sums = collections.defaultdict(float)
-
-    def add(self, frames, outputs, mean):
-        """Counts one batch: frames (B, T + F, D), {predictor: {branch: frames}} and the mean frame (D,) or None."""
-        inputs, future = np.split(frames, [self.config.input_frames], axis=1)
-        targets = {"reconstruction": inputs, "future": future}
-        predictions = {name: dict(branches) for name, branches in outputs.items()}
-        branches, probabilities = self.config.branches, self.config.output == "bernoulli"
-        if mean is not None:
-            predictions[MEAN] = {branch: predict_mean_frame(mean, *targets[branch].shape[:2]) for branch in branches}
-        if "future" in branches:
-            predictions[COPY] = {"future": copy_last_frame(inputs, future.shape[1])}
-        for name, branches in predictions.items():
-            for branch, predicted in branches.items():
-                figures = metrics.frame_figures(targets[branch], predicted, self.frame_shape, probabilities)
-                for figure, values in figures.items():
-                    self._sums[name, branch, figure] += values.sum(axis=0)
-        self.sequences += len(frames)
-
-    def result(self):
-        """What `evaluate_future_prediction` returns, from all batches."""
-        rows, by_frame = {}, {}
-        for (name, branch, figure), total in self._sums.items():
-            mean = total / self.sequences
-            rows.setdefault(name, {"predictor": name})[f"{branch}_{figure}"] = float(mean.mean())
-            if branch == "future":
-                by_frame.setdefault(figure, {})[name] = mean.tolist()
-        columns = sorted({key for row in rows.values() for key in row} - {"predictor"}, key=_column_order)
-        table = [{"predictor": name, **{key: row.get(key) for key in columns}} for name, row in rows.items()]
-        return {"rows": table, "future_by_frame": by_frame, "probability_clipping": metrics.CLIPPING}
-
-
-def _column_order(column):
-    branch, _, figure = column.partition("_")
-    return ("future", "reconstruction").index(branch), figure
+    finite = np.isfinite(mean).all()
+    return (mean, deviation, None) if finite else (None, deviation, "the training data hold NaN or infinity")

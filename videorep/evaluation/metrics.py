@@ -13,6 +13,16 @@ from numpy.typing import ArrayLike
 from videorep.errors import ConfigError
 
 CLIPPING = 1e-7  # cross entropy clips probabilities to [CLIPPING, 1 - CLIPPING]
+STANDARDISED = "standardised_half_squared_error_per_frame"
+DEFINITIONS = {  # all are means over frames and sequences
+    "cross_entropy_per_frame": "nats, summed over a frame's values",
+    "squared_error_per_frame": "summed over a frame's values; the literature's MSE of Moving MNIST",
+    "half_squared_error_per_frame": "half the squared error; the unit of the paper's authors",
+    STANDARDISED: "half the squared error of values divided by the training data's deviation",
+    "absolute_error_per_frame": "summed over a frame's values; the literature's MAE",
+    "psnr_per_frame": "decibels, of each frame, at most 100",
+    "ssim_per_frame": "of each frame, uniform window of 7x7, data range 1",
+}
 SSIM_WINDOW = 7
 CHUNK = 4
 BEST_PSNR = 100.0  # decibels that an exact frame counts, so that means stay finite
@@ -32,7 +42,7 @@ def cross_entropy_per_frame(targets: ArrayLike, probabilities: ArrayLike) -> flo
         float. 4096 pixels at p = 0.5 give 2839.1.
     Raises:
         ConfigError: the shapes differ, or values lie outside [0, 1].
-    Source: Srivastava et al. 2015, section 3.1.
+    Source: Srivastava et al. 2015, section 3.2.
     """
     return float(cross_entropies(targets, probabilities).mean())
 

@@ -11,13 +11,14 @@ MOST_DOTS = 30
 LOGARITHMIC_FROM = 5  # largest over smallest figure: a trivial predictor must not press the others together
 
 
-def draw_horizon(path, curves, unit, trained_frames=None):
-    """Draws one line per predictor: the error of each future frame.
+def draw_horizon(path, curves, unit, trained_frames=None, standard_errors=None):
+    """Draws one line per predictor: the error of each future frame, in a band of its standard error.
 
     Args:
         curves: {predictor: (F,) figures}, such as one metric of `evaluate_future_prediction`'s "future_by_frame".
         unit: What the figures are, such as "cross_entropy_per_frame".
         trained_frames: Frames that the model was trained to predict; a line marks where they end. None: no line.
+        standard_errors: Like `curves`, those that are known; a None among them has no band.
     Raises:
         ConfigError: there is nothing to draw.
     """
@@ -28,6 +29,9 @@ def draw_horizon(path, curves, unit, trained_frames=None):
         steps = np.arange(1, len(curve) + 1)
         style = {"color": COLOURS[number % len(COLOURS)], "marker": "o" if frames <= MOST_DOTS else "", "markersize": 4}
         axis.plot(steps, curve, label=name, linewidth=1.8, **style)
+        if name in (standard_errors or {}):
+            error = np.array(standard_errors[name], np.float64)
+            axis.fill_between(steps, curve - error, curve + error, color=style["color"], alpha=0.25, linewidth=0)
     if trained_frames is not None and trained_frames < frames:
         axis.axvline(trained_frames + 0.5, color=FAINT, linestyle="--", linewidth=1.2)
         axis.text(trained_frames + 0.5, 1.01, " beyond training", transform=axis.get_xaxis_transform())

@@ -82,10 +82,14 @@ class Decoder(keras.layers.Layer):
     def call(self, states: list[list[Tensor]], teacher: Tensor = None) -> Tensor:
         return self.read_out(self.natural_order(self.hiddens(states, teacher)))
 
-    def hiddens(self, states: list[list[Tensor]], teacher: Tensor = None) -> Tensor:
-        """h of the top layer for every frame, (F, B, units) float32 in emission order; called as the layer is."""
-        runs_free = self.conditional and teacher is None
-        return self._own_output(states) if runs_free else self._unrolled(states, teacher)
+    def hiddens(self, states: list[list[Tensor]], teacher: Tensor = None, shown: Tensor = None) -> Tensor:
+        """h of the top layer for every frame, (F, B, units) float32 in emission order; called as the layer is.
+
+        Where `shown` (B, F) bool, like `teacher` in natural time order, is False, a conditional decoder is fed with its
+        own output in place of that true frame.
+        """
+        step_by_step = self.conditional and (teacher is None or shown is not None)
+        return self._frame_by_frame(states, teacher, shown) if step_by_step else self._unrolled(states, teacher)
 
     def emission_order(self, frames: Tensor) -> Tensor:
         """Frames (B, F, ...) in natural time order as (F, B, ...), the frame that is emitted first at the front."""
@@ -117,23 +121,27 @@ class Decoder(keras.layers.Layer):
             sequence, _ = lstm.run(state, sequence, steps=self.frames - 1)
         return ops.concatenate([hiddens, sequence])
 
-    def _own_output(self, states):
-        """One transition of all layers at a time, each fed with the frame just emitted; (F, B, units)."""
+    def _frame_by_frame(self, states, teacher, shown):
+        """One transition of all layers at a time, each fed with the frame just emitted or shown; (F, B, units)."""
 
-        def transition(states, _):
+        def transition(states, given):
             inputs, new_states = self.emitted(self.read_out(states[-1][0])), []
+            if given is not None:
+                inputs = ops.where(given[1], given[0], inputs)
             for lstm, state in zip(self.lstms, states, strict=True):
                 new_states.append(lstm.cell.step(inputs, state))
                 inputs = new_states[-1][0]
             return new_states, new_states
 
-        states = [tuple(ops.cast(each, "float32") for each in state) for state in states]
+        states, transitions = [tuple(ops.cast(each, "float32") for each in state) for state in states], self.frames - 1
+        given = None if shown is None else (ops.cast(teacher, "float32"), shown[..., None])
+        given = given and tuple(self.emission_order(each)[:transitions] for each in given)
         if self.frames > UNROLL_LIMIT:
-            _, following = ops.scan(transition, states, length=self.frames - 1)
+            _, following = ops.scan(transition, states, given, length=transitions)
             return ops.concatenate([ops.expand_dims(states[-1][0], 0), following[-1][0]])
         hiddens = [states[-1][0]]
-        for _ in range(self.frames - 1):
-            states, _ = transition(states, None)
+        for step in range(transitions):
+            states, _ = transition(states, given and tuple(each[step] for each in given))
             hiddens.append(states[-1][0])
         return ops.stack(hiddens)
 

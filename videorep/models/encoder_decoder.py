@@ -93,19 +93,29 @@ class EncoderDecoder(ObjectiveModel):
         """Every encoder layer's final [h, c], each (B, units) float32, from frames (B, T, D)."""
         return _encode(self.encoder, self.standardise(frames))
 
-    def hiddens(self, frames: Tensor, teacher: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+    def hiddens(
+        self,
+        frames: Tensor,
+        teacher: dict[str, Tensor] | None = None,
+        shown: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """What each decoder reads its frames off: the top layer's h.
 
         Args:
             frames: (B, T, D).
             teacher: {"reconstruction": (B, T, D), "future": (B, F, D)}, the true frames that conditional decoders
                 are fed with, in natural time order; None: they are fed with their own output.
+            shown: {branch: (B, T or F) bool}, which of these they are fed with; all where None.
         Returns:
             {branch: (T or F, B, units) float32}, in the order in which the decoder emits.
         """
         states = self.encode(frames)
         teacher = {branch: self.standardise(true_frames) for branch, true_frames in (teacher or {}).items()}
-        return {branch: decoder.hiddens(states, teacher.get(branch)) for branch, decoder in self.decoders.items()}
+        shown = shown or {}
+        return {
+            branch: decoder.hiddens(states, teacher.get(branch), shown.get(branch))
+            for branch, decoder in self.decoders.items()
+        }
 
     def logits(self, frames: Tensor, teacher: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Decoder outputs before the logistic, or before standardisation is undone. Arguments as for `hiddens`.
@@ -127,23 +137,29 @@ class EncoderDecoder(ObjectiveModel):
             frames = {branch: self.standardisation(each, undo=True) for branch, each in frames.items()}
         return frames
 
-    def frame_losses(self, inputs: Tensor, future: Tensor = None, teacher_forced: bool = True) -> dict[str, Tensor]:
+    def frame_losses(
+        self, inputs: Tensor, future: Tensor = None, teacher_forced: bool | Tensor = True
+    ) -> dict[str, Tensor]:
         """What training minimises is the sum of these, of equal weight (paper section 2.5).
 
         Args:
             inputs: Frames (B, T, D), in [0, 1] for "bernoulli", or uint8 pixels.
             future: The frames that follow, (B, F, D); not needed by an autoencoder.
-            teacher_forced: Whether conditional decoders are fed with the true frame before, not with their own output.
+            teacher_forced: Whether conditional decoders are fed with the true frame before, not with their own output;
+                or which of the frames they are fed with, (B, T + F) bool.
         Returns:
             {"BRANCH_NAME_OF_THE_LOSS": (B,) float32}, per frame, averaged over a sequence's frames.
         """
         config = self.config
         targets = {"reconstruction": inputs, "future": future}
-        teacher = {branch: to_unit_range(targets[branch]) for branch in config.conditional if teacher_forced}
+        shown, length = {}, config.input_frames
+        if not isinstance(teacher_forced, bool):
+            shown = {"reconstruction": teacher_forced[:, :length], "future": teacher_forced[:, length:]}
+        teacher = {branch: to_unit_range(targets[branch]) for branch in config.conditional if shown or teacher_forced}
         frame_loss, name = FRAME_LOSSES[config.output], FRAME_LOSS_NAMES[config.output]
         name = f"standardised_{name}" if config.standardise else name
         losses = {}
-        for branch, hiddens in self.hiddens(to_unit_range(inputs), teacher).items():
+        for branch, hiddens in self.hiddens(to_unit_range(inputs), teacher, shown).items():
             decoder, target = self.decoders[branch], targets[branch]
             target = self.standardise(to_unit_range(target)) if config.standardise else target
             kernel = ops.cast(decoder.output_kernel, decoder.compute_dtype)
@@ -160,7 +176,7 @@ class EncoderDecoder(ObjectiveModel):
             shape = None if frames is None else tuple(frames.shape[1:])
             require(shape == (count, config.features), name, f"frames (B, {count}, {config.features})", shape)
         require(weight is None or len(weight.shape) == 1, "sample_weight", "a number per sequence", weight)
-        losses = sum(self.frame_losses(inputs, y, teacher_forced=training).values())
+        losses = sum(self.frame_losses(inputs, y, teacher_forced=bool(training)).values())
         return losses if weight is None else losses * ops.cast(weight, "float32")
 
     def with_horizon(self, future_frames: int) -> "EncoderDecoder":

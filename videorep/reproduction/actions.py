@@ -52,7 +52,7 @@ def reproduce_actions(request, out, *, resume=False, overwrite=False, dry_run=Fa
     Raises:
         DataError, BackboneError: videos, lists or convnets do not fit; before anything is made.
         OutputError: the folder holds something else, or a reproduction of something else.
-    Source: Srivastava et al. 2015, section 3.
+    Source: Srivastava et al. 2015, sections 3.3 to 3.5.
     """
     scale, streams = request.read_scale(), request.streams()
     _require_place(request, out)

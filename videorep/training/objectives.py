@@ -11,7 +11,8 @@ def encoder_decoder_objective(model, feeding="teacher"):
 
     Args:
         model: EncoderDecoder.
-        feeding: "teacher" feeds conditional decoders the true previous frame, "own" their own output.
+        feeding: "teacher" feeds conditional decoders the true previous frame, "own" their own output. "scheduled" feeds
+            the true frames that a batch's "shown" names, (B, T + F) bool; see `videorep.training.feeding`.
     Returns:
         A function of a batch {"frames": (B, T + F, D)} and `training` that gives the loss (B,) and its parts, a dict
         of (B,) arrays, all per frame; see `EncoderDecoder.frame_losses`.
@@ -20,7 +21,8 @@ def encoder_decoder_objective(model, feeding="teacher"):
 
     def objective(batch, training=True):
         frames = batch["frames"]
-        parts = model.frame_losses(frames[:, :length], frames[:, length:], training and feeding == "teacher")
+        teacher_forced = batch["shown"] if feeding == "scheduled" else feeding == "teacher"
+        parts = model.frame_losses(frames[:, :length], frames[:, length:], training and teacher_forced)
         return sum(parts.values()), parts
 
     return objective

@@ -2,10 +2,12 @@
 
 import dataclasses
 
+from videorep.config import require
 from videorep.config_values import to_dict
 from videorep.data.batches.sources import open_source
 from videorep.data.shards.statistics import standardising_constants
 from videorep.models import build_model
+from videorep.training.feeding import ScheduledSource
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job
 from videorep.training.loop import make_validation
@@ -33,7 +35,10 @@ def pretrain(config, out, **choices):
 
 def prepare(config, hashed=True):
     """The `Job` of a PretrainConfig; its shards are compared with their hashes if `hashed`."""
-    source = open_source(config.data, "train", config.model.sequence_frames, hashed=hashed)
+    feeding, frames = config.training.feeding, config.model.sequence_frames
+    fits = feeding == "teacher" or config.model.conditional
+    require(fits, "--feeding", "left out without --conditional, since no decoder is fed", feeding)
+    source = open_source(config.data, "train", frames, hashed=hashed)
     constants = standardising_constants(source.statistics()) if config.model.standardise else None
     config = complete(config, source)
     require_memory(config)
@@ -46,7 +51,8 @@ def prepare(config, hashed=True):
         "features": config.model.features,
         "sequences": config.training.steps * config.training.batch_size,
     }
-    objective = encoder_decoder_objective(model, config.training.feeding)
+    objective = encoder_decoder_objective(model, feeding)
+    source = ScheduledSource(source, frames, config.training.steps) if feeding == "scheduled" else source
     return Job(config, source, model, objective, facts, evaluate=_validation(config, model, hashed))
 
 
@@ -54,7 +60,8 @@ def complete(config, source):
     """The configuration with what the data decides filled in."""
     model, output = config.model, config.model.output
     if output == "auto":
-        output = "bernoulli" if source.frame_shape and not model.standardise else "gaussian"
+        whole = source.frame_shape and not config.data.patch
+        output = "bernoulli" if whole and not model.standardise else "gaussian"
     return dataclasses.replace(config, model=dataclasses.replace(model, features=source.features, output=output))
 
 

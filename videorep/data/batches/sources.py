@@ -9,17 +9,17 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import DIGITS, require
+from videorep.config import DIGITS, MOVING_MNIST, are_shards, require
+from videorep.data.batches.moving_mnist import FileSource, GeneratedSource
 from videorep.data.batches.several import TRAIN, SeveralSources, require_no_leak
 from videorep.data.batches.streams import choose_items, open_stream
-from videorep.data.python_functions import ReadableDataset, call_python
+from videorep.data.python_functions import ReadableDataset
 from videorep.data.sampling import make_generator
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.read import read_frame_labels
 from videorep.data.shards.verify import require_sound
 from videorep.errors import ShardError
 
-MOVING_MNIST = "moving-mnist"
 VIDEO_STREAM = 3  # keeps the random numbers of video subsets apart from those of videorep.data.batches.streams
 
 
@@ -40,18 +40,21 @@ def open_source(data, split, frames, hashed=True):
         frames: Positive int T, frames of one sequence.
         hashed: False leaves the comparison of hashes out, for a dry run.
     Returns:
-        `ShardSource`, `GeneratedSource` where `data.path` is "moving-mnist", or `SeveralSources` to train on
-        `data.also` too.
+        `ShardSource`, `GeneratedSource` where `data.path` is "moving-mnist", `FileSource` where it is the community's
+        file of it, or `SeveralSources` to train on `data.also` too.
     Raises:
         ShardError: no such shards, damaged ones (see `require_sound`), or no record of T frames; a folder trains on
             what another tests on.
+        DataError: the file is not as it should be.
         ConfigError: the frames do not fit the settings.
     """
     folders = [data.path, *data.also]
-    require(len(folders) == 1 or MOVING_MNIST not in folders, "DATA", "moving-mnist alone, or shards", folders)
+    require(len(folders) == 1 or all(map(are_shards, folders)), "DATA", "moving-mnist alone, or shards", folders)
     require(len(folders) == len(set(folders)), "DATA", "different folders", folders)
     if data.path == MOVING_MNIST:
         return GeneratedSource(data, split, frames)
+    if not are_shards(data.path):
+        return FileSource(data, split, frames)
     if not data.also or split != TRAIN:
         return ShardSource(data, split, frames, hashed)
     require_no_leak(folders)
@@ -99,52 +102,6 @@ class ShardSource:
 
 def _only_frames(batch):
     return {"frames": batch["frames"]}
-
-
-class GeneratedSource:
-    """Moving MNIST made on the fly; attributes and methods as in `ShardSource`."""
-
-    dtype = "uint8"
-    labels = ()
-
-    def __init__(self, data, split, frames):
-        require(data.patch == 0, "patch", "0 with moving-mnist", data.patch)
-        require(not data.colour, "colour", "off with moving-mnist", data.colour)
-        self._data, self._split, self._frames = data, split, frames
-        example = self._generator(0)
-        self.frame_shape = (example.size, example.size, 1)
-        self.features = example.size**2
-        self.provenance = {key: value for key, value in example.provenance.items() if key != "seed"}
-        self.provenance["frame_shape"] = list(self.frame_shape)
-
-    def statistics(self):
-        """None: digits keep their [0, 1]."""
-
-    def _generator(self, seed):
-        from videorep.data.digits.moving_mnist import MovingMNIST
-
-        digits, num_digits = self._data.digits, self._data.num_digits
-        return MovingMNIST(digits, num_digits, self._frames, seed=seed, split=self._split)
-
-    def training(self, batch_size, seed, start_step=0):
-        """Endless full batches {"frames": (B, T, D) uint8}, beginning with that of step `start_step`."""
-        shape = (batch_size, self._frames, self.features)
-        batches = self._generator(seed).dataset(batch_size, start_step)
-        return batches.map(lambda frames: {"frames": tf.reshape(frames, shape)})
-
-    def evaluation(self, batch_size, limit, seed=0):
-        """Finite batches {"frames": (b, T, D) uint8} of the first `limit` sequences; the last may be short."""
-        generator = self._generator(seed)
-
-        def sequences(first):
-            frames = generator.sequences(int(first), min(batch_size, limit - int(first)))
-            return frames.reshape(len(frames), self._frames, self.features)
-
-        def draw(first):
-            frames = call_python(sequences, [first], tf.uint8)
-            return {"frames": tf.ensure_shape(frames, [None, self._frames, self.features])}
-
-        return tf.data.Dataset.range(0, limit, batch_size).map(draw).prefetch(2)
 
 
 class LabelledBlocks:
