@@ -34,11 +34,8 @@ RUN |= {"docs/reproduce.md": ()}
 ONLY_PARSED = {
     "SECURITY.md": "needs containers and the like; tests/test_security.py runs what is said to be tested",
     "docs/serving.md": "exports what README.md trains and exports too; tests/test_serving_*.py run what is said",
-<<<<<<< HEAD
     "docs/demo.md": "listens until it is told to end; tests/test_demo_*.py run what is said",
-=======
     "docs/python.md": "needs the community's file; tests/test_cli_pictures.py runs the same with a small one",
->>>>>>> measures
     "docs/remote.md": "needs a bucket; tests/test_data_remote.py runs the same against a server",
 }
 SMALL = {
