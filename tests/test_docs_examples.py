@@ -43,7 +43,8 @@ SMALL = {
     "train-stream": "--steps 1 --batch-size 2",
     "finetune": "--steps 1 --batch-size 2",
     "compare": "--units 3 --draws 1 --trials 1 --pretrain-steps 1",
-    "reproduce": "--config tiny.toml",
+    "actions": "--config tiny.toml",
+    "prediction": "--config small.toml",
 }
 FILM = "VIDEOS/Archery/v_Archery_g01_c01.avi"
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
@@ -52,6 +53,10 @@ SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[tra
 SETTINGS["tiny.toml"] = (
     "units = 3\nlayers = 1\nsteps = [1]\ndraws = 1\nvideos_per_class = [1]\nmodels = ['composite']\nsplits = [1]\n"
     "[pretraining]\nsteps = 1\nbatch_size = 2\n"
+)
+SETTINGS["small.toml"] = (
+    "units = 3\nseeds = [0]\nsequences = 2\n[digits.training]\nsteps = 1\nbatch_size = 2\n"
+    "[patches]\nside = 8\n[patches.training]\nsteps = 1\nbatch_size = 2\n"
 )
 ACTIONS = [f"VIDEOS/Archery/v_Archery_g{number:02d}_c01.avi,0.2,0.8,shot" for number in (1, 3, 5, 7, 9)]
 SETTINGS["actions.csv"] = "\n".join(["path,start,end,label", *ACTIONS]) + "\n"
@@ -239,7 +244,7 @@ def check_tool(words, monkeypatch):
 def test_commands_run_one_after_another(document, folder):
     for block, words in COMMANDS:
         if block.document == document and words[0] == "videorep":
-            command = next(word for word in words[1:] if word != "build-shards")
+            command = next(word for word in words[1:] if word not in ("build-shards", "reproduce"))
             words = [IN_PLACE_OF.get(word, word) for word in words[1:]]
             words += shlex.split(SMALL.get(command, ""))
             result = CliRunner().invoke(videorep_command, words, catch_exceptions=False)

@@ -1,4 +1,66 @@
-"""The paper's figures 5 to 10 of a reproduction's first runs."""
+"""What the paper's figures 5 to 10 show, of a reproduction's runs."""
 
+import dataclasses
+
+import numpy as np
+
+from videorep.evaluation import predict_side_by_side, record_activity
+from videorep.figures import draw_activity, draw_features, draw_horizon, draw_strips
+from videorep.figures.features import split_gates
+from videorep.reproduction.prediction_settings import DIGITS
+from videorep.reproduction.prediction_tables import MODEL, UNITS
+
+STRIPS = {DIGITS: "figure-5", "patches": "figure-6"}
 OTHER_COUNTS = (1, 3)  # of digits that move
-SHOWN, PARTLY = "composite", "conditional-composite"
+MOST_FEATURES = 200
+
+
+def draw_pictures(runs, scores, folder):
+    """Draws the pictures into a folder.
+
+    Args:
+        runs: {kind of sequences: {model: Run}}.
+        scores: As of `videorep.reproduction.prediction_tables.make_tables`.
+        folder: Path.
+    Returns:
+        {file: what it shows}.
+    """
+    pictures = {}
+
+    def draw(name, caption, drawing, *arguments, **options):
+        drawing(folder / f"{name}.png", *arguments, **options)
+        pictures[f"{name}.png"] = caption
+
+    for data, named in runs.items():
+        figure = STRIPS[data]
+        draw(figure, f"{figure.replace('-', ' ').capitalize()}: {data}", draw_strips, **predict_side_by_side(named))
+        unit = UNITS[data][0].removeprefix("future_")
+        curves = _average_by_frame(scores[data], unit)
+        frames = next(iter(named.values())).config.model.future_frames
+        draw(f"horizon-{data}", f"{data}, frame by frame", draw_horizon, curves, unit, frames)
+    digits = runs[DIGITS]
+    name, run = next(reversed(digits.items()))
+    draw("figure-7", f"Figure 7: units of the {name} over time", draw_activity, **record_activity(run))
+    for count in OTHER_COUNTS:
+        shown = predict_side_by_side(digits, dataclasses.replace(run.config.data, num_digits=count))
+        caption = f"Figure 8: {count} digit{'s' if count > 1 else ''}, of models that saw two"
+        draw(f"figure-8-{count}", caption, draw_strips, **shown)
+    model, shape = run.model(), shown["frame_shape"]
+    gates = split_gates(model.encoder[0].cell.kernel)
+    outputs = {branch: np.asarray(decoder.output_kernel).T for branch, decoder in model.decoders.items()}
+    for number, title, groups, together in ((9, "input", gates, True), (10, "output", outputs, False)):
+        caption = f"Figure {number}: {title} features of the {name}, the {MOST_FEATURES} of the largest norm"
+        draw(f"figure-{number}", caption, draw_features, groups, shape, count=MOST_FEATURES, together=together)
+    return pictures
+
+
+def _average_by_frame(models, unit):
+    """{model or predictor: a figure of each future frame, averaged over the seeds}; the mean frame is left out."""
+    curves = {}
+    for name, seeds in models.items():
+        for predictor in next(iter(seeds.values()))["future_by_frame"].get(unit, {}):
+            values = [result["future_by_frame"][unit][predictor] for result in seeds.values()]
+            title = name.replace("-", " ") if predictor == MODEL else predictor
+            if predictor == MODEL or not predictor.startswith(MODEL):
+                curves.setdefault(title, np.mean(values, axis=0).tolist())
+    return curves
