@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from live_building import call
+from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from videorep.config import (
@@ -126,7 +128,7 @@ requests = {  # 100 kB of an answer, of numbers and of texts
     "classify_frames": {"images": images},
 }
 for _ in range(6):
-    for _ in range(400):
+    for _ in range(200):
         for name, inputs in requests.items():
             session.run(name, inputs)
         try:
@@ -139,7 +141,7 @@ for _ in range(6):
 
 
 def test_a_session_keeps_nothing_of_a_request(exported):
-    """9,600 requests, of which every fourth is refused, and 160 MB in each round."""
+    """4,800 requests, of which every fourth is refused; 70 MB in each round."""
     command = [sys.executable, "-P", "-c", SIX_ROUNDS, check.PROBE.parent, exported[1]["path"]]
     ended = subprocess.run(command, capture_output=True, text=True)
     resident = [int(line) for line in ended.stdout.split()]
@@ -152,6 +154,25 @@ def test_a_classifier_of_frames_has_all_signatures(exported):
     plain = {"serving_default", "classify", "classify_padded", "initial_state", "step"}
     assert set(exported[1]["signatures"]) == plain | of_frames
     assert bool(exported[1]["left_out"]) != HAS_PROTOS
+
+
+def test_the_document_shows_it_as_tensorflow_does(exported):
+    """Every signature with all inputs; of outputs the classes once."""
+    text = (Path(__file__).resolve().parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^signature_def\['(\w+)'\]:\n((?:    .+\n)+)", text, re.MULTILINE))
+    signatures = Session(exported[1]["path"]).signatures
+    assert shown.keys() | {"serving_default"} == signatures.keys()
+    for name, lines in shown.items():
+        kinds = {"inputs": signatures[name].inputs, "outputs": signatures[name].outputs}
+        true = {kind: {_line(kind, key, each) for key, each in tensors.items()} for kind, tensors in kinds.items()}
+        told = set(lines.splitlines())
+        assert true["inputs"] <= told <= true["inputs"] | true["outputs"]
+        assert len(told) == len(true["inputs"] | true["outputs"]) or "top_labels" in signatures[name].outputs
+
+
+def _line(kind, key, tensor):
+    shape = ", ".join(str(dim.size) for dim in tensor.tensor_shape.dim)
+    return f"    {kind}['{key}'] tensor_info: dtype: {DataType.Name(tensor.dtype)} shape: ({shape})"
 
 
 ALONE = """
