@@ -43,8 +43,14 @@ def softmax(x):
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def step(weights, inputs, hidden, cell, gates="ifco", peepholes="ifo", output_sees="new"):
-    """h_t and c_t. Source: Srivastava et al. 2015, section 2.1.
+def step(weights, inputs, hidden, cell, **wrong):
+    """h_t and c_t; see `quantities`."""
+    *_, new_cell, new_hidden = quantities(weights, inputs, hidden, cell, **wrong)
+    return new_hidden, new_cell
+
+
+def quantities(weights, inputs, hidden, cell, gates="ifco", peepholes="ifo", output_sees="new"):
+    """i_t, f_t, o_t, tanh(...), c_t and h_t. Source: Srivastava et al. 2015, section 2.1.
 
     Args:
         gates: The order of the gates in kernels and bias; any but "ifco" is wrong.
@@ -61,9 +67,10 @@ def step(weights, inputs, hidden, cell, gates="ifco", peepholes="ifo", output_se
     w_ci, w_cf, w_co = (weights.peephole_kernel[peepholes.index(gate)] for gate in "ifo")
     i = sigmoid(weighted("i") + w_ci * cell)
     f = sigmoid(weighted("f") + w_cf * cell)
-    new_cell = f * cell + i * np.tanh(weighted("c"))
+    candidate = np.tanh(weighted("c"))
+    new_cell = f * cell + i * candidate
     o = sigmoid(weighted("o") + w_co * (new_cell if output_sees == "new" else cell))
-    return o * np.tanh(new_cell), new_cell
+    return i, f, o, candidate, new_cell, o * np.tanh(new_cell)
 
 
 def zero_state(weights, batch):

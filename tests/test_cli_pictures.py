@@ -1,7 +1,9 @@
 """`predict` and `visualize` from a run's folder to a file."""
 
+import dataclasses
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from videorep.cli.main import videorep_command
 from videorep.config import DataConfig, ModelConfig, PretrainConfig
 from videorep.data import MovingMNIST, write_shards
 from videorep.data.shards.records import Percept
+from videorep.errors import ConfigError
+from videorep.evaluation import predict_sequences
 from videorep.models import build_model
 from videorep.runs import create_run, load_run
 
@@ -71,6 +75,17 @@ def test_arrays(run, tmp_path):
     assert all(array.dtype == np.float32 and array.min() >= 0 and array.max() <= 1 for array in arrays.values())
 
 
+def test_an_autoencoder_goes_on_into_the_past(tmp_path):
+    config = ModelConfig("autoencoder", 4096, (4,), T, F, (), "bernoulli")
+    autoencoder = create_run(tmp_path / "run", PretrainConfig(config, DataConfig()))
+    autoencoder.save_model(build_model("autoencoder", 4096, (4,), T, F, seed=2))
+    for name in ("past.npz", "past.png", "past.gif"):
+        succeeds("predict", autoencoder.path, "moving-mnist", "--out", tmp_path / name, "--count", 1, "--horizon", 5)
+    with np.load(tmp_path / "past.npz") as file:
+        shapes = {branch: file[branch].shape for branch in file.files}
+    assert shapes == {"inputs": (1, T, 4096), "reconstruction": (1, T, 4096), "past": (1, 5, 4096)}
+
+
 def test_arrays_of_percepts(percept_run, tmp_path):
     shards = percept_run.replace("/run", "/shards")
     succeeds("predict", percept_run, shards, "--out", tmp_path / "future.npz", "--count", 2)
@@ -105,8 +120,39 @@ def test_curves_of_several_runs(run, percept_run, tmp_path, monkeypatch):
         {"digits": 3, "run": 3},
         {run: 3, twin: 5, percept_run: 3},
     ]
-    message = fails(2, "visualize", run, "strips", "--beside", twin, "--out", tmp_path / "strips.png")
-    assert "only curves" in message
+    message = fails(2, "visualize", run, "activity", "--beside", twin, "--out", tmp_path / "strips.png")
+    assert "only for curves, strips" in message
+
+
+def test_strips_of_several_runs_under_one_truth(run, percept_run, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("videorep.figures.draw_strips", lambda path, **made: drawn.append(made))
+    config = ModelConfig("future_predictor", 4096, (4,), T, F + 1, (), "bernoulli")
+    other = create_run(tmp_path / "other", PretrainConfig(config, DataConfig()))
+    other.save_model(build_model("future_predictor", 4096, (4,), T, F + 1, seed=2))
+    command = ("visualize", run, "strips", "--out", tmp_path / "strips.png", "--beside")
+    succeeds(*command, other.path, "--sequences", "5,0,5")
+    [made] = drawn
+    assert {name: set(outputs) for name, outputs in made["models"].items()} == {
+        "digits": {"reconstruction", "future"},
+        "other": {"future"},
+    }
+    digits = MovingMNIST(frames=T + F + 1, split="test").sequences(0, 6)[[5, 0]].reshape(2, T + F + 1, 4096) / 255
+    truth = np.concatenate([made["inputs"], made["future"]], axis=1)
+    np.testing.assert_allclose(truth, digits, rtol=1e-6)
+    shorter = create_run(tmp_path / "shorter", PretrainConfig(dataclasses.replace(config, input_frames=2)))
+    shorter.save_model(build_model("future_predictor", 4096, (4,), 2, F + 1))
+    message = fails(1, *command, shorter.path)
+    assert f"{shorter.path}, which reads 2 frames and predicts 3" in message and "same sequences" in message
+    assert "values" in fails(1, *command, percept_run)
+    assert "0,5,17" in fails(2, *command[:-1], "--sequences", "1,x")
+    assert "received both" in fails(2, *command[:-1], "--sequences", "1", "--count", 2)
+
+
+def test_numbers_that_a_split_does_not_have(percept_run, tmp_path):
+    for numbers in ([0, 99], [-1], []):
+        with pytest.raises(ConfigError, match=f"numbers that the split has, received {re.escape(str(numbers))}"):
+            predict_sequences(load_run(percept_run), numbers=numbers)
 
 
 def test_curves_without_a_report_name_the_file_and_what_to_do(run, tmp_path):

@@ -171,3 +171,28 @@ def test_predicted_sequences_are_the_model_s_outputs(tmp_path):
     assert predicted["frame_shape"] == (64, 64, 1)
     assert predict_sequences(run, count=1, horizon=7)["outputs"]["future"].shape == (1, 7, 4096)
     assert predict_sequences(make_run(tmp_path / "other", "autoencoder"))["future"] is None
+
+
+def test_sequences_are_those_of_these_numbers_in_their_order(tmp_path):
+    run = make_run(tmp_path / "run")
+    frames = MovingMNIST(frames=T + F, split="test").sequences(0, 6).reshape(6, T + F, 4096) / np.float32(255)
+    np.testing.assert_allclose(predict_sequences(run, numbers=(5, 0))["inputs"], frames[[5, 0], :T], rtol=1e-6)
+
+
+def test_the_past_is_what_the_decoder_of_the_reconstruction_emits_next(tmp_path):
+    run = make_run(tmp_path / "run")
+    outputs = predict_sequences(run, count=2, horizon=7)["outputs"]
+    model, inputs = run.model(), predict_sequences(run, count=2)["inputs"]
+    decoder = model.decoders["reconstruction"]
+    kernel, bias = np.asarray(decoder.output_kernel), np.asarray(decoder.output_bias)
+    states = model.encode(inputs)
+    for _ in range(T + 6):  # the first frame is read off the encoder's states
+        frame, new = model.emitted({"reconstruction": decoder.read_out(states[-1][0])})["reconstruction"], []
+        inputs = frame if decoder.conditional else None
+        for lstm, state in zip(decoder.lstms, states, strict=True):
+            new.append(lstm.cell.step(inputs, state))
+            inputs = new[-1][0]
+        states = new
+    farthest = 1 / (1 + np.exp(-(np.asarray(states[-1][0]) @ kernel + bias)))
+    assert outputs["past"].shape == (2, 7, 4096) and outputs["reconstruction"].shape == (2, T, 4096)
+    np.testing.assert_allclose(outputs["past"][:, 0], farthest, rtol=1e-4)

@@ -32,6 +32,21 @@ def test_the_strongest_units_are_drawn(tmp_path):
     assert picture[0, 0] == 1 and picture[-1, -1] == 255 and abs(int(picture[31, 31]) - 128) < 20
 
 
+def test_each_group_has_its_own_strongest_units_unless_they_are_ranked_together(tmp_path):
+    """Of one pixel that is white and one that is black, unit 0 has the white one first, unit 1 the black one."""
+    units = np.array([[1.0, -1.0], [-1.0, 1.0]]).repeat(32, axis=0)
+    groups = {"a": units * [3, 1], "b": units * [1, 2]}
+    tops = {}
+    for together in (False, True):
+        draw_features(tmp_path / "features.png", groups, (8, 8, 1), count=1, together=together)
+        pixels = np.asarray(Image.open(tmp_path / "features.png").convert("L"))
+        tops[together] = [pixels[26, 12 + number * (64 + 20)] for number in range(2)]
+        (tmp_path / "features.png").unlink()
+    assert tops == {False: [255, 1], True: [255, 255]}
+    with pytest.raises(ConfigError, match="same units"):
+        draw_features(tmp_path / "x.png", {"a": units, "b": units[:, :1]}, (8, 8, 1), together=True)
+
+
 def test_sizes_grow_with_groups_and_units(tmp_path):
     random = np.random.default_rng(0)
     for groups, count in ((1, 4), (2, 4), (4, 9)):

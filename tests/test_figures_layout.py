@@ -12,6 +12,7 @@ from videorep.figures.canvas import new_figure
 
 NOISE = np.random.default_rng(0)
 LONG = "a name that is rather long"
+TITLES = ("trained", "decoder of random weights")
 
 
 def lines(count=20):
@@ -22,9 +23,11 @@ def lines(count=20):
 
 DRAWN = {
     "activity": lambda: activity.draw_activity(
-        "x.png", {"trained": NOISE.normal(size=(110, 64)), "decoder of random weights": np.zeros((110, 64))}, 10
+        "x.png",
+        {title: {"input gate": np.ones((110, 64)), "cell state": NOISE.normal(size=(110, 64))} for title in TITLES},
+        10,
     ),
-    "activity, wide future": lambda: activity.draw_activity("x.png", {"trained": NOISE.normal(size=(20, 64))}, 2),
+    "activity, wide future": lambda: activity.draw_activity("x.png", {"trained": {"h": np.zeros((20, 64)) - 1}}, 2),
     "curves": lambda: curves.draw_curves("x.png", {"a run": lines(), LONG: lines()}),
     "horizon": lambda: horizon.draw_horizon("x.png", {"model": [2.0] * 30, LONG: [3.0] * 30}, "figure", 10),
     "few labels": lambda: few_labels.draw_few_label_curve(

@@ -3,20 +3,31 @@
 import dataclasses
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from live_building import call
+from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from videorep.config import ClassifierConfig, FinetuneConfig, ModelConfig, PretrainConfig
+from videorep.config import (
+    ClassifierConfig,
+    FinetuneConfig,
+    ModelConfig,
+    PretrainConfig,
+    StreamConfig,
+    StreamModelConfig,
+)
 from videorep.errors import OutputError
 from videorep.models import build_classifier, build_model
 from videorep.runs import create_run, load_run
+from videorep.serving import check
 from videorep.serving import export as export_module
 from videorep.serving.export import export
 from videorep.serving.frames import open_perception
@@ -55,9 +66,26 @@ def composite(tmp_path_factory):
     return run, export(run.path, folder / "serving", check=False)
 
 
-@pytest.mark.parametrize("kind", ["exported", "composite"])
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    """A convnet of frames, in small, and its export: (run, summary)."""
+    folder = tmp_path_factory.mktemp("stream")
+    keras.utils.set_random_seed(3)
+    images = keras.Input((14, 14, 3))
+    seen = keras.layers.Conv2D(6, 5, 3, activation="relu", name="fc6")(keras.layers.Rescaling(1 / 64)(images))
+    model = keras.Model(images, keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(seen)))
+    run = create_run(folder / "run", StreamConfig(StreamModelConfig("rgb", classes=CLASSES)))
+    run.save_model(model)
+    run.write_provenance({"data": {}})
+    return run, export(run.path, folder / "serving", check=False)
+
+
+@pytest.mark.parametrize("kind", ["exported", "composite", "stream"])
 def test_every_signature_answers_alike_by_both_loaders(kind, request, monkeypatch):
-    """As the model here does, at batches of 1, 7 and 32 and lengths of 1, 16 and 100; fewer of frames."""
+    """As the model here does, at batches of 1, 7 and 32 and lengths of 1, 16 and 100; fewer of frames.
+
+    Stacks have no length.
+    """
     run, summary = request.getfixturevalue(kind)
     model = run.model()
     served = serve(model, run.config, open_perception(run, model)[0])
@@ -74,11 +102,77 @@ def test_every_signature_answers_alike_by_both_loaders(kind, request, monkeypatc
                 np.testing.assert_allclose(answers[name], each.answer[name], atol=each.tolerance, rtol=1e-5)
 
 
+@pytest.mark.parametrize("batch", [1, 7, 32])
+def test_a_stream_net_answers_as_keras_by_both_loaders(stream, batch):
+    run, summary = stream
+    stacks = np.random.default_rng(batch).uniform(0, 255, (batch, 14, 14, 3)).astype(np.float32)
+    expected = np.asarray(run.model()(stacks))
+    loaded = tf.saved_model.load(summary["path"]).signatures["classify"](stacks=tf.constant(stacks))
+    for answer in (loaded, Session(summary["path"]).run("classify", {"stacks": stacks})):
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+        assert np.asarray(answer["index"]).tolist() == expected.argmax(axis=1).tolist()
+    assert expected.std(axis=0).max() > 0.01 or batch == 1  # there is something to tell apart
+
+
+SIX_ROUNDS = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np, tensorflow as tf
+from probe import Session
+
+session, state = Session(sys.argv[2]), np.zeros((200, 24), np.float32)
+images = np.array([[tf.io.encode_jpeg(np.zeros((14, 14, 3), np.uint8)).numpy() + bytes(100_000)]], object)
+requests = {  # 100 kB of an answer, of numbers and of texts
+    "initial_state": {"batch_size": np.int32(1000)},
+    "step": {"frame": np.zeros((200, 64), np.float32), "state": state},
+    "classify_frames": {"images": images},
+}
+for _ in range(6):
+    for _ in range(200):
+        for name, inputs in requests.items():
+            session.run(name, inputs)
+        try:
+            session.run("step", {"frame": np.zeros((400, 63), np.float32), "state": state})
+        except RuntimeError:
+            continue
+    [resident] = [line for line in pathlib.Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line]
+    print(resident.split()[1])
+"""
+
+
+def test_a_session_keeps_nothing_of_a_request(exported):
+    """4,800 requests, of which every fourth is refused; 70 MB in each round."""
+    command = [sys.executable, "-P", "-c", SIX_ROUNDS, check.PROBE.parent, exported[1]["path"]]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    resident = [int(line) for line in ended.stdout.split()]
+    assert len(resident) == 6, ended.stderr
+    assert resident[-1] <= 1.02 * resident[1], resident
+
+
 def test_a_classifier_of_frames_has_all_signatures(exported):
     of_frames = {"classify_frames", "classify_sequence_example", "step_frame", "describe"}
     plain = {"serving_default", "classify", "classify_padded", "initial_state", "step"}
     assert set(exported[1]["signatures"]) == plain | of_frames
     assert bool(exported[1]["left_out"]) != HAS_PROTOS
+
+
+def test_the_document_shows_it_as_tensorflow_does(exported):
+    """Every signature with all inputs; of outputs the classes once."""
+    text = (Path(__file__).resolve().parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^signature_def\['(\w+)'\]:\n((?:    .+\n)+)", text, re.MULTILINE))
+    signatures = Session(exported[1]["path"]).signatures
+    assert shown.keys() | {"serving_default"} == signatures.keys()
+    for name, lines in shown.items():
+        kinds = {"inputs": signatures[name].inputs, "outputs": signatures[name].outputs}
+        true = {kind: {_line(kind, key, each) for key, each in tensors.items()} for kind, tensors in kinds.items()}
+        told = set(lines.splitlines())
+        assert true["inputs"] <= told <= true["inputs"] | true["outputs"]
+        assert len(told) == len(true["inputs"] | true["outputs"]) or "top_labels" in signatures[name].outputs
+
+
+def _line(kind, key, tensor):
+    shape = ", ".join(str(dim.size) for dim in tensor.tensor_shape.dim)
+    return f"    {kind}['{key}'] tensor_info: dtype: {DataType.Name(tensor.dtype)} shape: ({shape})"
 
 
 ALONE = """
@@ -148,6 +242,15 @@ def test_an_export_that_answers_otherwise_is_not_there(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"tf\.saved_model\.load: 'probabilities' of serving_default differs"):
         export(run.path, tmp_path / "serving")
     assert not (tmp_path / "serving").exists()
+
+
+def test_an_export_whose_check_is_killed_is_not_there(tmp_path, monkeypatch):
+    (tmp_path / "probe.py").write_text("import os, sys; print('half', file=sys.stderr); os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(check, "PROBE", tmp_path / "probe.py")
+    run = save_run(tmp_path / "run")
+    with pytest.raises(OutputError, match=r"received: its end by SIGKILL.*; nothing was exported") as caught:
+        export(run.path, tmp_path / "serving")
+    assert "\n" not in str(caught.value) and not (tmp_path / "serving").exists()
 
 
 @needs_protos

@@ -167,6 +167,24 @@ def test_only_an_export_of_its_kind_is_replaced_and_only_if_asked(tmp_path):
         export_format(run.path, run.path / "out", "litert")
 
 
+def test_verify_and_inspect_read_it(live_chain, tmp_path):
+    call("export", live_chain / "rgb", "--out", tmp_path / "out", "--format", "litert", "--no-check")
+    told = call("inspect", tmp_path / "out")
+    assert "litert" in told and str(live_chain / "rgb") in told and "state:" in told and "fps:" in told
+    assert call("verify", tmp_path / "out").endswith("out is sound\n")
+    (tmp_path / "out" / "labels.txt").write_text("others\n")
+    (tmp_path / "out" / "step.tflite").unlink()
+    (tmp_path / "out" / "note").touch()
+    told = CliRunner().invoke(videorep_command, ["verify", str(tmp_path / "out")])
+    for words in ("labels.txt: its SHA-256 is", "step.tflite is missing", "note is not a file of this export"):
+        assert words in told.output
+    assert told.exit_code == 1 and "found 3 problem(s)" in told.output
+    (tmp_path / "out" / "run.json").write_text("[]")
+    for command in ("inspect", "verify"):
+        told = CliRunner().invoke(videorep_command, [command, str(tmp_path / "out")])
+        assert told.exit_code == 1 and "holds something else; export again" in told.output
+
+
 def test_what_is_not_installed_is_told(tmp_path, monkeypatch):
     run, _ = make_run(tmp_path / "run")
     monkeypatch.setattr(converters, "find_spec", lambda module: module == "tensorflow")

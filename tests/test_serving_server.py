@@ -18,7 +18,7 @@ from videorep.serving.probe import Session
 
 pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api, of the extra serving, is not installed")
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def served(live_chain, tmp_path_factory):
     """The chain, its export, and the ports of a server of it: (folder, export, gRPC, REST)."""
     export = tmp_path_factory.mktemp("served") / "serving"
     call("export", live_chain / "rgb", "--out", export)
-    words = [sys.executable, HERE / "serving_server.py", export / "1", "actions"]
+    words = [sys.executable, ROOT / "tools" / "model_server.py", export / "1", "actions"]
     settings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=settings) as process:
         try:
@@ -97,7 +97,7 @@ def test_the_commands_of_serve_config_work_as_printed(served):
     commands = re.sub(r"^docker run (?:.*\\\n)*.*$", "", printed, flags=re.MULTILINE)
     commands = commands.replace("8500", served[2]).replace("8501", served[3]).replace("VIDEO", "whole.mp4")
     commands = commands.replace("videorep classify", f"{sys.executable} -m videorep.cli.main classify")
-    settings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(HERE.parent)}
+    settings = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     commands = commands.replace("python3", sys.executable)
     ended = subprocess.run(["bash", "-e"], input=commands, text=True, capture_output=True, cwd=served[0], env=settings)
     assert ended.returncode == 0, ended.stderr
@@ -115,3 +115,27 @@ def test_serve_config_wants_an_export_and_overwrites_nothing(served, tmp_path):
     call("serve-config", served[1], "--overwrite")
     again = CliRunner().invoke(videorep_command, ["serve-config", str(served[1])])
     assert again.exit_code == 1 and "expected no models.config in" in again.output
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"input": None},
+        {"input": {"name": "frames"}},
+        {"input": {"shape": [None, None, 64]}},
+        {"input": {"name": "frames", "shape": [None]}},
+        {"input": {"name": "frames", "shape": [None, None, "64"]}},
+        {"input": {"name": "'; echo owned; '", "shape": [None, None, 64]}},
+        {"input": {"name": "frames", "shape": [None, None, 64]}, "signatures": 3},
+    ],
+    ids=str,
+)
+def test_serve_config_tells_of_facts_that_are_none(tmp_path, facts):
+    """Of a foreign or damaged run.json, words of which would become commands."""
+    (tmp_path / "1" / "assets.extra").mkdir(parents=True)
+    (tmp_path / "1" / "saved_model.pb").touch()
+    (tmp_path / "1" / "assets.extra" / "run.json").write_text(json.dumps(facts))
+    result = CliRunner().invoke(videorep_command, ["serve-config", str(tmp_path)])
+    assert result.exit_code == 1 and "to say what its model takes, received: expected" in result.output
+    assert not (tmp_path / "models.config").exists()

@@ -1,7 +1,8 @@
 """Shows that videorep loses nothing, on small data that it makes itself: python tools/endurance.py MODE.
 
 kill       Kills commands at random moments (SIGKILL) and gives them again with --resume: the end must be what an
-           uninterrupted command makes, byte for byte but for moments and measured seconds; exported versions are whole.
+           uninterrupted command makes, byte for byte but for moments and measured seconds; exported versions are whole
+           and answer to every signature. Of exports it also kills the check alone: nothing may come of these.
 disk-full  Gives commands disks that are too small: they must say so in one sentence, and go on once there is room.
 contend    Starts commands several times at once on one folder: one does the work, the others say why they do not.
 soak       For a time trains from percepts and from patches and watches a camera; looks at memory, threads, open files.
@@ -11,6 +12,7 @@ moments follow from --seed and from how long a command takes here, so a second r
 """
 
 import argparse
+import math
 import os
 import shutil
 import signal
@@ -20,11 +22,12 @@ from pathlib import Path
 import numpy as np
 from endurance_jobs import JOBS, Workspace
 from endurance_soak import FIGURES, soak
-from endurance_trials import contend, disk_full, kill
+from endurance_trials import contend, disk_full, kill, kill_check
 
 from videorep.cli.quiet import load_tensorflow, silence_tensorflow
 
 MARKER = "made-by-endurance"
+CHECKS = 4  # exports that are killed for each whose check is
 
 
 def main():
@@ -82,6 +85,8 @@ def list_trials(arguments, name):
     """The mode's trials of the command called `name`: functions of workspace, job and random generator."""
     if arguments.mode == "kill":
         trials = [kill] * arguments.times
+        if JOBS[name].kind == "versions":
+            trials += [kill_check] * math.ceil(arguments.times / CHECKS)
     elif arguments.mode == "disk-full":
         trials = [disk_full] * arguments.points
     else:

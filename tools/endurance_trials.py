@@ -8,14 +8,15 @@ import signal
 import subprocess
 import time
 
-from endurance_contents import find_broken_versions, find_faults
-from endurance_jobs import POLL_SECONDS, VIDEOREP, end_stragglers, watch
+from endurance_contents import compare, describe, find_broken_versions, find_faults
+from endurance_jobs import POLL_SECONDS, VIDEOREP, end_stragglers, processes_of, watch
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 ROOMY = 1 << 21  # pages
 TRIES = 8  # for a trial to hit the work
 FULL = re.compile(r"\bspace\b|\broom\b|full disk", re.IGNORECASE)
 UNWANTED = re.compile(r"Traceback|defect|tensorflow/|OP_REQUIRES")
+KILLED = re.compile(r"its end by SIGKILL")
 BUSY = re.compile(r"another process is writing")
 OCCUPIED = re.compile(r"holds (a run|finished shards)|exists|is finished")
 AFTERWARDS = {"shards": "dataset.json", "run": "model.keras", "versions": "[0-9]*"}  # there once the work is done
@@ -42,6 +43,32 @@ def kill(workspace, job, generator):
         again, more = kill_once(workspace, job, out, job.resume, *draw_moment(reference, generator))
         words, faults = f"{words}, then {again or 'not before its end'}", faults + more
     return f"killed {words}", faults + finish(workspace, job, out, reference)
+
+
+def kill_check(workspace, job, generator):
+    """Kills the process in which an export is tried, at a random moment: no version may come of it, and it is said.
+
+    Returns:
+        (what was done, sentences about what is wrong).
+    """
+    reference = workspace.reference(job)
+    for _ in range(TRIES):
+        out = workspace.prepare(job, workspace.folder / "trials" / job.name)
+        before, process = describe(out), workspace.start(job, out)
+        while process.poll() is None and len(processes_of(process.pid)) < 2:
+            time.sleep(0.05)
+        delay = generator.uniform(0, reference.seconds / 2)
+        time.sleep(delay)
+        for number in set(processes_of(process.pid)) - {process.pid}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        if process.wait():
+            break
+    else:
+        return "its check not killed", [f"it ended before {TRIES} moments that should lie within its check"]
+    faults = find_faults_of_error(process.returncode, workspace.said(job.name), KILLED)
+    faults += compare(describe(out), before)
+    return f"its check killed after {delay:.2f} s", faults + finish(workspace, job, out, reference)
 
 
 def draw_moment(reference, generator):

@@ -10,7 +10,7 @@ from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.hashes import hash_file
 from videorep.data.shards.manifest import load_dataset, read_manifest
 from videorep.errors import VideorepError
-from videorep.exports import FACTS, find_versions, read_export
+from videorep.exports import facts_of, find_versions, read_export
 from videorep.runs import CONFIG, PROVENANCE, is_run, load_run
 from videorep.storage import is_no_regular_file, locate
 
@@ -19,7 +19,7 @@ def describe_export(path):
     """For `videorep inspect`: the newest version of an export, the run that it came from, and what that came from."""
     versions = find_versions(path)
     facts = read_export(versions[-1])
-    stated = {name: facts.get(name) for name in ("run", "kind", "model_sha256", "input")}
+    stated = {name: facts.get(name) for name in ("format", "run", "kind", "model_sha256", "input", "state", "clips")}
     others = [each.name for each in versions[:-1]]
     return {"export": str(versions[-1]), "older_versions": others} | _plain(stated) | describe(facts.get("provenance"))
 
@@ -108,7 +108,9 @@ class _Chain:
             run = facts.get("run")
             self._check_model(run, facts.get("model_sha256"), str(version))
             if self._has_changed(run, facts.get("provenance")):
-                self.problems.append(f"{version}: {FACTS} says other things of its data than {run} does; export again")
+                self.problems.append(
+                    f"{version}: {facts_of(version)} says other things of its data than {run} does; export again"
+                )
 
     def _compare_files(self, version, files):
         if not files:
@@ -120,7 +122,7 @@ class _Chain:
             if is_no_regular_file(each) and not each.is_dir():
                 self.problems.append(f"{each}: no regular file; export again")
         there = {each.relative_to(version).as_posix() for each in version.rglob("*") if each.is_file()}
-        for name in sorted(there - files.keys() - {FACTS.as_posix()}):
+        for name in sorted(there - files.keys() - {facts_of(version).as_posix()}):
             self.problems.append(f"{version}: {name} is not a file of this export; remove it")
         for name, digest in files.items():
             if name not in there:

@@ -16,7 +16,7 @@ from videorep.config_values import to_dict
 @click.option("--flow", is_flag=True, help="Draw the optical flow of clips with them.")
 @options.overwrite
 def inspect(path, out, split, flow, overwrite):
-    """Tell what a folder of shards, a run or an exported SavedModel holds, and how it was made, by hash.
+    """Tell what a folder of shards, a run or an export holds, and how it was made, by hash.
 
     With --out, clips are drawn as frames; percepts as arrays, with a map on which clips that look alike lie together.
 

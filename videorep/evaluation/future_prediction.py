@@ -1,9 +1,11 @@
 """How well a pretrained model reconstructs and predicts frames, beside predictions that need no learning."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import DataConfig, PretrainConfig, are_shards
+from videorep.config import DataConfig, PretrainConfig, are_shards, require
 from videorep.data.batches.sources import open_source
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.statistics import standardising_constants
@@ -56,6 +58,11 @@ def evaluate_future_prediction(
     Source: Srivastava et al. 2015, section 3.4 and table 2.
     """
     model, source, doubts = _open(run, data, split, horizon)
+    if horizon and "future" not in model.decoders:
+        raise RunError(
+            f"expected a run that predicts the future for a horizon of {horizon}, received {run.path}, "
+            f"which holds an {model.config.name}; leave --horizon out"
+        )
     config = model.config
     limit = limit or (None if hasattr(source, "windows") else GENERATED_SEQUENCES)
     mean, deviation, reason = _of_training(run, model)
@@ -73,21 +80,37 @@ def evaluate_future_prediction(
 
 
 def predict_sequences(
-    run: Run, data: DataConfig | None = None, *, split: str = "test", count: int = 4, horizon: int | None = None
+    run: Run,
+    data: DataConfig | None = None,
+    *,
+    split: str = "test",
+    count: int = 4,
+    numbers: Sequence[int] | None = None,
+    horizon: int | None = None,
 ) -> dict:
-    """Lets a run's model, fed with its own output, reconstruct and continue `count` sequences at most.
+    """Lets a run's model, fed with its own output, reconstruct and continue sequences.
 
     The other arguments, and errors, as of `evaluate_future_prediction`.
 
+    Args:
+        count: Sequences at most, where no `numbers` are given.
+        numbers: Which sequences, counted from 0 in the order of the split.
+        horizon: Future frames to predict, and past ones, before the input, for the decoder of the reconstruction to
+            run on to; as trained, and none, where None.
     Returns:
-        dict: "inputs" (B, T, D), "future" (B, F, D), the true one (None for an autoencoder), "outputs" ({branch:
-        (B, T or F, D)}), all float32, and "frame_shape" ((H, W, C), None for percepts): what
-        `videorep.figures.strips` draws.
+        dict: "inputs" (B, T, D), "future" (B, F, D), the true one (None for an autoencoder), "outputs" ({"past",
+        "reconstruction", "future": (B, frames, D)}, those that there are), all float32 and in the order of time, and
+        "frame_shape" ((H, W, C), None for percepts).
     """
     model, source, _ = _open(run, data, split, horizon)
-    frames = _read(next(iter(source.evaluation(count, count))), run, data, split)
+    batch = next(iter(source.evaluation(count, count))) if numbers is None else _pick(source, numbers)
+    frames = _read(batch, run, data, split)
     inputs, future = np.split(frames, [model.config.input_frames], axis=1)
     outputs = _arrays(model({"frames": inputs}, training=False))
+    if horizon and "reconstruction" in model.decoders:
+        decoder = model.decoders["reconstruction"].with_frames(horizon + model.config.input_frames)
+        emitted = model.emitted({"reconstruction": decoder(model.encode(inputs))})
+        outputs["past"] = emitted["reconstruction"].numpy()[:, :horizon]
     has_future = "future" in model.decoders
     return {
         "inputs": inputs,
@@ -102,12 +125,7 @@ def _open(run, data, split, horizon):
     if not isinstance(run.config, PretrainConfig):
         raise RunError(f"expected a run of `videorep pretrain`, received {run.path}, a {run.config.kind} run")
     model = run.model()
-    if horizon:
-        if "future" not in model.decoders:
-            raise RunError(
-                f"expected a run that predicts the future for a horizon of {horizon}, received {run.path}, "
-                f"which holds an {model.config.name}; leave --horizon out"
-            )
+    if horizon and "future" in model.decoders:
         model = model.with_horizon(horizon)
     data = data or run.config.data
     source = open_source(data, split, model.config.sequence_frames)
@@ -117,6 +135,15 @@ def _open(run, data, split, horizon):
             f"{source.features}; evaluate on data of the same kind"
         )
     return model, source, compare_backbones(run, load_dataset(data.path)) if are_shards(data.path) else []
+
+
+def _pick(source, numbers):
+    """The batch of the sequences of these numbers, in their order."""
+    end = max(numbers, default=-1) + 1
+    sequences = source.evaluation(1, None if hasattr(source, "windows") else end)
+    found = {number: each["frames"] for number, each in zip(range(end), sequences, strict=False) if number in numbers}
+    require(0 < len(found) == len(set(numbers)), "numbers of sequences", "numbers that the split has", list(numbers))
+    return {"frames": tf.concat([found[number] for number in numbers], axis=0)}
 
 
 def _read(batch, run, data, split):

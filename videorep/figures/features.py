@@ -17,26 +17,30 @@ def split_gates(kernel):
     return dict(zip(GATES, np.split(np.asarray(kernel), 4, axis=1), strict=True))
 
 
-def draw_features(path, groups, frame_shape, count=36):
+def draw_features(path, groups, frame_shape, count=36, together=False):
     """Draws weights as pictures, in a square per group: grey is 0, white positive, black negative.
 
-    Every picture is scaled by its own largest weight. The units shown, `count` at most, are those with the largest
-    weights over all groups of the same size, at the same place in each, so that a unit's gates can be compared.
+    Every picture is scaled by its own largest weight. The units shown, `count` at most, are those whose weights have
+    the largest norms, the largest first.
 
     Args:
         groups: {title: (D, N) weights}, one column per unit; see `split_gates`.
         frame_shape: (H, W, C), C 1 or 3.
+        together: Whether the groups are of the same N units, such as their gates, and the norm is that over all groups:
+            each then has the same units at the same places. Otherwise each has its own.
     Raises:
         ConfigError: the weights are not those of pictures.
     Source: Srivastava et al. 2015, section 3.2, figures 9 and 10.
     """
     require(len(groups) > 0 and count > 0, "units to draw", "at least 1", 0)
+    groups = {title: np.asarray(weights, np.float64) for title, weights in groups.items()}
+    sizes = [weights.shape[1] for weights in groups.values()]
+    require(not together or len(set(sizes)) == 1, "groups to rank together", "of the same units", sizes)
+    strengths = {title: np.square(weights).sum(axis=0) for title, weights in groups.items()}
     squares = {}
     for title, weights in groups.items():
-        weights = np.asarray(weights, np.float64)
         require_pictures(len(weights), frame_shape)
-        same_size = [np.asarray(other) for other in groups.values() if np.shape(other) == weights.shape]
-        strength = sum(np.square(other).sum(axis=0) for other in same_size)
+        strength = sum(strengths.values()) if together else strengths[title]
         strongest = np.argsort(-strength, kind="stable")[:count]
         squares[title] = _square(to_grey(weights[:, strongest].T, frame_shape))
     height = max(len(square) for square in squares.values())

@@ -1,34 +1,51 @@
-"""What a model makes of sequences, beside the truth: frame by frame in strips, or moving."""
+"""What models make of sequences, beside the truth: frame by frame in strips, or moving."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
 
 from videorep.config import require
-from videorep.figures.canvas import FAINT, FUTURE_COLOUR, INPUT_COLOUR, Sheet, render, write_animation, write_figure
+from videorep.figures.canvas import (
+    COLOURS,
+    FAINT,
+    FUTURE_COLOUR,
+    INPUT_COLOUR,
+    Sheet,
+    render,
+    write_animation,
+    write_figure,
+)
 from videorep.figures.pictures import enlarge_to, to_pictures
 
 FRAME_SIDE, ANIMATED_SIDE = 72, 144
 MOST_FRAMES = 20
 GAP, BOUNDARY_GAP, SEQUENCE_GAP, MARGIN = 2, 14, 24, 12
-LABEL_WIDTH, HEADER_HEIGHT = 104, 44
+LEAST_LABEL_WIDTH, LETTER_WIDTH, HEADER_HEIGHT = 64, 8, 44
 BORDER, CAPTION_HEIGHT, COUNTER_HEIGHT = 4, 22, 34
 MILLISECONDS, LAST_MILLISECONDS = 140, 1500
-TRUTH, RECONSTRUCTION, PREDICTION = "truth", "reconstruction", "prediction"
+TRUTH, MODEL = "truth", "model"
+PART_COLOURS = {"past": COLOURS[2], "input": INPUT_COLOUR, "future": FUTURE_COLOUR}
 
 
 @dataclasses.dataclass(frozen=True)
 class Film:
-    """One sequence as pictures: {row: (first step, (steps, H, W, 3) uint8)}; step 0 is the first input frame."""
+    """One sequence as pictures: {row: (first step, (steps, H, W, 3) uint8)}.
+
+    Step 0 is the first input frame; those below lie in the past.
+    """
 
     rows: dict
     input_frames: int
 
     @property
-    def steps(self):
-        """Steps of the longest row."""
-        return max(first + len(pictures) for first, pictures in self.rows.values())
+    def parts(self):
+        """{"past", "input" or "future": its steps}, those that any row has."""
+        first = min(first for first, _ in self.rows.values())
+        end = max(first + len(pictures) for first, pictures in self.rows.values())
+        parts = {"past": range(first, 0), "input": range(self.input_frames), "future": range(self.input_frames, end)}
+        return {part: steps for part, steps in parts.items() if steps}
 
     @property
     def size(self):
@@ -41,67 +58,75 @@ class Film:
         return pictures[step - first] if first <= step < first + len(pictures) else None
 
 
-def draw_strips(path, inputs, future, outputs, *, frame_shape, count=4):
-    """Draws sequences as rows of frames: truth, below the input its reconstruction, below the future its prediction.
+def draw_strips(path, inputs, future, models, *, frame_shape):
+    """Draws sequences as rows of frames: the truth, and of each model what it makes of every frame.
 
-    Of more than 20 frames on one side of the boundary every n-th is shown; the numbers above tell which.
+    Below the input stands a model's reconstruction, below the future its prediction. Of more than 20 frames of the
+    past, the input or the future every n-th is shown, counted from the boundary; the numbers above tell which.
 
     Args:
         inputs: (B, T, D) in [0, 1].
         future: (B, F, D), the true future; None where there is none.
-        outputs: {"reconstruction": (B, T, D), "future": (B, F', D)}, those that the model has; F' may exceed F.
+        models: {name: {"past": (B, P, D), "reconstruction": (B, T, D), "future": (B, F', D)}}, those that the model
+            has, in the order of time; F' may exceed F, and the past, before the input, has no truth.
         frame_shape: (H, W, C), C 1 or 3.
-        count: Sequences to draw, at most.
     Raises:
-        ConfigError: the arrays do not fit together.
+        ConfigError: the arrays do not fit together, or a model is called "truth".
+    Source: Srivastava et al. 2015, section 3.2, figures 5 and 6.
     """
-    films = _make_films(inputs, future, outputs, frame_shape, count, FRAME_SIDE)
-    (height, width), rows, lefts = films[0].size, list(films[0].rows), _place_steps(films[0])
+    films = _make_films(inputs, future, models, frame_shape, FRAME_SIDE)
+    (height, width), rows = films[0].size, list(films[0].rows)
+    label_width = max(LEAST_LABEL_WIDTH, LETTER_WIDTH * (max(map(len, rows)) + 2))
+    places = _place_steps(films[0], label_width)
+    lefts = {step: left for part in places.values() for step, left in part.items()}
     film_height = len(rows) * (height + GAP) - GAP
-    page_width = max(lefts.values()) + width + MARGIN
-    sheet = Sheet(page_width, HEADER_HEIGHT + len(films) * (film_height + SEQUENCE_GAP) - SEQUENCE_GAP + MARGIN)
-    _write_heading(sheet, films[0], lefts)
+    sheet = Sheet(
+        max(lefts.values()) + width + MARGIN,
+        HEADER_HEIGHT + len(films) * (film_height + SEQUENCE_GAP) - SEQUENCE_GAP + MARGIN,
+    )
+    _write_heading(sheet, places, width)
     for number, film in enumerate(films):
         top = HEADER_HEIGHT + number * (film_height + SEQUENCE_GAP)
-        if film.steps > film.input_frames:
-            boundary = min(left for step, left in lefts.items() if step >= film.input_frames) - BOUNDARY_GAP // 2
-            sheet.fill(FUTURE_COLOUR, boundary - 1, top, 2, film_height)
+        for before, part in itertools.pairwise(places):
+            boundary = min(places[part].values()) - BOUNDARY_GAP // 2
+            sheet.fill(PART_COLOURS[before if part == "input" else part], boundary - 1, top, 2, film_height)
         for y, row in zip(range(top, top + film_height, height + GAP), rows, strict=True):
-            sheet.write(row, LABEL_WIDTH - 8, y + height / 2, horizontalalignment="right", fontsize=9)
+            sheet.write(row, label_width - 8, y + height / 2, horizontalalignment="right", fontsize=9)
             for step, left in lefts.items():
                 if film.frame(row, step) is not None:
                     sheet.paste(film.frame(row, step), left, y)
     write_figure(sheet.figure(), path)
 
 
-def animate_strips(path, inputs, future, outputs, *, frame_shape, count=4):
+def animate_strips(path, inputs, future, outputs, *, frame_shape):
     """Draws sequences as a moving picture (.gif): pairs in a grid, truth beside model; arguments as `draw_strips`.
 
-    The model's half shows the reconstruction while the input runs, then, in a border of another colour, the prediction.
+    The model's half shows the reconstruction while the input runs, then, in a border of another colour, the prediction;
+    the past is left out. `outputs` are those of one model.
     """
-    films = _make_films(inputs, future, outputs, frame_shape, count, ANIMATED_SIDE)
-    images = [render(_draw_moment(films, step).figure()) for step in range(films[0].steps)]
+    films = _make_films(inputs, future, {MODEL: outputs}, frame_shape, ANIMATED_SIDE)
+    steps = [(part, step) for part, steps in films[0].parts.items() if part != "past" for step in steps]
+    images = [render(_draw_moment(films, part, step).figure()) for part, step in steps]
     write_animation(path, images, MILLISECONDS, LAST_MILLISECONDS)
 
 
-def _make_films(inputs, future, outputs, frame_shape, count, side):
-    """The first `count` sequences as `Film`s, enlarged to frames of about `side` pixels."""
+def _make_films(inputs, future, models, frame_shape, side):
+    """The sequences as `Film`s, enlarged to frames of about `side` pixels."""
     inputs = np.asarray(inputs)
     batch, steps = inputs.shape[:2]
-    truth = inputs if future is None else np.concatenate([inputs, future], axis=1)
-    rows = {TRUTH: (0, truth)}
-    if "reconstruction" in outputs:
-        require(
-            np.shape(outputs["reconstruction"]) == inputs.shape,
-            "the reconstruction",
-            f"of the input's shape {inputs.shape}",
-            np.shape(outputs["reconstruction"]),
+    require(batch > 0, "sequences to draw", "at least 1", batch)
+    require(TRUTH not in models, "the name of a model", f"other than {TRUTH!r}", TRUTH, "rename the run's folder")
+    rows = {TRUTH: (0, inputs if future is None else np.concatenate([inputs, future], axis=1))}
+    for name, outputs in models.items():
+        shapes = {branch: np.shape(frames) for branch, frames in outputs.items()}
+        fits = shapes.get("reconstruction", inputs.shape) == inputs.shape and all(
+            len(shape) == 3 and shape[0] == batch for shape in shapes.values()
         )
-        rows[RECONSTRUCTION] = (0, outputs["reconstruction"])
-    if "future" in outputs:
-        require(len(outputs["future"]) == batch, "the predictions", f"{batch} sequences", len(outputs["future"]))
-        rows[PREDICTION] = (steps, outputs["future"])
-    require(batch > 0 and count > 0, "sequences to draw", "at least 1", min(batch, count))
+        require(fits, f"the frames of {name!r}", f"{batch} sequences, the reconstruction {inputs.shape}", shapes)
+        parts = [outputs[branch] for branch in ("past", "reconstruction", "future") if branch in outputs]
+        if parts:
+            first = -shapes.get("past", (0, 0))[1] if "reconstruction" in outputs else steps
+            rows[name] = (first, np.concatenate(parts, axis=1))
 
     def film(number):
         pictures = {
@@ -110,48 +135,37 @@ def _make_films(inputs, future, outputs, frame_shape, count, side):
         }
         return Film(pictures, steps)
 
-    return [film(number) for number in range(min(batch, count))]
+    return [film(number) for number in range(batch)]
 
 
-def _place_steps(film):
-    """{step shown: left edge of its frames}."""
-    shown = (*_thin(0, film.input_frames), *_thin(film.input_frames, film.steps))
-    lefts = [
-        LABEL_WIDTH + position * (film.size[1] + GAP) + (BOUNDARY_GAP if step >= film.input_frames else 0)
-        for position, step in enumerate(shown)
-    ]
-    return dict(zip(shown, lefts, strict=True))
+def _place_steps(film, left):
+    """{part: {step shown: left edge of its frames}}, of many steps every n-th, counted from the boundary."""
+    places = {}
+    for part, steps in film.parts.items():
+        stride = math.ceil(len(steps) / MOST_FRAMES)
+        shown = steps[::stride] if part == "future" else steps[::-stride][::-1]
+        places[part] = {step: left + place * (film.size[1] + GAP) for place, step in enumerate(shown)}
+        left += len(shown) * (film.size[1] + GAP) + BOUNDARY_GAP
+    return places
 
 
-def _thin(first, end):
-    """Steps first to end - 1, or every n-th where they are too many."""
-    stride = max(1, math.ceil((end - first) / MOST_FRAMES))
-    return range(first + stride - 1, end, stride)
+def _write_heading(sheet, places, width):
+    for part, lefts in places.items():
+        first, *_, last = (*lefts.values(), *lefts.values())
+        style = {"fontsize": 10, "fontweight": "bold", "color": PART_COLOURS[part]}
+        sheet.write(part, (first + last + width) / 2, HEADER_HEIGHT - 28, **style)
+        sheet.fill(PART_COLOURS[part], first, HEADER_HEIGHT - 18, last + width - first, 2)
+        for step, left in lefts.items():
+            sheet.write(f"{step + 1}" if step >= 0 else f"−{-step}", left + width / 2, HEADER_HEIGHT - 8)
 
 
-def _write_heading(sheet, film, lefts):
-    width = film.size[1]
-    for step, left in lefts.items():
-        sheet.write(str(step + 1), left + width / 2, HEADER_HEIGHT - 8)
-    first = film.input_frames
-    parts = {"input": (INPUT_COLOUR, range(first)), "future": (FUTURE_COLOUR, range(first, film.steps))}
-    for title, (colour, steps) in parts.items():
-        edges = [left for step, left in lefts.items() if step in steps]
-        if edges:
-            middle = (edges[0] + edges[-1] + width) / 2
-            sheet.write(title, middle, HEADER_HEIGHT - 28, fontsize=10, fontweight="bold", color=colour)
-            sheet.fill(colour, edges[0], HEADER_HEIGHT - 18, edges[-1] + width - edges[0], 2)
-
-
-def _draw_moment(films, step):
+def _draw_moment(films, part, step):
     """One image of the animation."""
     height, width = films[0].size
     columns = math.ceil(math.sqrt(len(films)))
     pair_width, pair_height = 2 * width + 3 * BORDER, height + 2 * BORDER
     rows = math.ceil(len(films) / columns)
-    in_future = step >= films[0].input_frames
-    colour = FUTURE_COLOUR if in_future else INPUT_COLOUR
-    part, branch = ("future", PREDICTION) if in_future else ("input", RECONSTRUCTION)
+    colour, caption = PART_COLOURS[part], {"input": "reconstruction", "future": "prediction"}[part]
     sheet = Sheet(
         columns * (pair_width + MARGIN) + MARGIN,
         COUNTER_HEIGHT + CAPTION_HEIGHT + rows * (pair_height + MARGIN),
@@ -164,7 +178,7 @@ def _draw_moment(films, step):
         left = MARGIN + column * (pair_width + MARGIN)
         top = COUNTER_HEIGHT + CAPTION_HEIGHT + row * (pair_height + MARGIN)
         sheet.fill(colour, left, top, pair_width, pair_height)
-        for half, name in enumerate((TRUTH, branch)):
+        for half, (name, words) in enumerate(((TRUTH, TRUTH), (MODEL, caption))):
             x = left + BORDER + half * (width + BORDER)
             picture = film.frame(name, step)
             if picture is None:
@@ -172,5 +186,5 @@ def _draw_moment(films, step):
             else:
                 sheet.paste(picture, x, top + BORDER)
             if row == 0:
-                sheet.write(name, x + width / 2, COUNTER_HEIGHT + CAPTION_HEIGHT / 2, fontsize=9)
+                sheet.write(words, x + width / 2, COUNTER_HEIGHT + CAPTION_HEIGHT / 2, fontsize=9)
     return sheet

@@ -145,6 +145,13 @@ class Decoder(keras.layers.Layer):
             hiddens.append(states[-1][0])
         return ops.stack(hiddens)
 
+    def with_frames(self, frames: int) -> "Decoder":
+        """The same decoder, same weights, that emits another number of frames."""
+        longer = Decoder.from_config({**self.get_config(), "frames": frames})
+        longer.build()
+        longer.set_weights(self.get_weights())
+        return longer
+
     def compute_output_spec(self, states, teacher=None):
         return keras.KerasTensor((states[0][0].shape[0], self.frames, self.features), dtype="float32")
 

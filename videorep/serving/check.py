@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def check_export(folder, requests):
         ended = subprocess.run(command, input=pickle.dumps(plain), **options)
     except subprocess.TimeoutExpired:
         _fail(f"no answer within {LONGEST:,} s")
+    if ended.returncode < 0:
+        _fail(f"its end by {signal.Signals(-ended.returncode).name}, as where memory is short")
     if ended.returncode:
         lines = ended.stderr.decode(errors="replace").split("\n")
         _fail(next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {ended.returncode}"))

@@ -12,6 +12,7 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 from videorep.build_config import ClipsConfig
 from videorep.config_values import from_dict
 from videorep.data.batches.windows import list_windows
+from videorep.data.shards.json_types import MismatchError, is_whole, listed, plain, record, typed
 from videorep.data.videos.find import printable
 from videorep.errors import ConfigError, ServerError
 from videorep.exports import MODEL_NAME
@@ -31,6 +32,10 @@ OPTIONS = [
     ("grpc.max_receive_message_length", -1),
 ]
 
+SIZES = typed("two sizes", lambda value: type(value) is list and len(value) == 2 and all(map(_is_size, value)))
+TEXT = typed("a text", lambda value: type(value) is str)
+require_facts = record({"classes": listed(TEXT, 1), "block": SIZES, "clips": plain()}, plain())
+
 
 def classify_on_server(address, names, *, model=MODEL_NAME, timeout=60.0, stop=(), progress=None):
     """Classifies videos as `videorep.live.classify_videos` does, by a model that `videorep export` made.
@@ -45,7 +50,8 @@ def classify_on_server(address, names, *, model=MODEL_NAME, timeout=60.0, stop=(
     Returns:
         (classes, rows): as `classify_videos`; a video that the server refuses has its words as the reason.
     Raises:
-        ServerError: no server there, no such model, or one that no `classify_frames` was exported with.
+        ServerError: no server there, no such model, one that no `classify_frames` was exported with, or that says
+            other things of itself than `videorep export` does.
     """
     with grpc.insecure_channel(address, OPTIONS) as channel:
         server = ModelServer(channel, address, model, timeout)
@@ -80,7 +86,13 @@ class ModelServer:
                 f"{self._address}, received {error.code().name}: {_first_line(error.details())}; see that it is there "
                 "(videorep serve-config tells how) and has the model"
             ) from error
-        return {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
+        try:
+            return {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
+        except (TypeError, ValueError) as error:
+            raise ServerError(
+                f"expected tensors from {signature} of the model {self._model}, received: {_first_line(str(error))}; "
+                "see that the server is one of TensorFlow Serving"
+            ) from error
 
 
 class RemoteClips:
@@ -90,12 +102,13 @@ class RemoteClips:
         self._server = server
         try:
             facts = json.loads(server.ask("describe")["facts"].item())
+            require_facts(facts, "describe")
             self.classes, self._block = tuple(facts["classes"]), tuple(facts["block"])
             clips = from_dict(ClipsConfig, facts["clips"])
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, MismatchError, ConfigError) as error:
             raise ServerError(
                 "expected a classifier on percepts that videorep export wrote with the convnet, received another "
-                "model; export it again, with --backbone where the convnet has moved"
+                f"model ({_first_line(str(error))}); export it again, with --backbone where the convnet has moved"
             ) from error
         self.stages = types.SimpleNamespace(clips=clips, direct=False, dtype="float32")
 
@@ -108,8 +121,23 @@ class RemoteClips:
         for first in range(0, len(starts), together):
             some = starts[first : first + together]
             answer = self._server.ask("classify_frames", images=np.array([images[some[0] : some[-1] + length]], object))
-            parts.append(np.repeat(answer["probabilities"].astype(np.float64), len(some), axis=0))
+            parts.append(np.repeat(self._probabilities(answer), len(some), axis=0))
         return np.concatenate(parts)
+
+    def _probabilities(self, answer):
+        """(1, K) of an answer of `classify_frames`."""
+        received = answer.get("probabilities", np.array(None))
+        wanted = (1, len(self.classes))
+        if received.dtype.kind != "f" or received.shape != wanted or not np.all((received >= 0) & (received <= 1.001)):
+            raise ServerError(
+                f"expected a probability of each of {wanted[1]} classes from classify_frames, received "
+                f"{received.dtype} of shape {received.shape}, or numbers that are none; export the model again"
+            )
+        return received.astype(np.float64)
+
+
+def _is_size(value):
+    return is_whole(value, 1, 1 << 20)
 
 
 def _first_line(text):

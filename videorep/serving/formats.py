@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.errors import OutputError, RunError
+from videorep.exports import STEP_FACTS
 from videorep.locking import alone_in
 from videorep.models import build_classifier
 from videorep.runs import load_run
@@ -18,7 +19,6 @@ from videorep.serving.place import Place
 from videorep.serving.signatures import serve
 from videorep.writing import written
 
-FACTS = Path("run.json")
 FRAMES, IMAGES = 100, 2  # that are compared
 CLOSE, CLOSE_PERCEPTS = 1e-4, 1e-3
 KINDS = {
@@ -49,7 +49,7 @@ def export_format(run_path, out, name, *, overwrite=False, backbones=(), check=T
     """
     chosen, run = find_format(name), load_run(run_path)
     require_outside(out, run)
-    place = Place(Path(os.path.abspath(out)), FACTS, "--out")
+    place = Place(Path(os.path.abspath(out)), STEP_FACTS, "--out")
     place.require_free(overwrite)
     if run.config.kind != "finetune" or run.config.model.name != "lstm":
         raise RunError(

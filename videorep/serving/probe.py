@@ -6,6 +6,7 @@ Serving; the latter replays the warm-up too.
 
 import ctypes
 import pickle
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 STRING_BYTES = 24  # of a TF_TString
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 MOST_RECORDS = 1000  # of a warm-up
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"  # the name that the server looks for
 
@@ -36,20 +38,19 @@ class Output(ctypes.Structure):
 class Session:
     """A SavedModel as TensorFlow Serving loads it: by its tag and the tensors' names in its signatures.
 
-    What it takes is freed when the process ends.
+    Threads may share it. It is freed when the process ends, the tensors of a run after the run.
     """
 
     def __init__(self, folder):
         library = next(Path(tf.sysconfig.get_lib()).glob("libtensorflow_cc*"))
         self._library = ctypes.CDLL(str(library))
-        self._status, self._graph = self._call("TF_NewStatus"), self._call("TF_NewGraph")
+        self._graph = self._call("TF_NewGraph")
         tags, found = (ctypes.c_char_p * 1)(b"serve"), Buffer()
-        self._session = self._call(
+        self._session = self._require_success(
             "TF_LoadSessionFromSavedModel",
             *(self._call("TF_NewSessionOptions"), None, str(folder).encode(), tags, 1),
-            *(self._graph, ctypes.byref(found), self._status),
+            *(self._graph, ctypes.byref(found)),
         )
-        self._require_success()
         graph = tf.compat.v1.MetaGraphDef.FromString(ctypes.string_at(found.data, found.length))
         self.signatures = {name: each for name, each in graph.signature_def.items() if not name.startswith("__")}
 
@@ -59,24 +60,35 @@ class Session:
         given, wanted = sorted(inputs), sorted(signature.outputs)
         if given != sorted(signature.inputs):
             raise KeyError(f"{name} takes {sorted(signature.inputs)}, received {given}")
-        values = (Pointer * len(given))(*(self._tensor(np.asarray(inputs[each])) for each in given))
-        answers = (Pointer * len(wanted))()
-        self._call(
-            "TF_SessionRun",
-            *(self._session, None, self._places(signature.inputs, given), values, len(given)),
-            *(self._places(signature.outputs, wanted), answers, len(wanted), None, 0, None, self._status),
-        )
-        self._require_success()
-        return dict(zip(wanted, map(self._array, answers), strict=True))
+        arrays = [np.asarray(inputs[each]) for each in given]  # tensors of texts point into them
+        values, answers = (Pointer * len(given))(*map(self._tensor, arrays)), (Pointer * len(wanted))()
+        try:
+            self._require_success(
+                "TF_SessionRun",
+                *(self._session, None, self._places(signature.inputs, given), values, len(given)),
+                *(self._places(signature.outputs, wanted), answers, len(wanted), None, 0, None),
+            )
+            return dict(zip(wanted, map(self._array, answers), strict=True))
+        finally:
+            for tensor in (*values, *answers):  # TF_SessionRun leaves the former and hands over the latter; or null
+                self._call("TF_DeleteTensor", tensor, gives=None)
 
     def _call(self, name, *arguments, gives=Pointer):
         function = getattr(self._library, name)
         function.restype = gives
         return function(*arguments)
 
-    def _require_success(self):
-        if self._call("TF_GetCode", self._status, gives=ctypes.c_int):
-            raise RuntimeError(self._call("TF_Message", self._status, gives=ctypes.c_char_p).decode(errors="replace"))
+    def _require_success(self, name, *arguments):
+        """What a function gives that takes a TF_Status as its last argument; a RuntimeError where it failed."""
+        status = self._call("TF_NewStatus")
+        try:
+            given = self._call(name, *arguments, status)
+            if self._call("TF_GetCode", status, gives=ctypes.c_int):
+                told = self._call("TF_Message", status, gives=ctypes.c_char_p)
+                raise RuntimeError(told.decode(errors="replace"))
+            return given
+        finally:
+            self._call("TF_DeleteStatus", status, gives=None)
 
     def _places(self, tensors, names):
         parts = [tensors[name].name.split(":") for name in names]
@@ -92,7 +104,7 @@ class Session:
         for number, text in enumerate(texts):
             at = Pointer(place + STRING_BYTES * number)
             self._call("TF_StringInit", at, gives=None)
-            self._call("TF_StringCopy", at, text, ctypes.c_size_t(len(text)), gives=None)
+            self._call("TF_StringAssignView", at, text, ctypes.c_size_t(len(text)), gives=None)  # nothing to free
         if array.dtype != object and size:
             ctypes.memmove(place, np.ascontiguousarray(array).ctypes.data, size)
         return tensor
@@ -156,5 +168,7 @@ def main(folder):
 
 
 if __name__ == "__main__":
+    if sys.platform == "linux":  # ends with the export, also where that is killed
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
     sys.modules["videorep"] = sys.modules["keras"] = None  # from here on, importing them is an error
     main(Path(sys.argv[1]))

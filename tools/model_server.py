@@ -1,6 +1,6 @@
-"""A model server for tests: gRPC with the official stubs, and REST, on a SavedModel that the server's loader loads.
+"""A model server for tests and measurements: gRPC with the official stubs, and REST, on TensorFlow Serving's loader.
 
-python serving_server.py FOLDER NAME    # prints the two ports
+python tools/model_server.py FOLDER NAME    # prints the two ports
 """
 
 import concurrent.futures
