@@ -7,57 +7,28 @@ import os
 
 import numpy as np
 import pytest
-from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from job_building import TRAINING, finetune_config, pretrain_composite, write_percepts
 
-from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
 from videorep.data import read_shards, write_shards
 from videorep.data.batches.sources import open_source
-from videorep.data.shards.records import Percept
 from videorep.errors import ConfigError, RunError
 from videorep.evaluation import evaluate_future_prediction, predict_sequences
-from videorep.layers import PeepholeLSTM
-from videorep.models import build_classifier
 from videorep.runs import load_run
 from videorep.training import pretrain as pretrain_module
 from videorep.training.finetune import finetune
-from videorep.training.finetune import prepare as prepare_finetuning
 from videorep.training.objectives import encoder_decoder_objective
 from videorep.training.pretrain import pretrain
-
-TRAINING = TrainingConfig(steps=4, batch_size=4, report_every=2, checkpoint_every=2, warmup_steps=1, seed=3)
 
 
 @pytest.fixture(scope="module")
 def percepts(tmp_path_factory):
-    """Twelve clips of 20 frames of 6 features; the class decides which half of the features is large."""
-    rng = np.random.default_rng(0)
-    records = []
-    for number in range(12):
-        label = number % 2
-        array = rng.uniform(0, 0.2, (20, 6)).astype("float16")
-        array[:, 3 * label : 3 * label + 3] += 1
-        name = ("left", "right")[label]
-        records.append(Percept(array, f"{name}/{number}.avi", label, name, 25.0, 0.0))
-    out = tmp_path_factory.mktemp("percepts") / "shards"
-    write_shards(records, out, labels=("left", "right"))
-    return str(out)
+    return write_percepts(tmp_path_factory.mktemp("percepts") / "shards")
 
 
 @pytest.fixture(scope="module")
 def pretrained(percepts, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "composite"
-    config = PretrainConfig(ModelConfig(units=(5,), input_frames=4, future_frames=3), DataConfig(percepts), TRAINING)
-    pretrain(config, out)
-    return str(out)
-
-
-def finetune_config(percepts, init="", steps=4, **data):
-    training = dataclasses.replace(TRAINING, steps=steps, learning_rate=3e-2)
-    model = ClassifierConfig(units=(7,), block_frames=8, block_stride=4, dropout=0.2)
-    return FinetuneConfig(model, DataConfig(percepts, **data), training, init)
+    return pretrain_composite(percepts, tmp_path_factory.mktemp("runs") / "composite")
 
 
 def test_the_data_decides_features_and_output(pretrained):
@@ -133,55 +104,6 @@ def test_the_classifier_begins_with_the_encoder(percepts, pretrained, tmp_path):
     encoder = load_run(pretrained).model().encoder[0]
     for expected, received in zip(encoder.get_weights(), run.model().lstms[0].get_weights(), strict=True):
         np.testing.assert_array_equal(expected, received)
-
-
-def states_of(pretrained, frames):
-    """h of the encoder after every frame."""
-    lstm = PeepholeLSTM(5, return_sequences=True)
-    lstm.build((None, None, 6))
-    lstm.set_weights(load_run(pretrained).model().encoder[0].get_weights())
-    return np.asarray(lstm(frames))
-
-
-@pytest.mark.parametrize("loss", ["all", "last"])
-def test_the_softmax_begins_as_a_regression_on_what_the_encoder_makes_of_the_blocks(percepts, pretrained, loss):
-    config = finetune_config(percepts, pretrained)
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, loss=loss))
-    job = prepare_finetuning(config)
-    assert job.config.softmax == job.facts["initial_softmax"] == "regression"
-    states, labels = [], []
-    for batch in job.data.evaluation(4):
-        hidden, mask = states_of(pretrained, batch["frames"]), np.asarray(batch["mask"])
-        lengths = mask.sum(1)
-        states += [
-            h[length - 1] if loss == "last" else h[:length].mean(0) for h, length in zip(hidden, lengths, strict=True)
-        ]
-        labels += batch["label"].numpy().tolist()
-    oracle = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300)).fit(states, labels)
-    kernel, bias = job.model.softmax.get_weights()
-    np.testing.assert_allclose(softmax(states @ kernel + bias, axis=1), oracle.predict_proba(states), atol=2e-3)
-    random = prepare_finetuning(dataclasses.replace(config, softmax="random"))
-    untouched = build_classifier(random.config.model, seed=config.training.seed)
-    np.testing.assert_array_equal(random.model.softmax.get_weights()[0], untouched.softmax.get_weights()[0])
-    assert prepare_finetuning(finetune_config(percepts)).config.softmax == "random"
-
-
-def test_with_a_class_for_every_frame_the_softmax_begins_on_the_last_states(pretrained, tmp_path):
-    rng, records = np.random.default_rng(1), []
-    for number in range(8):
-        labels = np.arange(20) // 10 + number % 2
-        frames = rng.uniform(0, 0.2, (20, 6)).astype("float16") + np.eye(6, dtype="float16")[labels]
-        records.append({"frames": frames, "path": f"{number}.avi", "frame_labels": labels.tolist()})
-    write_shards(records, tmp_path / "shards", labels=("a", "b", "c"))
-    job = prepare_finetuning(finetune_config(str(tmp_path / "shards"), pretrained))
-    batch = next(iter(job.data.evaluation(64)))
-    lengths = np.asarray(batch["mask"]).sum(1)
-    states = states_of(pretrained, batch["frames"])
-    rows = np.arange(len(states)), lengths - 1
-    oracle = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
-    expected = oracle.fit(states[rows], batch["label"].numpy()[rows]).predict_proba(states[rows])
-    kernel, bias = job.model.softmax.get_weights()
-    np.testing.assert_allclose(softmax(states[rows] @ kernel + bias, axis=1), expected, atol=2e-3)
 
 
 def test_the_classifier_learns(percepts, tmp_path):
