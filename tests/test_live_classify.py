@@ -136,7 +136,9 @@ def test_a_backbone_that_has_moved_is_named_and_compared(chain, tmp_path):
     assert with_net == classified(chain, *words)
     images = keras.Input((SIZE, SIZE, 3))
     keras.Model(images, keras.layers.Flatten(name="other")(images)).save(tmp_path / "other.keras")
-    assert "layer of" in refused("classify", *words, "--backbone", tmp_path / "other.keras")
+    told = refused("classify", *words, "--backbone", tmp_path / "other.keras")
+    assert "expected net.keras, the convnet of the run's percepts" in told and "--layer" not in told
+    assert "other.keras, another convnet, without the layer functional" in told.replace("\n", " ")
     several = ["--backbone", tmp_path / "other.keras", "--backbone", chain / "motion.keras"]
     assert "name its file with --backbone" in refused("classify", *words, *several)
     assert with_net == classified(chain, *words, *several, "--backbone", moved)
@@ -201,3 +203,4 @@ def test_another_convnet_is_told_as_that(chain):
     words = ["classify", str(chain / "rgb"), str(chain / "whole.mp4"), "--backbone", str(chain / "motion.keras")]
     result = CliRunner().invoke(videorep_command, words)
     assert result.exit_code == 1 and "expected net.keras, the convnet of the run's percepts" in result.output
+    assert "motion.keras, another convnet, " in result.output
