@@ -1,5 +1,6 @@
 """The commands with their real workers, on models and data as small as can be."""
 
+import hashlib
 import json
 import re
 
@@ -148,6 +149,22 @@ def test_pictures_of_a_run(folder, what):
     out = folder / f"{what}.png"
     run("visualize", folder / "pretrained", what, "--out", out)
     assert cv2.imread(str(out)) is not None
+
+
+def test_export_states_scores_of_its_own_run_alone(folder):
+    digest = hashlib.sha256((folder / "classifier" / "model.keras").read_bytes()).hexdigest()
+    for name, data in (("classifier", "percepts"), ("pretrained", "digits")):
+        run("evaluate", folder / name, folder / data, "--json", folder / f"{name}.json")
+    told = json.loads((folder / "classifier.json").read_text())
+    assert told["models"] == [digest] and told["data"] == [str(folder / "percepts")]
+    words = ["export", folder / "classifier", "--out", folder / "scored", "--no-check", "--scores"]
+    run(*words, folder / "classifier.json")
+    card = (folder / "scored" / "1" / "assets" / "model_card.md").read_text()
+    assert f"of `{folder / 'percepts'}`, 6 videos:" in card and f"{told['accuracy']:.1%} | 95 % interval" in card
+    for other in (folder / "pretrained.json", folder / "missing.json", folder):
+        result = CliRunner().invoke(videorep_command, [*map(str, words), str(other)])
+        assert result.exit_code == 1 and str(other) in result.output and "Traceback" not in result.output
+    assert [path.name for path in (folder / "scored").iterdir()] == ["1"]
 
 
 def test_export_numbers_versions(folder):

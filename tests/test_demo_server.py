@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import socket
+import struct
 import tempfile
 from pathlib import Path
 
@@ -113,6 +115,25 @@ def test_a_browser_that_is_closed_holds_nobody_up(uploads):
     with serving(Endless()) as url:
         assert talk(leave)[1][-1] == {"reason": "it is my turn"}
     assert len(closed) == 2 and list(uploads.iterdir()) == []
+
+
+def test_browsers_that_break_off_are_no_fault(uploads, caplog):
+    class Slow(MadeUpAnswers):
+        def answer(self, path):
+            for _ in range(20):
+                yield {"picture": "x" * 1_000_000}
+            yield {"reason": "it is my turn"}
+
+    with serving(Slow()) as url:
+        address = ("127.0.0.1", int(url.split(":")[-1].strip("/")))
+        for sent, read in ((b"whole", 100), (b"whole", 0), (b"whol", 0)):
+            with socket.create_connection(address) as browser:
+                browser.sendall(b"POST /videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n" + sent)
+                browser.recv(read)
+                browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # aborts at once
+        assert talk(lambda session: ask(session, url, b"another"))[1][-1] == {"reason": "it is my turn"}
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("aiohttp")] == []
+    assert list(uploads.iterdir()) == []
 
 
 def test_pages_of_others_are_refused(url):

@@ -136,7 +136,9 @@ def test_a_backbone_that_has_moved_is_named_and_compared(chain, tmp_path):
     assert with_net == classified(chain, *words)
     images = keras.Input((SIZE, SIZE, 3))
     keras.Model(images, keras.layers.Flatten(name="other")(images)).save(tmp_path / "other.keras")
-    assert "layer of" in refused("classify", *words, "--backbone", tmp_path / "other.keras")
+    told = refused("classify", *words, "--backbone", tmp_path / "other.keras")
+    assert "expected net.keras, the convnet of the run's percepts" in told and "--layer" not in told
+    assert "other.keras, another convnet, without the layer functional" in told.replace("\n", " ")
     several = ["--backbone", tmp_path / "other.keras", "--backbone", chain / "motion.keras"]
     assert "name its file with --backbone" in refused("classify", *words, *several)
     assert with_net == classified(chain, *words, *several, "--backbone", moved)
@@ -197,7 +199,21 @@ def test_the_status_says_that_nothing_could_be_classified(chain, tmp_path):
     assert result.exit_code == 1 and "0 of 1 videos classified" in result.output
 
 
+def test_the_first_reasons_are_shown_where_all_are_in_the_file(chain, tmp_path):
+    missing, out = [str(tmp_path / f"none{number}.mp4") for number in range(5)], tmp_path / "rows.json"
+    result = CliRunner().invoke(videorep_command, ["classify", str(chain / "rgb"), *missing, "--out", str(out)])
+    reasons = [f"  {row['path']}: {row['reason']}" for row in json.loads(out.read_text())]
+    shown = result.output.splitlines()
+    assert result.exit_code == 1 and len(reasons) == 5
+    assert shown[shown.index("0 of 5 videos classified") + 1 :] == [
+        *reasons[:3], f"  and 2 more, with their reasons in {out}"
+    ]  # fmt: skip
+    run = CliRunner().invoke(videorep_command, ["classify", str(chain / "rgb"), missing[0], "--out", f"{out}.csv"])
+    assert run.output.endswith(f"0 of 1 videos classified\n{reasons[0]}\n")
+
+
 def test_another_convnet_is_told_as_that(chain):
     words = ["classify", str(chain / "rgb"), str(chain / "whole.mp4"), "--backbone", str(chain / "motion.keras")]
     result = CliRunner().invoke(videorep_command, words)
     assert result.exit_code == 1 and "expected net.keras, the convnet of the run's percepts" in result.output
+    assert "motion.keras, another convnet, " in result.output

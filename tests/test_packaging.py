@@ -90,6 +90,7 @@ def test_setup_declares_what_the_package_imports_and_nothing_else():
 # What an extra brings beside modules that somebody imports: CUDA libraries, a linter, an S3 server that tests start.
 NOT_IMPORTED_OF_EXTRAS = {"tensorflow", "ruff", "moto"}
 MODULES = {"tensorflow-serving-api": "tensorflow_serving", "grpcio": "grpc", "scikit-image": "skimage"}
+MODULES |= {"markdown-it-py": "markdown_it"}
 
 
 def test_every_extra_is_imported_by_the_package_its_tools_or_its_tests():

@@ -104,6 +104,18 @@ def test_what_is_not_there_any_more_is_said_and_does_not_fail(chain, gone):
     assert result.exit_code == 0 and "not checked: " in result.output
 
 
+def test_a_relative_path_is_said_to_have_been_looked_for_from_here(chain, monkeypatch, tmp_path):
+    facts = json.loads((chain / "first" / "provenance.json").read_text())
+    facts["data"]["path"] = "percepts"
+    (chain / "first" / "provenance.json").write_text(json.dumps(facts))
+    monkeypatch.chdir(chain)
+    assert not any("current folder" in each for each in verify(chain / "first")[1])
+    monkeypatch.chdir(tmp_path)
+    problems, (unchecked,) = verify(chain / "first")
+    assert problems == [] and unchecked.startswith(f"percepts, the data of {chain / 'first'}, is not at this relative")
+    assert f"from the current folder, {tmp_path};" in unchecked
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "\xff", "null", '{"data": 3, "init": [], "files": 1}'])
 def test_any_text_for_provenance_ends_in_a_sentence(chain, text):
     for file in ("serving/1/assets.extra/run.json", "second/provenance.json"):

@@ -160,7 +160,7 @@ def test_classes_and_a_model_card_are_assets(plain_run, tmp_path):
     folder = Path(export(plain_run[0].path, tmp_path / "serving")["path"])
     assert (folder / "assets" / "labels.txt").read_text().split() == list(CLASSES)
     card = (folder / "assets" / "model_card.md").read_text()
-    assert "serving_default, classify, classify_padded" in card and "Takes: percepts" in card
+    assert "`serving_default`, `classify`, `classify_padded`" in card and "as percepts: 5 numbers for each" in card
 
 
 def facts_of(summary):

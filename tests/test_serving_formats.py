@@ -141,7 +141,7 @@ def test_a_run_without_a_convnet_on_frames_has_the_step_alone(live_chain, tmp_pa
         summary = export_format(live_chain / run, tmp_path / run, "litert", check=False)
         assert summary["files"] == ["step.tflite"] and reason in summary["left_out"][0]
         names = sorted(path.name for path in (tmp_path / run).iterdir())
-        assert names == ["labels.txt", "run.json", "step.tflite"]
+        assert names == ["labels.txt", "model_card.md", "run.json", "step.tflite"]
 
 
 def test_other_runs_are_refused_with_what_they_can_be_exported_as(live_chain, tmp_path):

@@ -28,6 +28,10 @@ class BackboneError(VideorepError):
     """A convnet cannot be loaded or does not fit the frames."""
 
 
+class LayerError(BackboneError):
+    """A convnet has no layer of the name that was asked for."""
+
+
 class StorageError(VideorepError):
     """Shards lie at a URL that cannot be read with what is installed."""
 

@@ -12,7 +12,7 @@ from videorep.data.shards.manifest import load_dataset, read_manifest
 from videorep.errors import VideorepError
 from videorep.exports import facts_of, find_versions, read_export
 from videorep.runs import CONFIG, PROVENANCE, is_run, load_run
-from videorep.storage import is_no_regular_file, locate
+from videorep.storage import is_no_regular_file, is_url, locate
 
 
 def describe_export(path):
@@ -143,7 +143,7 @@ class _Chain:
             if model.is_file():
                 self._compare(model, digest, f"{user} came of another model")
             elif not model.exists():
-                self._miss(f"{model} behind {user}")
+                self._miss(f"{model} behind {user}", model)
             self.check_run(run)
 
     def check_run(self, path):
@@ -178,7 +178,7 @@ class _Chain:
             return
         with self._told():
             if not (locate(folder) / MANIFEST).exists():
-                self._miss(f"{folder}, the data of {run},")
+                self._miss(f"{folder}, the data of {run},", folder)
                 return
             same = self._compare_shards(folder, stated, run)
             if same and isinstance(data.get("manifest_sha256"), str):
@@ -264,11 +264,14 @@ class _Chain:
         if path.exists():
             self.problems.append(f"{path}: no regular file; restore it")
         else:
-            self._miss(what)
+            self._miss(what, path)
         return False
 
-    def _miss(self, what):
-        self.unchecked.append(f"{what} is not there any more")
+    def _miss(self, what, path):
+        gone = "not there any more"
+        if not is_url(path) and not Path(path).is_absolute():
+            gone = f"not at this relative path from the current folder, {Path.cwd()}; verify from where it was named so"
+        self.unchecked.append(f"{what} is {gone}")
 
     def _is_new(self, path):
         place = str(locate(path).resolve())

@@ -15,6 +15,7 @@ from videorep.cli.surprise import choose_predictor, surprise_options
 from videorep.errors import ServerError
 from videorep.exports import MODEL_NAME
 
+REASONS = 3  # that are shown of those in the file
 SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 
 
@@ -80,8 +81,18 @@ def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
             print_table([_shown(row) for row in told])
         done = sum(bool(row[counted]) for row in told)
         say(f"{done:,} of {len(told):,} videos {verb}", err=True)
+        if out:
+            _tell_reasons([row for row in told if row["reason"]], out)
     if not done:
         click.get_current_context().exit(1)
+
+
+def _tell_reasons(rows, out):
+    """Why the first videos have no classes, which are otherwise in the file alone."""
+    for row in rows[:REASONS]:
+        say(f"  {row['path']}: {row['reason']}", err=True)
+    if len(rows) > REASONS:
+        say(f"  and {len(rows) - REASONS:,} more, with their reasons in {out}", err=True)
 
 
 def _classify_there(server, videos, top, stop):

@@ -81,6 +81,7 @@ def evaluate(names, split, fuse, diagnose, json_path, overwrite, **others):
 
     load_tensorflow()
     from videorep.data.batches.sources import lacks_labels
+    from videorep.data.shards.hashes import hash_file
     from videorep.data.shards.manifest import load_dataset
     from videorep.evaluation import evaluate_action_recognition, evaluate_frames, evaluate_future_prediction
     from videorep.evaluation.arguments import tell_apart
@@ -115,5 +116,7 @@ def evaluate(names, split, fuse, diagnose, json_path, overwrite, **others):
     for sentence in result["warnings"]:
         say(f"Warning: {sentence}", err=True)
     if json_path:
+        result["models"] = [hash_file(run.model_path) for run in opened]
+        result["data"] = data or [run.config.data.path for run in opened]
         write_text_durably(json_path, json.dumps(result, indent=2) + "\n")
         say(f"Wrote {json_path}")

@@ -23,13 +23,19 @@ from videorep.cli.quiet import load_tensorflow, quiet_libraries
 )
 @options.moved_backbone
 @click.option(
+    "--scores",
+    multiple=True,
+    metavar="FILE",
+    help="What evaluate --json wrote of RUN; the model card states it, with a 95 % interval or a standard error.",
+)
+@click.option(
     "--check/--no-check",
     default=True,
     help="Whether a process without videorep must give the model's answers before the version is there; the warm-up is "
     "written and tried only then. Of litert and onnx: whether their runtime must, where it is installed.",
 )
 @options.overwrite
-def export(run, out, format_, version, backbone, check, overwrite):
+def export(run, out, format_, version, overwrite, backbone, **choices):
     """Write the model of RUN as a SavedModel, DIR/N/saved_model.pb, for TensorFlow Serving or TensorFlow alone.
 
     Its signatures take percepts, and JPEG frames where the convnet of the percepts is found: see docs/serving.md.
@@ -40,6 +46,7 @@ def export(run, out, format_, version, backbone, check, overwrite):
       videorep export runs/classifier --out serving
       videorep export runs/classifier --out serving --version 7
       videorep export runs/classifier --out phone --format litert
+      videorep export runs/classifier --out serving --scores accuracy.json
     """
     if format_ != "savedmodel" and version:
         raise click.UsageError(f"--version is of a SavedModel; leave it out with --format {format_}")
@@ -47,10 +54,10 @@ def export(run, out, format_, version, backbone, check, overwrite):
     if format_ == "savedmodel":
         from videorep.serving.export import export as write_saved_model
 
-        print_facts(write_saved_model(run, out, version, overwrite=overwrite, backbones=backbone, check=check))
+        print_facts(write_saved_model(run, out, version, overwrite=overwrite, backbones=backbone, **choices))
     else:
         from videorep.serving.formats import export_format
 
         with quiet_libraries():  # what is not convertible fills a screen before the sentence that says so
-            facts = export_format(run, out, format_, overwrite=overwrite, backbones=backbone, check=check)
+            facts = export_format(run, out, format_, overwrite=overwrite, backbones=backbone, **choices)
         print_facts(facts)

@@ -118,6 +118,8 @@ class DemoServer:
                 finally:
                     self._whole -= 1
                 return response
+        except ConnectionError:  # the browser has gone away, which is no fault of anybody's: this is sent to nobody
+            return web.Response()
         finally:
             self._here -= 1
 

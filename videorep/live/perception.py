@@ -17,7 +17,7 @@ from videorep.data.percepts.flow import flow_field
 from videorep.data.percepts.frames import crop_centre, cut_centre, scale_frame
 from videorep.data.shards.images import decode_image
 from videorep.data.videos.decode import resize_frame
-from videorep.errors import BackboneError, ConfigError, RunError
+from videorep.errors import BackboneError, ConfigError, LayerError, RunError
 
 REPEATED = ("fps", "size", "quality", "keep_partial")  # of a build of clips; pieces are not cut anew
 WANTED = {
@@ -102,12 +102,14 @@ def _find_backbone(stages, backbones):
             net = load_backbone(*((own, layer, name) if Path(name).suffix == ".h5" else (name, layer, weights)))
             if net.description["weights_sha256"] == stages.weights_sha256:
                 return net
+            flaws.append(f"{name}, another convnet, of SHA-256 {net.description['weights_sha256'][:12]}...")
+        except LayerError:
+            flaws.append(f"{name}, another convnet, without the layer {layer}")
         except BackboneError as error:
-            flaws.append(str(error).partition("; ")[0])
-    received = ", ".join(backbones) or own
+            flaws.append(f"{name}: {str(error).partition('; ')[0]}")
     raise BackboneError(
         f"expected {Path(own).name}, the convnet of the run's percepts, whose weights have SHA-256 "
-        f"{stages.weights_sha256[:12]}..., received {': '.join([received, *flaws])}; name its file with --backbone"
+        f"{stages.weights_sha256[:12]}..., received {', and '.join(flaws)}; name its file with --backbone"
     )
 
 

@@ -7,23 +7,24 @@ from pathlib import Path
 import tensorflow as tf
 
 from videorep.data.batches.sources import inputs_of
-from videorep.data.shards.hashes import hash_file
 from videorep.errors import OutputError
 from videorep.exports import FACTS
 from videorep.locking import alone_in
-from videorep.runs import MODEL, load_run
+from videorep.runs import load_run
 from videorep.serving.card import CARD, LABELS, write_card
 from videorep.serving.check import check_export
 from videorep.serving.frames import open_perception
+from videorep.serving.origins import describe_input, describe_origin
 from videorep.serving.place import Place, remove
 from videorep.serving.requests import make_requests
+from videorep.serving.scores import read_scores
 from videorep.serving.signatures import DEFAULT, serve
 from videorep.serving.warmup import NOT_WRITTEN, write_warm_up
 from videorep.storage import TEMPORARY, require_apart, require_local
 from videorep.writing import written
 
 
-def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=True):
+def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=True, scores=()):
     """Writes `out/VERSION/saved_model.pb`, as TensorFlow Serving expects it, with the signatures of docs/serving.md.
 
     The signature `serving_default` takes "frames", (B, T, D) float32 in the units that the run was trained on (percepts
@@ -41,10 +42,11 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
         backbones: Files of the convnet of the run's percepts, where it has moved; compared by hash.
         check: Whether another process has to give the model's answers before the version is there, and those of the
             warm-up, which is written only then.
+        scores: Files that `videorep evaluate --json` wrote of the run, for the model card.
     Returns:
         dict: path, version, inputs, outputs, signatures and what was left out.
     Raises:
-        RunError: the run is not finished, or its model cannot be used.
+        RunError: the run is not finished, its model cannot be used, or `scores` are no scores of it.
         BackboneError: no convnet among `backbones` has the weights of the run's percepts.
         OutputError: the version exists, cannot be written, would lie at a URL, answers otherwise than the model, or
             another process exports there.
@@ -54,6 +56,7 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
     out = Path(out)
     _place(out, version).require_free(overwrite)
     model = run.model()
+    scores = read_scores(scores, run)
     perception, reason = open_perception(run, model, backbones)
     served = serve(model, run.config, perception)
     signatures = served.concrete_signatures()
@@ -66,7 +69,7 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
             remove(rest)
         place = _place(out, version)
         with place.prepared(overwrite) as temporary:
-            _save(served, signatures, run, facts, temporary)
+            _save(served, signatures, _texts(run, facts, scores), temporary)
             if check:
                 left_out += [] if write_warm_up(temporary, requests) else [NOT_WRITTEN]
                 check_export(temporary, requests)
@@ -86,46 +89,27 @@ def describe(run, served, signatures):
     """What assets.extra/run.json says of a run: where the model comes from and what it takes.
 
     Returns:
-        dict for JSON: "run" (its folder), "kind" (of the run), "model_sha256" (of its model.keras), "provenance" (all
-        that the run recorded), "signatures" ("inputs" and "outputs" of each, by name) and "input": "name", "shape" and
-        "dtype" of the argument of serving_default; "kind", one of "percepts" (then with their "backbone", as
-        dataset.json's settings name it), "pixels", "patches" (of frames; both in [0, 1], with their "frame_shape",
-        (H, W, C)), "flow" and "rgb" (of a train-stream run, with "flow_stack", fields per stack).
+        dict for JSON: what `describe_origin` gives, "signatures" ("inputs" and "outputs" of each, by name) and "input":
+        "name", "shape" and "dtype" of the argument of serving_default, and what `describe_input` gives.
     """
-    provenance, config = run.provenance, run.config
-    data = provenance.get("data")
-    data = data if isinstance(data, dict) else {}
-    if config.kind == "stream":
-        kind, more = config.model.stream, {}
-        if kind == "flow":
-            more = {"flow_stack": config.model.flow_stack}
-    elif data.get("frame_shape"):
-        kind, more = "patches" if config.data.patch else "pixels", {"frame_shape": data["frame_shape"]}
-    else:
-        kind, more = "percepts", {"backbone": data.get("backbone") or {}}
     argument = {"name": served.input.name, "shape": served.input.shape.as_list(), "dtype": served.input.dtype.name}
     listed = {
         name: {"inputs": [spec.name for spec in specs], "outputs": list(signatures[name].structured_outputs)}
         for name, (_, *specs) in served.listed().items()
     }
-    return describe_origin(run) | {"input": argument | {"kind": kind} | more, "signatures": listed}
+    return describe_origin(run) | {"input": argument | describe_input(run), "signatures": listed}
 
 
-def describe_origin(run):
-    """The part of `describe` that tells where a model comes from: "run", "kind", "model_sha256", "provenance"."""
-    return {
-        "run": str(run.path),
-        "kind": run.config.kind,
-        "model_sha256": hash_file(run.path / MODEL),
-        "provenance": run.provenance,
-    }
-
-
-def _save(served, signatures, run, facts, folder):
-    """Writes the SavedModel, with the names of the classes and the model card as its assets."""
-    texts = {CARD: write_card(run, facts)}
+def _texts(run, facts, scores):
+    """{file: text} of the names of the classes and the model card."""
+    texts = {CARD: write_card(run, facts, {"Signatures": facts["signatures"]}, scores)}
     if classes := getattr(run.config.model, "classes", ()):
         texts[LABELS] = "".join(f"{each}\n" for each in classes)
+    return texts
+
+
+def _save(served, signatures, texts, folder):
+    """Writes the SavedModel, with `texts` as its assets."""
     with tempfile.TemporaryDirectory() as place:
         for name, text in texts.items():
             (Path(place) / name).write_text(text, encoding="utf-8")

@@ -11,11 +11,13 @@ from videorep.exports import STEP_FACTS
 from videorep.locking import alone_in
 from videorep.models import build_classifier
 from videorep.runs import load_run
-from videorep.serving.card import LABELS
+from videorep.serving.card import CARD, LABELS, write_card
 from videorep.serving.converters import find_format
-from videorep.serving.export import describe_origin, require_outside
+from videorep.serving.export import require_outside
 from videorep.serving.frames import open_perception
+from videorep.serving.origins import describe_origin
 from videorep.serving.place import Place
+from videorep.serving.scores import read_scores
 from videorep.serving.signatures import serve
 from videorep.writing import written
 
@@ -28,16 +30,16 @@ KINDS = {
 }
 
 
-def export_format(run_path, out, name, *, overwrite=False, backbones=(), check=True):
+def export_format(run_path, out, name, *, overwrite=False, backbones=(), check=True, scores=()):
     """Writes the step of a classifier with LSTMs, and the convnet of its percepts, as one frame meets them.
 
     `out` then holds step.tflite or step.onnx: "frame" (1, D) and "state" (1, S; zeros at first) to "probabilities"
     (1, K) and "next_state" (1, S); backbone.tflite or .onnx, where the percepts are a convnet's on frames: "image"
-    (1, H, W, 3) uint8 RGB, scaled and cut, to "percept" (1, D); labels.txt, a class a line; and run.json. All numbers
-    but those of images are float32, whatever the precision of training.
+    (1, H, W, 3) uint8 RGB, scaled and cut, to "percept" (1, D); labels.txt, a class a line; model_card.md; run.json.
+    All numbers but those of images are float32, whatever the precision of training.
 
     Args:
-        run_path, overwrite, backbones: As for `videorep.serving.export.export`.
+        run_path, overwrite, backbones, scores: As for `videorep.serving.export.export`.
         out: Folder that this makes, whole or not at all.
         name: Of the format, see `videorep.serving.converters.FORMATS`.
         check: Whether the files have to give the model's answers before the folder is there.
@@ -56,7 +58,7 @@ def export_format(run_path, out, name, *, overwrite=False, backbones=(), check=T
             f"expected a classifier with LSTMs for --format {name}, received {run.path}, {KINDS[run.config.kind]}; "
             "export it as a SavedModel"
         )
-    model = _in_float32(run.model())
+    model, scores = _in_float32(run.model()), read_scores(scores, run)
     perception, reason = open_perception(run, model, backbones)
     served = serve(model, run.config, perception)
     functions = make_functions(served)
@@ -77,8 +79,9 @@ def export_format(run_path, out, name, *, overwrite=False, backbones=(), check=T
             "differences": differences,
             "clips": perception and perception.clips,
         }
-        place.finish(temporary, describe_origin(run) | made)
-    names = [path.name for path in files.values()]
+        origin, names = describe_origin(run), [path.name for path in files.values()]
+        (temporary / CARD).write_text(write_card(run, origin, {"Files": names}, scores), encoding="utf-8")
+        place.finish(temporary, origin | made)
     return {"path": str(place.target), "files": names, "differences": differences, "left_out": left_out}
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from videorep.errors import BackboneError
+from videorep.errors import BackboneError, LayerError
 from videorep.models.files import UNREADABLE, UnboundedError, load_keras, require_bounded, require_bounded_arrays
 from videorep.runs import CONFIG, MODEL, load_run
 
@@ -164,7 +164,7 @@ def _require_layer(model, layer, name):
     if layer not in names:
         useful = [each.name for each in model.layers if not isinstance(each, PLAIN_LAYERS)] or names
         shown = difflib.get_close_matches(layer, useful, n=4, cutoff=0.6) or useful[-SHOWN_LAYERS:]
-        raise BackboneError(f"expected --layer to be a layer of {name}, received {layer}; try {', '.join(shown)}")
+        raise LayerError(f"expected --layer to be a layer of {name}, received {layer}; try {', '.join(shown)}")
     return model.get_layer(layer)
 
 
