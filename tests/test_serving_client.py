@@ -106,7 +106,7 @@ def test_a_tensor_that_is_none_is_told():
     flawed.tensor_shape.dim[0].size = 3
     flawed.tensor_content = flawed.tensor_content or np.float32([0.2, 0.8]).tobytes()
     with server_of(describe={"facts": flawed}) as server, pytest.raises(ServerError, match="expected tensors from"):
-        server.ask("describe")
+        server.ask("describe", request=[""])
 
 
 def test_what_a_good_model_answers_is_taken():

@@ -101,7 +101,7 @@ class RemoteClips:
     def __init__(self, server):
         self._server = server
         try:
-            facts = json.loads(server.ask("describe")["facts"].item())
+            facts = json.loads(server.ask("describe", request=[""])["facts"].item())
             require_facts(facts, "describe")
             self.classes, self._block = tuple(facts["classes"]), tuple(facts["block"])
             clips = from_dict(ClipsConfig, facts["clips"])

@@ -47,14 +47,12 @@ def _fill(spec, batch, length, side, draw):
     """An array for an argument of a signature."""
     sizes = iter((batch, length))
     shape = [next(sizes) if size is None else size for size in spec.shape]
-    if spec.name == "length":
+    if spec.dtype == tf.int32:  # lengths and horizons; of streams any number will do
         return draw.integers(1, length + 1, shape, np.int32)
     if spec.name == "examples":
         return np.array([_record([_jpeg(side, draw) for _ in range(length)]) for _ in range(batch)], object)
     if spec.dtype == tf.string:
         return np.array([_jpeg(side, draw) for _ in range(int(np.prod(shape)))], object).reshape(shape)
-    if spec.dtype == tf.int32:
-        return np.int32({"batch_size": batch, "horizon": length}[spec.name])
     return draw.random(shape, np.float32)
 
 
