@@ -62,7 +62,7 @@ def test_what_a_server_cannot_do_is_told(served):
     result = classify(served, served[0] / "whole.mp4", model="other")
     assert result.exit_code == 1 and "NOT_FOUND: Servable not found for request: Latest" in result.output
     result = classify(served, served[0] / "whole.mp4", "--direct")
-    assert result.exit_code == 2 and "--server takes no --surprise, --backbone or --direct" in result.output
+    assert result.exit_code == 2 and "--server takes no --surprise, --ahead, --backbone or --direct" in result.output
 
 
 def test_a_server_that_is_not_there_is_told(served, monkeypatch):
