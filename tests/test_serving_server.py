@@ -65,6 +65,14 @@ def test_what_a_server_cannot_do_is_told(served):
     assert result.exit_code == 2 and "--server takes no --surprise, --ahead, --backbone or --direct" in result.output
 
 
+@pytest.mark.parametrize(
+    "address", ["localhost", "localhost/actions", "localhost:0", "localhost:70000", "::1", ":1", ""]
+)
+def test_an_address_without_a_port_is_bad_usage(address):
+    result = CliRunner().invoke(videorep_command, ["classify", "--server", address, "video.mp4"])
+    assert result.exit_code == 2 and "expected HOST:PORT or HOST:PORT/MODEL" in " ".join(result.output.split())
+
+
 def test_a_server_that_is_not_there_is_told(served, monkeypatch):
     result = classify(served, served[0] / "whole.mp4", port=1)
     assert result.exit_code == 1 and "from TensorFlow Serving at localhost:1, received UNAVAILABLE" in result.output

@@ -9,6 +9,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.claim import claim_file
+from videorep.cli.parameter_types import ServerAddress
 from videorep.cli.printing import print_table, say
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.surprise import choose_predictor, surprise_options
@@ -24,7 +25,7 @@ SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 @click.option("--top", type=click.IntRange(min=1), default=5, help="Classes to tell of each video, the best first.")
 @click.option(
     "--server",
-    metavar="HOST:PORT[/MODEL]",
+    type=ServerAddress(),
     help=f"Ask a TensorFlow Serving there (gRPC) in place of a RUN; the model is {MODEL_NAME} unless named.",
 )
 @click.option(
@@ -95,8 +96,8 @@ def classify(names, out, top, server, timeout, surprise, overwrite, **stages):
 def _classify_there(server, timeout, videos, top, stop):
     from videorep.progress import make_progress
 
-    address, _, model = server.partition("/")
-    options = {"model": model or MODEL_NAME, "timeout": timeout, "stop": stop, "progress": make_progress()}
+    address, model = server
+    options = {"model": model, "timeout": timeout, "stop": stop, "progress": make_progress()}
     return _rows(*_load_client()(address, videos, **options), top)
 
 
