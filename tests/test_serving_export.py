@@ -142,6 +142,16 @@ def test_only_an_export_is_replaced(plain_run, tmp_path, name):
     assert note.read_text() == "keep"
 
 
+@pytest.mark.parametrize("name", ["run.json", "saved_model.pb"])
+def test_no_version_lies_in_another_export(plain_run, tmp_path, name):
+    """In one as LiteRT or ONNX, or in a version."""
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / name).write_text("{}")
+    with pytest.raises(OutputError, match="phone, which is an export itself; choose another --out"):
+        export(plain_run[0].path, tmp_path / "phone", overwrite=True)
+    assert [path.name for path in (tmp_path / "phone").iterdir()] == [name]
+
+
 def test_an_unfinished_run_is_not_exported(tmp_path):
     config = FinetuneConfig(ClassifierConfig(features=5, units=(4,), classes=CLASSES))
     run = create_run(tmp_path / "run", config)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from videorep.data.batches.sources import inputs_of
 from videorep.data.shards.hashes import hash_file
 from videorep.errors import OutputError
-from videorep.exports import FACTS
+from videorep.exports import FACTS, find_versions
 from videorep.locking import alone_in
 from videorep.runs import MODEL, load_run
 from videorep.serving.card import CARD, LABELS, write_card
@@ -46,12 +46,16 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
     Raises:
         RunError: the run is not finished, or its model cannot be used.
         BackboneError: no convnet among `backbones` has the weights of the run's percepts.
-        OutputError: the version exists, cannot be written, would lie at a URL, answers otherwise than the model, or
-            another process exports there.
+        OutputError: the version exists, cannot be written, would lie at a URL or in another export, answers otherwise
+            than the model, or another process exports there.
     """
     run = load_run(run_path)
     require_outside(out, run)
     out = Path(out)
+    if find_versions(out) == [out]:
+        raise OutputError(
+            f"expected a folder for numbered versions, received {out}, which is an export itself; choose another --out"
+        )
     _place(out, version).require_free(overwrite)
     model = run.model()
     perception, reason = open_perception(run, model, backbones)
