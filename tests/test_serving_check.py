@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -163,6 +164,8 @@ def test_a_classifier_of_frames_has_all_signatures(exported):
     plain = {"serving_default", "classify", "classify_padded", "initial_state", "step"}
     assert set(exported[1]["signatures"]) == plain | of_frames
     assert bool(exported[1]["left_out"]) != HAS_PROTOS
+    facts = json.loads((Path(exported[1]["path"]) / "assets.extra" / "run.json").read_text())
+    assert facts["checked"] is True
 
 
 def test_the_document_shows_it_as_tensorflow_does(exported):

@@ -62,7 +62,7 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
     served = serve(model, run.config, perception)
     signatures = served.concrete_signatures()
     requests = make_requests(served, signatures) if check else []
-    facts = describe(run, served, signatures)
+    facts = describe(run, served, signatures) | {"checked": check}
     left_out = [f"signatures of encoded frames: {reason}"] if reason else []
     what = written(f"a SavedModel into {out}", "export again; nothing was left behind")
     with what, alone_in(out):
