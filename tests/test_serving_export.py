@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import io
 import json
 import os
 import resource
@@ -29,6 +30,7 @@ from videorep.config import (
 from videorep.errors import OutputError, RunError
 from videorep.locking import exclusive
 from videorep.models import build_classifier, build_model
+from videorep.progress import PlainProgress
 from videorep.runs import create_run
 from videorep.serving import export as export_module
 
@@ -171,6 +173,18 @@ def test_classes_and_a_model_card_are_assets(plain_run, tmp_path):
     assert (folder / "assets" / "labels.txt").read_text().split() == list(CLASSES)
     card = (folder / "assets" / "model_card.md").read_text()
     assert "serving_default, classify, classify_padded" in card and "Takes: percepts" in card
+
+
+def test_an_export_tells_how_far_it_is(plain_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "check_export", lambda *_: None)
+    told = io.StringIO()
+    names = export(plain_run[0].path, tmp_path / "serving", check=True, progress=PlainProgress(told))["signatures"]
+    begun = [line for line in told.getvalue().splitlines() if "done" not in line]
+    assert begun == [
+        f"Asking the model: {2 * len(names)} requests",
+        f"Writing the SavedModel: {len(names)} signatures",
+        f"Checking in another process: {2 * len(names)} answers",
+    ]
 
 
 def facts_of(summary):
