@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -95,6 +96,24 @@ def test_rows_and_columns_over_rest_are_what_the_signature_gives(served):
     for number, row in enumerate(rows["predictions"]):
         np.testing.assert_allclose(row["probabilities"], expected["probabilities"][number], atol=1e-6)
         assert row["label"] == columns["label"][number] in CLASSES
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"inputs": {"frames": [["a"]]}},
+        {"inputs": {"frames": [[[0.0] * 64], [[0.0] * 63]]}},
+        {"inputs": {"frames": [[[0.0] * 63]]}},
+        {"inputs": {"other": [0.0]}},
+        {"instances": []},
+        {"signature_name": "other", "instances": [0]},
+    ],
+    ids=str,
+)
+def test_values_that_do_not_fit_are_told_over_rest(served, asked):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        post(served, asked)
+    assert caught.value.code == 400 and json.load(caught.value)["error"]
 
 
 def test_the_commands_of_serve_config_work_as_printed(served):
