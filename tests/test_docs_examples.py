@@ -216,7 +216,7 @@ def test_programs_and_options_exist(block, words, parsing, monkeypatch, capsys):
 
 def check_requirement(words):
     assert words[1] == "install" and len(words) == 3
-    extra = re.fullmatch(r"\.(?:\[([\w-]+)\])?", words[2])
+    extra = re.fullmatch(r"(?:\.|videorep)(?:\[([\w-]+)\])?", words[2])
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     assert extra and (extra[1] is None or extra[1] in setup["options.extras_require"])

@@ -77,6 +77,18 @@ def test_a_missing_file_of_the_export_and_one_too_many_are_named(chain):
     ]
 
 
+@pytest.mark.parametrize("checked", [True, False])
+def test_an_export_without_a_check_is_told_by_inspect_and_verify(chain, checked):
+    path = chain / "serving" / "1" / "assets.extra" / "run.json"
+    facts = {"checked": checked, "signatures": {"serving_default": {}, "represent": {}}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    told = call("inspect", chain / "serving").output.split("\n")
+    assert f"checked: {'yes' if checked else 'no'}" in [" ".join(line.split()) for line in told]
+    assert "signatures: serving_default, represent" in [" ".join(line.split()) for line in told]
+    told = call("verify", chain / "serving").output
+    assert ("1: no other program gave them when it was exported" in told) != checked and "is sound" in told
+
+
 @pytest.mark.parametrize("file", ["ckpt-7.index", "ckpt-7.data-00000-of-00001"])
 def test_a_damaged_checkpoint_is_a_problem(chain, file):
     change(chain / "first" / "checkpoints" / file)

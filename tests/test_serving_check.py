@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -102,6 +103,15 @@ def test_every_signature_answers_alike_by_both_loaders(kind, request, monkeypatc
                 np.testing.assert_allclose(answers[name], each.answer[name], atol=each.tolerance, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["exported", "composite", "stream"])
+def test_every_input_has_the_batch_first(kind, request):
+    """A server that batches refuses a signature without inputs, and inputs without a dimension."""
+    for name, signature in Session(request.getfixturevalue(kind)[1]["path"]).signatures.items():
+        shapes = [[dim.size for dim in each.tensor_shape.dim] for each in signature.inputs.values()]
+        assert shapes and all(shape[:1] == [-1] for shape in shapes), name
+        assert all(each.tensor_shape.dim[0].size == -1 for each in signature.outputs.values()), name
+
+
 @pytest.mark.parametrize("batch", [1, 7, 32])
 def test_a_stream_net_answers_as_keras_by_both_loaders(stream, batch):
     run, summary = stream
@@ -123,7 +133,7 @@ from probe import Session
 session, state = Session(sys.argv[2]), np.zeros((200, 24), np.float32)
 images = np.array([[tf.io.encode_jpeg(np.zeros((14, 14, 3), np.uint8)).numpy() + bytes(100_000)]], object)
 requests = {  # 100 kB of an answer, of numbers and of texts
-    "initial_state": {"batch_size": np.int32(1000)},
+    "initial_state": {"streams": np.zeros(1000, np.int32)},
     "step": {"frame": np.zeros((200, 64), np.float32), "state": state},
     "classify_frames": {"images": images},
 }
@@ -154,6 +164,8 @@ def test_a_classifier_of_frames_has_all_signatures(exported):
     plain = {"serving_default", "classify", "classify_padded", "initial_state", "step"}
     assert set(exported[1]["signatures"]) == plain | of_frames
     assert bool(exported[1]["left_out"]) != HAS_PROTOS
+    facts = json.loads((Path(exported[1]["path"]) / "assets.extra" / "run.json").read_text())
+    assert facts["checked"] is True
 
 
 def test_the_document_shows_it_as_tensorflow_does(exported):
@@ -180,7 +192,7 @@ import sys
 sys.modules["videorep"] = sys.modules["keras"] = None
 import tensorflow as tf
 signatures = tf.saved_model.load(sys.argv[1]).signatures
-state = signatures["initial_state"](batch_size=tf.constant(2))["state"]
+state = signatures["initial_state"](streams=tf.constant([0, 0]))["state"]
 assert signatures["step"](frame=tf.zeros((2, int(sys.argv[2]))), state=state)["probabilities"].shape[0] == 2
 print("answered")
 """

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import json
+import time
 
 import numpy as np
 import pytest
@@ -25,11 +26,12 @@ FACTS = {"classes": ["run", "walk"], "block": [4, 2], "clips": {"fps": 20.0, "si
 
 
 @contextlib.contextmanager
-def server_of(**answers):
-    """A `ModelServer` whose signatures always answer the same, {output: value}."""
+def server_of(wait=0, timeout=20, **answers):
+    """A `ModelServer` whose signatures always answer the same, {output: value}, after a wait."""
 
     class Service(PredictionServiceServicer):
         def Predict(self, request, context):  # noqa: N802 (the stub's name)
+            time.sleep(wait)
             answer = PredictResponse()
             for name, value in answers[request.model_spec.signature_name].items():
                 is_proto = isinstance(value, TensorProto)
@@ -42,7 +44,7 @@ def server_of(**answers):
         address = f"localhost:{server.add_insecure_port('localhost:0')}"
         server.start()
         with grpc.insecure_channel(address) as channel:
-            yield ModelServer(channel, address, "other", 20)
+            yield ModelServer(channel, address, "other", timeout)
         server.stop(None).wait()
 
 
@@ -106,7 +108,13 @@ def test_a_tensor_that_is_none_is_told():
     flawed.tensor_shape.dim[0].size = 3
     flawed.tensor_content = flawed.tensor_content or np.float32([0.2, 0.8]).tobytes()
     with server_of(describe={"facts": flawed}) as server, pytest.raises(ServerError, match="expected tensors from"):
-        server.ask("describe")
+        server.ask("describe", request=[""])
+
+
+def test_a_server_that_takes_too_long_is_told_as_slow():
+    with server_of(wait=2, timeout=0.5, describe={}) as server, pytest.raises(ServerError) as caught:
+        server.ask("describe", request=[""])
+    assert "none within 0.5 s; give a slow one more with --timeout" in str(caught.value)
 
 
 def test_what_a_good_model_answers_is_taken():

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import io
 import json
 import os
 import resource
@@ -29,6 +30,7 @@ from videorep.config import (
 from videorep.errors import OutputError, RunError
 from videorep.locking import exclusive
 from videorep.models import build_classifier, build_model
+from videorep.progress import PlainProgress
 from videorep.runs import create_run
 from videorep.serving import export as export_module
 
@@ -142,6 +144,16 @@ def test_only_an_export_is_replaced(plain_run, tmp_path, name):
     assert note.read_text() == "keep"
 
 
+@pytest.mark.parametrize("name", ["run.json", "saved_model.pb"])
+def test_no_version_lies_in_another_export(plain_run, tmp_path, name):
+    """In one as LiteRT or ONNX, or in a version."""
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / name).write_text("{}")
+    with pytest.raises(OutputError, match="phone, which is an export itself; choose another --out"):
+        export(plain_run[0].path, tmp_path / "phone", overwrite=True)
+    assert [path.name for path in (tmp_path / "phone").iterdir()] == [name]
+
+
 def test_an_unfinished_run_is_not_exported(tmp_path):
     config = FinetuneConfig(ClassifierConfig(features=5, units=(4,), classes=CLASSES))
     run = create_run(tmp_path / "run", config)
@@ -163,6 +175,18 @@ def test_classes_and_a_model_card_are_assets(plain_run, tmp_path):
     assert "`serving_default`, `classify`, `classify_padded`" in card and "as percepts: 5 numbers for each" in card
 
 
+def test_an_export_tells_how_far_it_is(plain_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "check_export", lambda *_: None)
+    told = io.StringIO()
+    names = export(plain_run[0].path, tmp_path / "serving", check=True, progress=PlainProgress(told))["signatures"]
+    begun = [line for line in told.getvalue().splitlines() if "done" not in line]
+    assert begun == [
+        f"Asking the model: {2 * len(names)} requests",
+        f"Writing the SavedModel: {len(names)} signatures",
+        f"Checking in another process: {2 * len(names)} answers",
+    ]
+
+
 def facts_of(summary):
     return json.loads((Path(summary["path"]) / "assets.extra" / "run.json").read_text())
 
@@ -174,6 +198,7 @@ def test_an_export_names_its_run_its_data_and_what_it_takes(plain_run, tmp_path)
     facts = facts_of(export(run.path, tmp_path / "serving"))
     assert (facts["run"], facts["kind"], facts["provenance"]) == (str(run.path), "finetune", run.provenance)
     assert facts["model_sha256"] == hashlib.sha256((run.path / "model.keras").read_bytes()).hexdigest()
+    assert facts["checked"] is False
     shape = [None, None, FEATURES]
     argument = {"name": "frames", "shape": shape, "dtype": "float32"}
     assert facts["signatures"]["classify_padded"]["inputs"] == ["frames", "length"]

@@ -171,7 +171,8 @@ def test_verify_and_inspect_read_it(live_chain, tmp_path):
     call("export", live_chain / "rgb", "--out", tmp_path / "out", "--format", "litert", "--no-check")
     told = call("inspect", tmp_path / "out")
     assert "litert" in told and str(live_chain / "rgb") in told and "state:" in told and "fps:" in told
-    assert call("verify", tmp_path / "out").endswith("out is sound\n")
+    told = call("verify", tmp_path / "out")
+    assert told.endswith("out is sound\n") and "no other program gave them when it was exported" in told
     (tmp_path / "out" / "labels.txt").write_text("others\n")
     (tmp_path / "out" / "step.tflite").unlink()
     (tmp_path / "out" / "note").touch()

@@ -118,7 +118,7 @@ def test_frames_one_by_one_equal_their_percepts(classifier, net):
     model, signatures = classifier
     clips = clips_of(9, 9)
     expected = np.asarray(model({"frames": np.stack([percepts_of(net, row.tolist()) for row in clips])}))
-    state = signatures["initial_state"](batch_size=tf.constant(2))["state"]
+    state = signatures["initial_state"](streams=tf.constant([0, 0]))["state"]
     for step in range(9):
         answer = signatures["step_frame"](image=tf.constant(clips[:, step]), state=state)
         state = answer["state"]

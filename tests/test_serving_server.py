@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -62,7 +63,15 @@ def test_what_a_server_cannot_do_is_told(served):
     result = classify(served, served[0] / "whole.mp4", model="other")
     assert result.exit_code == 1 and "NOT_FOUND: Servable not found for request: Latest" in result.output
     result = classify(served, served[0] / "whole.mp4", "--direct")
-    assert result.exit_code == 2 and "--server takes no --surprise, --backbone or --direct" in result.output
+    assert result.exit_code == 2 and "--server takes no --surprise, --ahead, --backbone or --direct" in result.output
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost", "localhost/actions", "localhost:0", "localhost:70000", "::1", ":1", ""]
+)
+def test_an_address_without_a_port_is_bad_usage(address):
+    result = CliRunner().invoke(videorep_command, ["classify", "--server", address, "video.mp4"])
+    assert result.exit_code == 2 and "expected HOST:PORT or HOST:PORT/MODEL" in " ".join(result.output.split())
 
 
 def test_a_server_that_is_not_there_is_told(served, monkeypatch):
@@ -87,6 +96,24 @@ def test_rows_and_columns_over_rest_are_what_the_signature_gives(served):
     for number, row in enumerate(rows["predictions"]):
         np.testing.assert_allclose(row["probabilities"], expected["probabilities"][number], atol=1e-6)
         assert row["label"] == columns["label"][number] in CLASSES
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"inputs": {"frames": [["a"]]}},
+        {"inputs": {"frames": [[[0.0] * 64], [[0.0] * 63]]}},
+        {"inputs": {"frames": [[[0.0] * 63]]}},
+        {"inputs": {"other": [0.0]}},
+        {"instances": []},
+        {"signature_name": "other", "instances": [0]},
+    ],
+    ids=str,
+)
+def test_values_that_do_not_fit_are_told_over_rest(served, asked):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        post(served, asked)
+    assert caught.value.code == 400 and json.load(caught.value)["error"]
 
 
 def test_the_commands_of_serve_config_work_as_printed(served):

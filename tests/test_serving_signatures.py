@@ -72,7 +72,7 @@ def test_steps_with_their_state_equal_the_model_on_all_frames(classifier, batch,
     model, signatures = classifier
     frames = frames_of(batch, length)
     expected = np.asarray(model({"frames": frames}))
-    state = signatures["initial_state"](batch_size=tf.constant(batch))["state"]
+    state = signatures["initial_state"](streams=tf.range(batch))["state"]
     assert state.shape == (batch, STATE) and not state.numpy().any()
     for step in range(length):
         answer = signatures["step"](frame=tf.constant(frames[:, step]), state=state)
@@ -98,7 +98,8 @@ def test_a_composite_reconstructs_predicts_and_represents_any_length(composite, 
     expected = other({"frames": frames})
     answer = signatures["reconstruct"](frames=tf.constant(frames))["reconstruction"]
     np.testing.assert_allclose(answer, expected["reconstruction"], atol=1e-5, rtol=1e-5)
-    answer = signatures["predict_future"](frames=tf.constant(frames), horizon=tf.constant(length + 1))["future"]
+    horizon = tf.constant([1] * (batch - 1) + [length + 1])  # the longest is run
+    answer = signatures["predict_future"](frames=tf.constant(frames), horizon=horizon)["future"]
     np.testing.assert_allclose(answer, expected["future"], atol=1e-5, rtol=1e-5)
     answer = signatures["represent"](frames=tf.constant(frames))["embedding"]
     np.testing.assert_allclose(answer, top_states(model, frames)[:, -1], atol=1e-6)
@@ -124,10 +125,9 @@ def zeros(*shape):
         ("classify_padded", {"frames": zeros(2, 2, FEATURES), "length": np.int32([1])}, "one batch size"),
         ("step", {"frame": zeros(2, FEATURES), "state": zeros(1, STATE)}, "one batch size"),
         ("step", {"frame": zeros(1, FEATURES), "state": np.full((1, STATE), np.nan, np.float32)}, "finite values"),
-        ("initial_state", {"batch_size": np.int32(0)}, "a batch size from 1 to 65,536"),
-        ("initial_state", {"batch_size": np.int32(2**31 - 1)}, "a batch size from 1 to 65,536"),
-        ("predict_future", {"frames": zeros(1, 2, FEATURES), "horizon": np.int32(0)}, "a horizon from 1 to 10,000"),
-        ("predict_future", {"frames": zeros(1, 2, FEATURES), "horizon": np.int32(10_001)}, "a horizon from 1"),
+        ("predict_future", {"frames": zeros(2, 2, FEATURES), "horizon": np.int32([3, 0])}, "horizons from 1 to 10,000"),
+        ("predict_future", {"frames": zeros(1, 2, FEATURES), "horizon": np.int32([10_001])}, "horizons from 1"),
+        ("predict_future", {"frames": zeros(2, 2, FEATURES), "horizon": np.int32([3])}, "one batch size"),
         ("reconstruct", {"frames": zeros(1, 0, FEATURES)}, "at least one frame"),
         ("represent", {"frames": np.full((1, 7, FEATURES), np.nan, np.float32)}, "finite values"),
     ],
@@ -142,6 +142,8 @@ def test_a_bad_request_is_told_what_is_wrong_and_the_next_one_answered(classifie
 
 def test_no_videos_have_no_answers(classifier, composite):
     assert classifier[1]["classify"](frames=tf.zeros((0, 9, FEATURES)))["probabilities"].shape == (0, 3)
+    none = tf.zeros((0, 9, FEATURES))
+    assert composite[1]["predict_future"](frames=none, horizon=tf.zeros(0, tf.int32))["future"].shape[0] == 0
     assert composite[1]["reconstruct"](frames=tf.zeros((0, 9, FEATURES)))["reconstruction"].shape == (0, 9, FEATURES)
 
 

@@ -93,6 +93,11 @@ def test_it_scales_a_video_to_the_frames_of_the_model(classify, serving, tmp_pat
     [
         ({"kind": "finetune", "input": {"kind": "percepts", "backbone": {"backbone": "vgg16"}}}, "convnet vgg16"),
         ({"kind": "finetune", "input": {"kind": "percepts", "backbone": {}}}, "convnet of its training"),
+        ({"kind": "finetune", "input": {"kind": "percepts"}, "signatures": 3}, "; use it with videorep"),
+        (
+            {"kind": "finetune", "input": {"kind": "percepts"}, "signatures": {"classify_frames": {}, "describe": {}}},
+            "; send JPEGs of frames to its signature classify_frames, or ask a server of it with videorep classify --",
+        ),
         ({"kind": "finetune", "input": {"kind": "patches", "frame_shape": [16, 16, 1]}}, "patches of frames"),
         ({"kind": "stream", "input": {"kind": "flow"}}, "stacks of optical flow"),
         ({"kind": "pretrain", "input": {"kind": "pixels"}}, "predicts frames"),

@@ -26,6 +26,10 @@ NOT_MADE_HERE = {
     "flow": "stacks of optical flow",
     "rgb": "single frames scaled and cut as in training",
 }
+OTHER_WAYS = {  # by the signature that has them
+    "classify_frames": "send JPEGs of frames to its signature classify_frames",
+    "describe": "ask a server of it with videorep classify --server",
+}
 
 
 def find_model(folder):
@@ -54,10 +58,12 @@ def read_frame_shape(folder):
     if run != "finetune" or kind != "pixels":
         words = NOT_MADE_HERE.get(kind, "whole frames") if isinstance(kind, str) else "something unknown"
         backbone = (taken.get("backbone") or {}).get("backbone", "of its training")
+        signatures = facts.get("signatures")
+        ways = [way for name, way in OTHER_WAYS.items() if isinstance(signatures, dict) and name in signatures]
         what = "classifies" if run in ("finetune", "stream") else "does not classify but predicts frames; it takes"
         sys.exit(
             "Error: expected a classifier of whole frames, received a model that "
-            f"{what} {words.format(backbone=backbone)}; use it with videorep"
+            f"{what} {words.format(backbone=backbone)}; {', or '.join(ways) or 'use it with videorep'}"
         )
     return tuple(taken["frame_shape"])
 

@@ -46,23 +46,9 @@ def handler_of(session):
         """Predict of TensorFlow Serving's REST: "instances" (rows) and "inputs" (columns)."""
 
         def do_POST(self):
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            name = asked.get("signature_name", "serving_default")
-            signature = session.signatures[name]
-            columns = asked.get("inputs")
-            if columns is None:
-                (only, *_) = signature.inputs
-                rows = [row if isinstance(row, dict) else {only: row} for row in asked["instances"]]
-                columns = {key: [row[key] for row in rows] for key in rows[0]}
-            kinds = {key: tf.as_dtype(tensor.dtype).as_numpy_dtype for key, tensor in signature.inputs.items()}
             try:
-                outputs = session.run(name, {key: np.array(value, kinds[key]) for key, value in columns.items()})
-                told = {key: _plain(array) for key, array in outputs.items()}
-                status, answer = 200, {"outputs": told}
-                if "instances" in asked:
-                    keyed = [dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)]
-                    answer = {"predictions": keyed}
-            except (RuntimeError, KeyError) as error:
+                status, answer = 200, _answer(session, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            except (RuntimeError, LookupError, TypeError, ValueError) as error:
                 status, answer = 400, {"error": str(error)}
             self.send_response(status)
             self.end_headers()
@@ -72,6 +58,23 @@ def handler_of(session):
             pass
 
     return Handler
+
+
+def _answer(session, asked):
+    """What a request in JSON gets; an error where its words or values do not fit the signature."""
+    name = asked.get("signature_name", "serving_default")
+    signature = session.signatures[name]
+    columns = asked.get("inputs")
+    if columns is None:
+        (only, *_) = signature.inputs
+        rows = [row if isinstance(row, dict) else {only: row} for row in asked["instances"]]
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+    kinds = {key: tf.as_dtype(tensor.dtype).as_numpy_dtype for key, tensor in signature.inputs.items()}
+    outputs = session.run(name, {key: np.array(value, kinds[key]) for key, value in columns.items()})
+    told = {key: _plain(array) for key, array in outputs.items()}
+    if "instances" not in asked:
+        return {"outputs": told}
+    return {"predictions": [dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)]}
 
 
 def _plain(array):

@@ -21,7 +21,11 @@ def describe_export(path):
     facts = read_export(versions[-1])
     stated = {name: facts.get(name) for name in ("format", "run", "kind", "model_sha256", "input", "state", "clips")}
     others = [each.name for each in versions[:-1]]
-    return {"export": str(versions[-1]), "older_versions": others} | _plain(stated) | describe(facts.get("provenance"))
+    named = {"signatures": list(_table(facts.get("signatures")))}
+    if "checked" in facts:
+        named["checked"] = facts["checked"] is True
+    top = {"export": str(versions[-1]), "older_versions": others}
+    return top | _plain(stated) | named | describe(facts.get("provenance"))
 
 
 def describe(provenance):
@@ -105,6 +109,8 @@ class _Chain:
         with self._told():
             facts = read_export(version)
             self._compare_files(version, _table(facts.get("files")))
+            if facts.get("checked") is False:
+                self.unchecked.append(f"the answers of {version}: no other program gave them when it was exported")
             run = facts.get("run")
             self._check_model(run, facts.get("model_sha256"), str(version))
             if self._has_changed(run, facts.get("provenance")):

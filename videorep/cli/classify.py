@@ -9,6 +9,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.claim import claim_file
+from videorep.cli.parameter_types import ServerAddress
 from videorep.cli.printing import print_table, say
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.surprise import choose_predictor, surprise_options
@@ -25,14 +26,22 @@ SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video
 @click.option("--top", type=click.IntRange(min=1), default=5, help="Classes to tell of each video, the best first.")
 @click.option(
     "--server",
-    metavar="HOST:PORT[/MODEL]",
+    type=ServerAddress(),
     help=f"Ask a TensorFlow Serving there (gRPC) in place of a RUN; the model is {MODEL_NAME} unless named.",
+)
+@click.option(
+    "--timeout",
+    type=click.IntRange(1, 1_000_000),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds that an answer of --server may take, which is of at most 256 frames.",
 )
 @surprise_options
 @options.moved_backbone
 @options.direct
 @options.overwrite
-def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
+def classify(names, out, top, server, timeout, surprise, overwrite, **stages):
     """Say which class each VIDEO shows, by the classifier in RUN; several are averaged. With --server no RUN is needed.
 
     A VIDEO is a file, a folder, which is searched in depth, or a list (.csv) of path[,start,end]. Frames go through the
@@ -51,7 +60,7 @@ def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
     out = claim_file(out, overwrite, ".csv", ".json")
 
     if server and (surprise or any(stages.values())):
-        raise click.UsageError("--server takes no --surprise, --backbone or --direct: the server has its own model.")
+        raise click.UsageError("--server takes no --surprise, --ahead, --backbone or --direct: it has its own model.")
     load_tensorflow()
     from videorep.runs import is_run, load_run
     from videorep.storage import write_text_durably
@@ -69,10 +78,10 @@ def classify(names, out, top, server, surprise, ahead, overwrite, **stages):
     counted, verb = ("classes", "classified") if server or classifiers else ("surprise", "measured")
     with deferred_interruption() as stop:
         if server:
-            told = _classify_there(server, videos, top, stop)
+            told = _classify_there(server, timeout, videos, top, stop)
         else:
             options = {"backbones": stages["backbone"], "direct": stages["direct"], "stop": stop}
-            told = _classify_here(classifiers, predictor, videos, top, ahead, options)
+            told = _classify_here(classifiers, predictor, videos, top, stages["ahead"], options)
         if out:
             as_json = out.suffix.lower() == ".json"
             write_text_durably(out, json.dumps(told, indent=2) + "\n" if as_json else _table(told))
@@ -95,11 +104,11 @@ def _tell_reasons(rows, out):
         say(f"  and {len(rows) - REASONS:,} more, with their reasons in {out}", err=True)
 
 
-def _classify_there(server, videos, top, stop):
+def _classify_there(server, timeout, videos, top, stop):
     from videorep.progress import make_progress
 
-    address, _, model = server.partition("/")
-    options = {"model": model or MODEL_NAME, "stop": stop, "progress": make_progress()}
+    address, model = server
+    options = {"model": model, "timeout": timeout, "stop": stop, "progress": make_progress()}
     return _rows(*_load_client()(address, videos, **options), top)
 
 

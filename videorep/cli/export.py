@@ -51,13 +51,18 @@ def export(run, out, format_, version, overwrite, backbone, **choices):
     if format_ != "savedmodel" and version:
         raise click.UsageError(f"--version is of a SavedModel; leave it out with --format {format_}")
     load_tensorflow()
+    from videorep.progress import make_progress
+
+    progress, given = make_progress(), {"overwrite": overwrite, "backbones": backbone, **choices}
     if format_ == "savedmodel":
         from videorep.serving.export import export as write_saved_model
 
-        print_facts(write_saved_model(run, out, version, overwrite=overwrite, backbones=backbone, **choices))
+        print_facts(write_saved_model(run, out, version, progress=progress, **given))
     else:
         from videorep.serving.formats import export_format
 
-        with quiet_libraries():  # what is not convertible fills a screen before the sentence that says so
-            facts = export_format(run, out, format_, overwrite=overwrite, backbones=backbone, **choices)
+        # What is not convertible fills a screen before the sentence that says so.
+        with progress.task(f"Writing {format_}", 1, "export") as advance, quiet_libraries():
+            facts = export_format(run, out, format_, **given)
+            advance(1)
         print_facts(facts)

@@ -4,6 +4,8 @@ import re
 
 import click
 
+from videorep.exports import MODEL_NAME
+
 
 class FrameSize(click.ParamType):
     """Height and width of frames, written HxW, or their shorter side."""
@@ -50,3 +52,15 @@ class CommaList(click.ParamType):
             if name not in self.choices:
                 self.fail(f"{name!r} is not one of {', '.join(map(repr, self.choices))}", param, ctx)
         return names
+
+
+class ServerAddress(click.ParamType):
+    """HOST:PORT[/MODEL], which becomes (HOST:PORT, MODEL); without a port gRPC would take that of HTTPS."""
+
+    name = "HOST:PORT[/MODEL]"
+
+    def convert(self, value, param, ctx):
+        found = re.fullmatch(r"((?:[^\s/:]+|\[[^\s/\]]+\]):([0-9]{1,5}))(?:/(\S*))?", value)
+        if not found or not 0 < int(found[2]) < 1 << 16:
+            self.fail(f"expected HOST:PORT or HOST:PORT/MODEL, such as localhost:8500, received {value!r}", param, ctx)
+        return found[1], found[3] or MODEL_NAME

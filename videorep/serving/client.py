@@ -81,10 +81,15 @@ class ModelServer:
         try:
             answer = self._predict(request, timeout=self._timeout)
         except grpc.RpcError as error:
+            received = (
+                f"none within {self._timeout:g} s; give a slow one more with --timeout, or see that one is there"
+                if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+                else f"{error.code().name}: {_first_line(error.details())}; see that it is there (videorep "
+                "serve-config tells how) and has the model"
+            )
             raise ServerError(
                 f"expected an answer of {signature} of the model {self._model} from TensorFlow Serving at "
-                f"{self._address}, received {error.code().name}: {_first_line(error.details())}; see that it is there "
-                "(videorep serve-config tells how) and has the model"
+                f"{self._address}, received {received}"
             ) from error
         try:
             return {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
@@ -101,7 +106,7 @@ class RemoteClips:
     def __init__(self, server):
         self._server = server
         try:
-            facts = json.loads(server.ask("describe")["facts"].item())
+            facts = json.loads(server.ask("describe", request=[""])["facts"].item())
             require_facts(facts, "describe")
             self.classes, self._block = tuple(facts["classes"]), tuple(facts["block"])
             clips = from_dict(ClipsConfig, facts["clips"])

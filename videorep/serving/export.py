@@ -1,5 +1,6 @@
 """A run as a SavedModel that TensorFlow alone can load."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -8,8 +9,9 @@ import tensorflow as tf
 
 from videorep.data.batches.sources import inputs_of
 from videorep.errors import OutputError
-from videorep.exports import FACTS
+from videorep.exports import FACTS, find_versions
 from videorep.locking import alone_in
+from videorep.progress import SilentProgress
 from videorep.runs import load_run
 from videorep.serving.card import CARD, LABELS, write_card
 from videorep.serving.check import check_export
@@ -24,7 +26,7 @@ from videorep.storage import TEMPORARY, require_apart, require_local
 from videorep.writing import written
 
 
-def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=True, scores=()):
+def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=True, scores=(), progress=None):
     """Writes `out/VERSION/saved_model.pb`, as TensorFlow Serving expects it, with the signatures of docs/serving.md.
 
     The signature `serving_default` takes "frames", (B, T, D) float32 in the units that the run was trained on (percepts
@@ -43,25 +45,30 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
         check: Whether another process has to give the model's answers before the version is there, and those of the
             warm-up, which is written only then.
         scores: Files that `videorep evaluate --json` wrote of the run, for the model card.
+        progress: A reporter of `videorep.progress`, or None for silence.
     Returns:
         dict: path, version, inputs, outputs, signatures and what was left out.
     Raises:
         RunError: the run is not finished, its model cannot be used, or `scores` are no scores of it.
         BackboneError: no convnet among `backbones` has the weights of the run's percepts.
-        OutputError: the version exists, cannot be written, would lie at a URL, answers otherwise than the model, or
-            another process exports there.
+        OutputError: the version exists, cannot be written, would lie at a URL or in another export, answers otherwise
+            than the model, or another process exports there.
     """
     run = load_run(run_path)
     require_outside(out, run)
     out = Path(out)
+    if find_versions(out) == [out]:
+        raise OutputError(
+            f"expected a folder for numbered versions, received {out}, which is an export itself; choose another --out"
+        )
     _place(out, version).require_free(overwrite)
-    model = run.model()
+    progress, model = progress or SilentProgress(), run.model()
     scores = read_scores(scores, run)
     perception, reason = open_perception(run, model, backbones)
     served = serve(model, run.config, perception)
     signatures = served.concrete_signatures()
-    requests = make_requests(served, signatures) if check else []
-    facts = describe(run, served, signatures)
+    requests = make_requests(served, signatures, progress) if check else []
+    facts = describe(run, served, signatures) | {"checked": check}
     left_out = [f"signatures of encoded frames: {reason}"] if reason else []
     what = written(f"a SavedModel into {out}", "export again; nothing was left behind")
     with what, alone_in(out):
@@ -69,10 +76,12 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
             remove(rest)
         place = _place(out, version)
         with place.prepared(overwrite) as temporary:
-            _save(served, signatures, _texts(run, facts, scores), temporary)
+            with _stage(progress, "Writing the SavedModel", len(signatures), "signatures"):
+                _save(served, signatures, _texts(run, facts, scores), temporary)
             if check:
                 left_out += [] if write_warm_up(temporary, requests) else [NOT_WRITTEN]
-                check_export(temporary, requests)
+                with _stage(progress, "Checking in another process", len(requests), "answers"):
+                    check_export(temporary, requests)
             place.finish(temporary, facts)
     shape = ", ".join(str(size or name) for size, name in zip(served.input.shape, "BTHW", strict=False))
     return {
@@ -83,6 +92,14 @@ def export(run_path, out, version=None, *, overwrite=False, backbones=(), check=
         "signatures": list(signatures),
         "left_out": left_out,
     }
+
+
+@contextlib.contextmanager
+def _stage(progress, title, total, unit):
+    """A task that is done at once, when it is done."""
+    with progress.task(title, total, unit) as advance:
+        yield
+        advance(total)
 
 
 def describe(run, served, signatures):

@@ -75,6 +75,7 @@ def export_format(run_path, out, name, *, overwrite=False, backbones=(), check=T
         differences = _compare(served, loaded) if loaded else {}
         made = {
             "format": name,
+            "checked": bool(loaded),
             "state": served.state_size,
             "differences": differences,
             "clips": perception and perception.clips,

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.data.shards import keys
+from videorep.progress import SilentProgress
 
 SHAPES = ((1, 3), (2, 19))  # videos and frames of a request
 SHAPES_OF_IMAGES = ((1, 1), (2, 3))  # convnets take their time
@@ -22,18 +23,20 @@ class Request:
     tolerance: float
 
 
-def make_requests(served, signatures, seed=0):
+def make_requests(served, signatures, progress=None):
     """Two `Request`s for each of `signatures`, {name: concrete function}, of several batch sizes and lengths."""
-    draw, requests = np.random.default_rng(seed), []
-    for name, signature in signatures.items():
-        _, *specs = served.listed()[name]
-        of_images = any(spec.dtype == tf.string for spec in specs)
-        for batch, length in SHAPES_OF_IMAGES if of_images else SHAPES:
-            side = served.perception.side if of_images else 0
-            inputs = {spec.name: _fill(spec, batch, length, side, draw) for spec in specs}
-            answer = signature(**{each: tf.constant(array) for each, array in inputs.items()})
-            answer = {each: tensor.numpy() for each, tensor in answer.items()}
-            requests.append(Request(name, inputs, answer, _tolerance(served, of_images)))
+    draw, requests = np.random.default_rng(0), []
+    with (progress or SilentProgress()).task("Asking the model", len(SHAPES) * len(signatures), "requests") as advance:
+        for name, signature in signatures.items():
+            _, *specs = served.listed()[name]
+            of_images = any(spec.dtype == tf.string for spec in specs)
+            for batch, length in SHAPES_OF_IMAGES if of_images else SHAPES:
+                side = served.perception.side if of_images else 0
+                inputs = {spec.name: _fill(spec, batch, length, side, draw) for spec in specs}
+                answer = signature(**{each: tf.constant(array) for each, array in inputs.items()})
+                answer = {each: tensor.numpy() for each, tensor in answer.items()}
+                requests.append(Request(name, inputs, answer, _tolerance(served, of_images)))
+                advance(1, note=name)
     return requests
 
 
@@ -47,14 +50,12 @@ def _fill(spec, batch, length, side, draw):
     """An array for an argument of a signature."""
     sizes = iter((batch, length))
     shape = [next(sizes) if size is None else size for size in spec.shape]
-    if spec.name == "length":
+    if spec.dtype == tf.int32:  # lengths and horizons; of streams any number will do
         return draw.integers(1, length + 1, shape, np.int32)
     if spec.name == "examples":
         return np.array([_record([_jpeg(side, draw) for _ in range(length)]) for _ in range(batch)], object)
     if spec.dtype == tf.string:
         return np.array([_jpeg(side, draw) for _ in range(int(np.prod(shape)))], object).reshape(shape)
-    if spec.dtype == tf.int32:
-        return np.int32({"batch_size": batch, "horizon": length}[spec.name])
     return draw.random(shape, np.float32)
 
 

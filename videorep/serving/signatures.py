@@ -1,6 +1,7 @@
 """What a SavedModel computes: each kind of model behind the signatures that serve it, in TensorFlow alone.
 
-A request that no honest answer can be given to fails with InvalidArgumentError (of TensorFlow Serving:
+Every input has the batch first, so that a server can put requests together: without inputs, or with a number alone, it
+could not. A request that no honest answer can be given to fails with InvalidArgumentError (of TensorFlow Serving:
 INVALID_ARGUMENT) and says why. docs/serving.md tells the signatures.
 """
 
@@ -15,7 +16,7 @@ from videorep.models.averaging import average_steps
 
 DEFAULT = "serving_default"
 BEST = 5  # classes that `top_labels` names
-LONGEST_HORIZON, LARGEST_BATCH = 10_000, 65_536  # of one request: numbers without arrays that ask for memory
+LONGEST_HORIZON = 10_000  # of one request: a number that asks for memory
 
 
 class Served(tf.Module):
@@ -56,7 +57,7 @@ class ServedEncoderDecoder(Served):
         if "reconstruction" in config.branches:
             listed["reconstruct"] = (self.reconstruct, any_length)
         if "future" in config.branches:
-            listed["predict_future"] = (self.predict_future, any_length, _spec((), "horizon", tf.int32))
+            listed["predict_future"] = (self.predict_future, any_length, _spec((None,), "horizon", tf.int32))
         return listed
 
     def run(self, frames):
@@ -70,8 +71,9 @@ class ServedEncoderDecoder(Served):
         return {"reconstruction": self._emit("reconstruction", frames, length)}
 
     def predict_future(self, frames, horizon):
-        horizon = _require_between(horizon, 1, LONGEST_HORIZON, "a horizon")
-        return {"future": self._emit("future", frames, horizon)}
+        """As many frames of every video as the longest horizon of the batch, (B,), asks for."""
+        horizon = _require_horizons(_require_same_batch(horizon, frames))
+        return {"future": self._emit("future", frames, tf.maximum(tf.reduce_max(horizon), 1))}
 
     def _encode(self, frames):
         return self.model.encode(_after(_require_some(tf.shape(frames)[1]), require_finite(frames)))
@@ -143,19 +145,22 @@ class ServedClassifier(ServedClasses):
         if self.model.lstms:
             state = _spec((None, self.state_size), "state")
             frame = _spec((None, self.model.config.features), "frame")
-            listed["initial_state"] = (self.initial_state, _spec((), "batch_size", tf.int32))
+            listed["initial_state"] = (self.initial_state, _spec((None,), "streams", tf.int32))
             listed["step"] = (self.step, frame, state)
             if self.perception:
                 listed["step_frame"] = (self.step_frame, _spec((None,), "image", tf.string), state)
         if self.perception:
-            listed["describe"] = (self.describe,)
+            listed["describe"] = (self.describe, _spec((None,), "request", tf.string))
         return listed
 
-    def describe(self):
-        """What `videorep.serving.client` has to know: the classes, how videos become clips, and blocks of these."""
+    def describe(self, request):
+        """What `videorep.serving.client` has to know: the classes, how videos become clips, and blocks of these.
+
+        To each of the requests (B,), whatever these say.
+        """
         config = self.model.config
         facts = {"classes": config.classes, "clips": self.perception.clips, "block": config.block}
-        return {"facts": tf.constant([json.dumps(facts)])}
+        return {"facts": tf.fill(tf.shape(request), json.dumps(facts))}
 
     def classify(self, frames):
         return self.classify_padded(frames, tf.fill(tf.shape(frames)[:1], tf.shape(frames)[1]))
@@ -176,9 +181,9 @@ class ServedClassifier(ServedClasses):
         whole = tf.maximum(length - size, 0) // stride + 1  # blocks of each video that no padding has come into
         return name_classes(average_steps(per_block, tf.sequence_mask(whole, most)), config.classes)
 
-    def initial_state(self, batch_size):
-        batch_size = _require_between(batch_size, 1, LARGEST_BATCH, "a batch size")
-        return {"state": tf.zeros((batch_size, self.state_size))}
+    def initial_state(self, streams):
+        """States (B, S) of streams (B,) that begin, whatever numbers these have."""
+        return {"state": tf.zeros((tf.shape(streams)[0], self.state_size))}
 
     def step(self, frame, state):
         state = require_finite(_require_same_batch(state, frame))
@@ -229,9 +234,9 @@ def _require_some(length):
     return _after(tf.debugging.assert_greater_equal(length, 1, message), length)
 
 
-def _require_between(number, least, most, what):
-    check = tf.debugging.Assert((number >= least) & (number <= most), [f"expected {what} from {least:,} to {most:,}"])
-    return _after(check, number)
+def _require_horizons(numbers):
+    fit = tf.reduce_all((numbers >= 1) & (numbers <= LONGEST_HORIZON))
+    return _after(tf.debugging.Assert(fit, [f"expected horizons from 1 to {LONGEST_HORIZON:,}"]), numbers)
 
 
 def _require_same_batch(value, other):
