@@ -8,6 +8,7 @@ from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
 
 WIDTH, HEIGHT = 640, 400
 MOST_DOTS = 30
+MOST_WITHIN = 4  # lines whose names find room between them
 LOGARITHMIC_FROM = 5  # largest over smallest figure: a trivial predictor must not press the others together
 
 
@@ -39,7 +40,10 @@ def draw_horizon(path, curves, unit, trained_frames=None, standard_errors=None):
     _scale(axis, np.concatenate([np.asarray(curve, np.float64) for curve in curves.values()]))
     axis.set_xlabel("future frame")
     axis.set_ylabel(unit.replace("_", " "))
-    axis.legend(loc="best", frameon=False)
+    if len(curves) > MOST_WITHIN:
+        chart.legend(loc="outside lower center", ncols=3, fontsize="small")
+    else:
+        axis.legend(loc="best", frameon=False)
     write_figure(chart, path)
 
 

@@ -65,8 +65,7 @@ def reproduce_prediction(request, out, *, resume=False, overwrite=False, dry_run
         f"{data}, {name}: {sentence}"
         for data, models in scores.items()
         for name, seeds in models.items()
-        for each in seeds.values()
-        for sentence in each["warnings"]
+        for sentence in next(iter(seeds.values()))["warnings"]
     }
     return {
         "title": "Prediction of frames beside the paper's",
