@@ -1,5 +1,7 @@
 """How the error of predicted frames grows with their distance from the last frame that was seen."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
@@ -8,6 +10,7 @@ from videorep.figures.canvas import COLOURS, FAINT, new_chart, write_figure
 
 WIDTH, HEIGHT = 640, 400
 MOST_DOTS = 30
+LABEL_WIDTH = 34  # letters
 MOST_WITHIN = 4  # lines whose names find room between them
 LOGARITHMIC_FROM = 5  # largest over smallest figure: a trivial predictor must not press the others together
 
@@ -39,7 +42,7 @@ def draw_horizon(path, curves, unit, trained_frames=None, standard_errors=None):
     axis.xaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10), integer=True))
     _scale(axis, np.concatenate([np.asarray(curve, np.float64) for curve in curves.values()]))
     axis.set_xlabel("future frame")
-    axis.set_ylabel(unit.replace("_", " "))
+    axis.set_ylabel(textwrap.fill(unit.replace("_", " "), LABEL_WIDTH))
     if len(curves) > MOST_WITHIN:
         chart.legend(loc="outside lower center", ncols=3, fontsize="small")
     else:

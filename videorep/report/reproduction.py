@@ -37,7 +37,9 @@ def write_reproduction(folder, result):
         keep_trailing_newline=True,
     )
     environment.globals |= {"show": show, "pictures": pictures, "hours": sum(result["seconds"].values()) / 3600}
-    environment.globals |= {"has_paper": lambda table: any(cell["paper"] for row in table["rows"] for cell in row["cells"])}
+    environment.globals |= {
+        "has_paper": lambda table: any(cell["paper"] for row in table["rows"] for cell in row["cells"])
+    }
     for name in TEMPLATES:
         page = environment.get_template(f"reproduction.{name.split('.')[1]}.j2").render(result=result)
         write_text_durably(folder / name, page)
