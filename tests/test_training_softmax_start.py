@@ -13,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from videorep.data import write_shards
 from videorep.layers import PeepholeLSTM
 from videorep.models import build_classifier
-from videorep.runs import load_run
+from videorep.runs import Run, load_run
+from videorep.training import finetune as finetuning
 from videorep.training.finetune import prepare
 
 
@@ -40,6 +41,7 @@ def test_the_softmax_begins_as_a_regression_on_what_the_encoder_makes_of_the_blo
     config = finetune_config(percepts, pretrained)
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, loss=loss))
     job = prepare(config)
+    job.begin()
     assert job.config.softmax == job.facts["initial_softmax"] == "regression"
     states, labels = [], []
     for batch in job.data.evaluation(4):
@@ -53,9 +55,28 @@ def test_the_softmax_begins_as_a_regression_on_what_the_encoder_makes_of_the_blo
     kernel, bias = job.model.softmax.get_weights()
     np.testing.assert_allclose(softmax(states @ kernel + bias, axis=1), oracle.predict_proba(states), atol=2e-3)
     random = prepare(dataclasses.replace(config, softmax="random"))
+    assert random.begin is None
     untouched = build_classifier(random.config.model, seed=config.training.seed)
     np.testing.assert_array_equal(random.model.softmax.get_weights()[0], untouched.softmax.get_weights()[0])
     assert prepare(finetune_config(percepts)).config.softmax == "random"
+
+
+def test_it_is_found_once_and_not_again_where_the_run_goes_on(percepts, pretrained, tmp_path, monkeypatch):
+    calls, start, save = [], finetuning._start_softmax, Run.save_model
+    monkeypatch.setattr(finetuning, "_start_softmax", lambda *arguments: (calls.append(1), start(*arguments)))
+    config = finetune_config(percepts, pretrained)
+    finetuning.finetune(config, tmp_path / "run", dry_run=True)
+    assert not calls
+    monkeypatch.setattr(Run, "save_model", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        finetuning.finetune(config, tmp_path / "run")
+    monkeypatch.setattr(Run, "save_model", save)
+    finetuning.finetune(config, tmp_path / "run", resume=True)
+    assert len(calls) == 1 and load_run(tmp_path / "run").finished
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_with_a_class_for_every_frame_the_softmax_begins_on_the_last_states(pretrained, tmp_path):
@@ -66,6 +87,7 @@ def test_with_a_class_for_every_frame_the_softmax_begins_on_the_last_states(pret
         records.append({"frames": frames, "path": f"{number}.avi", "frame_labels": labels.tolist()})
     write_shards(records, tmp_path / "shards", labels=("a", "b", "c"))
     job = prepare(finetune_config(str(tmp_path / "shards"), pretrained))
+    job.begin()
     batch = next(iter(job.data.evaluation(64)))
     lengths = np.asarray(batch["mask"]).sum(1)
     states = states_of(pretrained, batch["frames"])

@@ -3,6 +3,7 @@
 import click
 
 from videorep.cli.lazy import LazyGroup
+from videorep.cli.printing import print_facts, say
 
 
 @click.group(
@@ -21,3 +22,17 @@ def reproduce():
       videorep reproduce actions VIDEOS --scale laptop --backbone features.keras --out DIR --dry-run
       videorep reproduce prediction --scale laptop --digits MNIST_FOLDER --out DIR
     """
+
+
+def tell(result, out, dry_run):
+    """Writes a reproduction's report into `out` and prints what it found; of a dry run its plan alone is printed."""
+    from videorep.report.reproduction import tabulate, write_reproduction
+
+    if dry_run:
+        print_facts(result)
+        return
+    write_reproduction(out, result)
+    print_facts({f"{each['name']}, {each['title']}": tabulate(each) for each in result["tables"]})
+    for finding in result.get("findings", ()):
+        say(finding)
+    say(f"Wrote {out}/report.html, report.md and results.json")

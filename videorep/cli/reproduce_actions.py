@@ -5,8 +5,8 @@ import logging
 import click
 
 from videorep.cli import options
-from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
+from videorep.cli.reproduce import tell
 
 OFFICIAL = ("ucf101", "hmdb51")
 
@@ -48,15 +48,9 @@ def reproduce_actions(ctx, videos, out, **given):
 
     load_tensorflow()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # many models look to it like one compiled too often
-    from videorep.report.reproduction import tabulate, write_reproduction
     from videorep.reproduction.actions import reproduce_actions as measure
     from videorep.reproduction.actions_settings import Request
 
     names = ("scale", "settings", "backbone", "weights", "flow_backbone", "flow_stack", "unlabelled")
     result = measure(Request(tuple(data), **{name: given[name] for name in names}), out, **options.work(ctx))
-    if given["dry_run"]:
-        print_facts(result)
-        return
-    write_reproduction(out, result)
-    print_facts({f"{each['name']}, {each['title']}": tabulate(each) for each in result["tables"]})
-    say(f"Wrote {out}/report.html, report.md and results.json")
+    tell(result, out, given["dry_run"])

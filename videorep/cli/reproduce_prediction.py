@@ -3,8 +3,8 @@
 import click
 
 from videorep.cli import options
-from videorep.cli.printing import print_facts, say
 from videorep.cli.quiet import load_tensorflow
+from videorep.cli.reproduce import tell
 from videorep.config import DataConfig
 
 
@@ -26,17 +26,9 @@ def reproduce_prediction(ctx, out, **given):
       videorep reproduce prediction --scale laptop --digits MNIST_FOLDER --patches clips --out DIR --dry-run
     """
     load_tensorflow()
-    from videorep.report.reproduction import tabulate, write_reproduction
     from videorep.reproduction.prediction import reproduce_prediction as measure
     from videorep.reproduction.prediction_settings import PredictionRequest
 
     request = PredictionRequest(**{name: given[name] for name in ("scale", "digits", "patches", "settings")})
     result = measure(request, out, **options.work(ctx))
-    if given["dry_run"]:
-        print_facts(result)
-        return
-    write_reproduction(out, result)
-    print_facts({f"{each['name']}, {each['title']}": tabulate(each) for each in result["tables"]})
-    for finding in result["findings"]:
-        say(finding)
-    say(f"Wrote {out}/report.html, report.md and results.json")
+    tell(result, out, given["dry_run"])

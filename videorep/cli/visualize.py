@@ -149,14 +149,10 @@ def _draw_curves(out, runs):
 def _draw_features(out, run, data, split, what, counted):
     from videorep.evaluation import predict_sequences
     from videorep.figures import draw_features
-    from videorep.figures.features import split_gates
+    from videorep.figures.features import input_features, output_features
 
     frame_shape = predict_sequences(run, data, split=split, count=1)["frame_shape"]
-    model = run.model()
-    if what == "features":
-        groups = split_gates(model.encoder[0].cell.kernel)
-    else:
-        groups = {branch: decoder.output_kernel.numpy().T for branch, decoder in model.decoders.items()}
+    groups = (input_features if what == "features" else output_features)(run.model())
     draw_features(out, groups, frame_shape, together=what == "features", **counted)
 
 

@@ -189,12 +189,11 @@ def frozen(videos, shape, encoder):
     rows, owner = videos.blocks(*shape.block)
     frames = np.concatenate([videos.frames, np.zeros((1, videos.frames.shape[1]), np.float32)])
     classifier = build_classifier(shape, encoder, seed=0)
-    states = keras.Model(classifier.inputs, classifier.lstms[-1].output)
-    means = []
+    states, means = state_reader(classifier), []
     for first in range(0, len(rows), EVALUATION_BATCH):
         each = rows[first : first + EVALUATION_BATCH]
         hidden = states.predict_on_batch({"frames": frames[each]})
-        means.append(average_steps(hidden, each < len(videos.frames)))
+        means.append(average_states(hidden, each < len(videos.frames)))
     means = np.concatenate(means)
     features = np.stack([means[owner == video].mean(0) for video in range(len(videos.paths))])
     return Linear(videos, features, np.arange(len(videos.paths)))

@@ -17,6 +17,16 @@ def split_gates(kernel):
     return dict(zip(GATES, np.split(np.asarray(kernel), 4, axis=1), strict=True))
 
 
+def input_features(model):
+    """{gate: (D, units)} of the first layer of a pretrained model, to be ranked together."""
+    return split_gates(model.encoder[0].cell.kernel)
+
+
+def output_features(model):
+    """{branch: (D, units)}, from which each decoder's frames are read."""
+    return {branch: np.asarray(decoder.output_kernel).T for branch, decoder in model.decoders.items()}
+
+
 def draw_features(path, groups, frame_shape, count=36, together=False):
     """Draws weights as pictures, in a square per group: grey is 0, white positive, black negative.
 
@@ -24,7 +34,7 @@ def draw_features(path, groups, frame_shape, count=36, together=False):
     the largest norms, the largest first.
 
     Args:
-        groups: {title: (D, N) weights}, one column per unit; see `split_gates`.
+        groups: {title: (D, N) weights}, one column per unit; see `input_features`, `output_features`.
         frame_shape: (H, W, C), C 1 or 3.
         together: Whether the groups are of the same N units, such as their gates, and the norm is that over all groups:
             each then has the same units at the same places. Otherwise each has its own.

@@ -6,7 +6,7 @@ import numpy as np
 
 from videorep.evaluation import predict_side_by_side, record_activity
 from videorep.figures import draw_activity, draw_features, draw_horizon, draw_strips
-from videorep.figures.features import split_gates
+from videorep.figures.features import input_features, output_features
 from videorep.reproduction.prediction_settings import DIGITS
 from videorep.reproduction.prediction_tables import MODEL, UNITS
 
@@ -46,16 +46,15 @@ def draw_pictures(runs, scores, folder):
         caption = f"Figure 8: {count} digit{'s' if count > 1 else ''}, of models that saw two"
         draw(f"figure-8-{count}", caption, draw_strips, **shown)
     model, shape = run.model(), shown["frame_shape"]
-    gates = split_gates(model.encoder[0].cell.kernel)
-    outputs = {branch: np.asarray(decoder.output_kernel).T for branch, decoder in model.decoders.items()}
-    for number, title, groups, together in ((9, "input", gates, True), (10, "output", outputs, False)):
+    kinds = ((9, "input", input_features(model), True), (10, "output", output_features(model), False))
+    for number, title, groups, together in kinds:
         caption = f"Figure {number}: {title} features of the {name}, the {MOST_FEATURES} of the largest norm"
         draw(f"figure-{number}", caption, draw_features, groups, shape, count=MOST_FEATURES, together=together)
     return pictures
 
 
 def _average_by_frame(models, unit):
-    """{model or predictor: a figure of each future frame, averaged over the seeds}; the mean frame is left out."""
+    """{model or predictor: a figure of each future frame, averaged over the seeds}, of models on their own."""
     curves = {}
     for name, seeds in models.items():
         for predictor in next(iter(seeds.values()))["future_by_frame"].get(unit, {}):

@@ -1,6 +1,7 @@
 """`videorep finetune`: an action classifier on labelled frames, from a pretrained encoder or from random weights."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -71,8 +72,7 @@ def prepare(config, hashed=True):
     model = build_classifier(shape, encoder, seed=seed, dtype=config.training.precision)
     if constants is not None:
         model.standardisation.assign(*constants)
-    if hashed and config.softmax == "regression":
-        _start_softmax(model, blocks, config.training)
+    regressed = config.softmax == "regression"
     facts = {
         "model": shape.name,
         "initial_weights": config.init or "random",
@@ -92,6 +92,7 @@ def prepare(config, hashed=True):
         slow=tuple(encoder_weights) if config.encoder_rate < 1 else (),
         slow_rate=config.encoder_rate,
         pretrained=pretrained,
+        begin=functools.partial(_start_softmax, model, blocks, config.training) if regressed else None,
     )
 
 

@@ -35,6 +35,7 @@ class Job:
         facts: What there is to tell of the plan, {name: value}.
         evaluate, slow, slow_rate: As for `TrainingLoop`.
         pretrained: Run that the model starts from, or None.
+        begin: Called before the first step, not where a run is gone on with; or None.
     """
 
     config: object
@@ -46,6 +47,7 @@ class Job:
     slow: tuple = ()
     slow_rate: float = 1.0
     pretrained: object = None
+    begin: Callable | None = None
 
     @property
     def provenance(self):
@@ -92,6 +94,8 @@ def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=Fals
         run.write_provenance(record)
         loop = TrainingLoop(job.model, job.objective, training, run, job.evaluate, job.slow, job.slow_rate)
         step = loop.restore()
+        if not step and job.begin:
+            job.begin()
         report = loop.fit(job.data.training(training.batch_size, training.seed, step), progress)
         run.save_model(job.model)
         return plan | report
