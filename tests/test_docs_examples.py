@@ -74,6 +74,9 @@ OTHERS = {
     ".venv-test/bin/pip": "a package for one purpose, named there",
 }
 
+# What tools need that not every environment of the tests has.
+PACKAGES_OF_TOOLS = {"tools/benchmark_serving.py": ("tensorflow_serving",)}
+
 
 class Block(NamedTuple):
     document: str
@@ -234,6 +237,8 @@ def check_script(words, monkeypatch):
 
 
 def check_tool(words, monkeypatch):
+    for package in PACKAGES_OF_TOOLS.get(words[0], ()):
+        pytest.importorskip(package, reason=f"{package}, which {words[0]} needs, is not installed")
     monkeypatch.setattr(sys, "argv", [str(ROOT / words[0]), *words[1:]])
     monkeypatch.setitem(sys.modules, "videorep", sys.modules["videorep"])  # put back where a tool does without
     with pytest.raises(ParsedError):

@@ -34,6 +34,7 @@ def test_seconds_may_differ_and_nothing_else_may(tmp_path):
 
 
 def test_a_version_that_lacks_a_file_or_cannot_be_loaded_is_a_fault(tmp_path):
+    pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api, which reads warm-ups, is not installed")
     for name in ("reference/1", "out/1", "out/2", "out/unfinished-3"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "reference/1/saved_model.pb").write_bytes(b"model")
