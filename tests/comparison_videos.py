@@ -3,7 +3,7 @@
 import numpy as np
 
 from videorep.comparison.videos import LabelledVideos
-from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.training.pretrain import pretrain
 
 CLASSES = ("Archery", "Bowling")
@@ -53,5 +53,5 @@ def make_records(generator, groups, clips=1, frames=(17, 25)):
 def pretrained(data, out):
     """The path of a small run."""
     model = ModelConfig("autoencoder", units=(4,), input_frames=16)
-    pretrain(PretrainConfig(model, DataConfig(data), TrainingConfig(steps=1, batch_size=2)), out)
+    pretrain(PretrainConfig(model, DataConfig(data), PretrainTrainingConfig(steps=1, batch_size=2)), out)
     return str(out)

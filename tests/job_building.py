@@ -1,15 +1,22 @@
 """Tiny percepts of two classes, and runs on them."""
 
-import dataclasses
-
 import numpy as np
 
-from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import (
+    ClassifierConfig,
+    DataConfig,
+    FinetuneConfig,
+    ModelConfig,
+    PretrainConfig,
+    PretrainTrainingConfig,
+    TrainingConfig,
+)
 from videorep.data import write_shards
 from videorep.data.shards.records import Percept
 from videorep.training.pretrain import pretrain
 
-TRAINING = TrainingConfig(steps=4, batch_size=4, report_every=2, checkpoint_every=2, warmup_steps=1, seed=3)
+STEPS = {"steps": 4, "batch_size": 4, "report_every": 2, "checkpoint_every": 2, "warmup_steps": 1, "seed": 3}
+TRAINING = PretrainTrainingConfig(**STEPS)
 
 
 def write_percepts(folder):
@@ -27,12 +34,15 @@ def write_percepts(folder):
 
 
 def pretrain_composite(percepts, out):
-    config = PretrainConfig(ModelConfig(units=(5,), input_frames=4, future_frames=3), DataConfig(percepts), TRAINING)
-    pretrain(config, out)
+    pretrain(pretrain_config(percepts), out)
     return str(out)
 
 
+def pretrain_config(percepts):
+    return PretrainConfig(ModelConfig(units=(5,), input_frames=4, future_frames=3), DataConfig(percepts), TRAINING)
+
+
 def finetune_config(percepts, init="", steps=4, **data):
-    training = dataclasses.replace(TRAINING, steps=steps, learning_rate=3e-2)
+    training = TrainingConfig(**STEPS | {"steps": steps, "learning_rate": 3e-2})
     model = ClassifierConfig(units=(7,), block_frames=8, block_stride=4, dropout=0.2)
     return FinetuneConfig(model, DataConfig(percepts, **data), training, init)

@@ -6,12 +6,13 @@ import pytest
 from syntax_trees import FILES, KERAS_ONLY, PACKAGE, ROOT, imported_modules, name_of, part_of, tree_of
 
 # What each part may import of ours, beside itself. errors is a leaf.
-CONFIGS = {"config", "config_values", "build_config", "comparison_config"}
+CONFIGS = {"config", "config_values", "build_config", "comparison_config", "recipes"}
 LEAVES = {*CONFIGS, "errors", "bounds", "progress", "storage", "locking", "metrics_file", "exports", "writing"}
 MAY_IMPORT = {
     "errors": set(),
     "bounds": {"errors"},
-    "config": {"bounds"},
+    "recipes": set(),
+    "config": {"bounds", "recipes"},
     "config_values": {"errors", "bounds", "storage"},
     "build_config": {"bounds", "config"},
     "comparison_config": {"bounds", "config"},

@@ -107,7 +107,7 @@ def test_conditional_is_repeated_or_separated_by_commas(arguments):
     [
         (("--model", "gan"), ("autoencoder", "future_predictor", "composite")),
         (("--conditional", "past"), ("reconstruction", "future")),
-        (("--optimizer", "lion"), ("sgd", "rmsprop", "adam")),
+        (("--optimizer", "lion"), ("sgd", "rmsprop", "adam", "bounded-rmsprop")),
         (("--precision", "float8"), ("float32", "mixed_bfloat16", "mixed_float16")),
         (("--units", "many"), ("integer",)),
     ],

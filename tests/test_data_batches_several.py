@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.data import write_shards
 from videorep.data.batches.several import require_no_leak
 from videorep.data.batches.sources import ShardSource, open_source
@@ -92,7 +92,7 @@ def test_a_run_of_several_folders_names_and_verifies_them_all(folders, tmp_path)
     config = PretrainConfig(
         ModelConfig("autoencoder", units=(3,), input_frames=FRAMES),
         DataConfig(folders[0], tuple(folders[1:]), stride=1),
-        TrainingConfig(steps=2, batch_size=4),
+        PretrainTrainingConfig(steps=2, batch_size=4),
     )
     pretrain(config, tmp_path / "run")
     assert not verify(tmp_path / "run")[0]

@@ -4,7 +4,7 @@ import lstm_oracle
 import numpy as np
 import pytest
 
-from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.evaluation import predict_sequences, record_activity
 from videorep.evaluation.activity import QUANTITIES, TRAINED, UNTRAINED
 from videorep.models import build_model
@@ -83,7 +83,7 @@ def test_an_autoencoder_emits_backwards_and_into_the_past(tmp_path):
 
 def test_the_random_decoder_begins_from_the_same_states(tmp_path):
     config = PretrainConfig(
-        ModelConfig("future_predictor", 4096, UNITS, T, F, (), "bernoulli"), training=TrainingConfig(seed=9)
+        ModelConfig("future_predictor", 4096, UNITS, T, F, (), "bernoulli"), training=PretrainTrainingConfig(seed=9)
     )
     run = create_run(tmp_path / "run", config)
     run.save_model(build_model("future_predictor", 4096, UNITS, T, F, seed=1))

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.data.batches.sources import open_source
 from videorep.data.digits.moving_mnist import MovingMNIST
 from videorep.errors import RunError
@@ -20,7 +20,9 @@ T, F = 3, 2
 
 def make_run(folder, name="composite", conditional=()):
     config = PretrainConfig(
-        ModelConfig(name, 4096, (5,), T, F, conditional, "bernoulli"), DataConfig(), TrainingConfig(batch_size=4)
+        ModelConfig(name, 4096, (5,), T, F, conditional, "bernoulli"),
+        DataConfig(),
+        PretrainTrainingConfig(batch_size=4),
     )
     run = create_run(folder, config)
     run.save_model(build_model(name, 4096, (5,), T, F, conditional, seed=1))

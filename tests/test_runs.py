@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from videorep.config import FinetuneConfig, ModelConfig, PretrainConfig, StreamConfig, TrainingConfig
+from videorep.config import FinetuneConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig, StreamConfig
 from videorep.errors import ConfigError, OutputError, RunError
 from videorep.runs import create_run, load_run
 
@@ -37,7 +37,7 @@ def test_resume_and_overwrite_exclude_each_other(tmp_path):
 
 def test_resume_refuses_other_settings(tmp_path):
     create_run(tmp_path / "run", CONFIG)
-    other = dataclasses.replace(CONFIG, training=TrainingConfig(learning_rate=0.5))
+    other = dataclasses.replace(CONFIG, training=PretrainTrainingConfig(learning_rate=0.5))
     with pytest.raises(RunError, match=r"training.learning_rate = 0.003.*0.5"):
         create_run(tmp_path / "run", other, resume=True)
 

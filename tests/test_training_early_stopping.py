@@ -71,7 +71,7 @@ def test_slow_weights_take_their_share_of_a_step(tmp_path):
         np.testing.assert_allclose(part, whole * (0.25 if number < 2 else 1), atol=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "bounded-rmsprop"])
 def test_matrices_shrink_by_the_decay_and_biases_do_not(tmp_path, optimizer):
     training = dataclasses.replace(TRAINING, steps=1, warmup_steps=0, optimizer=optimizer, learning_rate=0.1)
     after = {}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from training_loops import Signalling
 
-from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.data.batches.sources import open_source
 from videorep.errors import ConfigError
 from videorep.runs import load_run
@@ -15,7 +15,9 @@ from videorep.training.feeding import ScheduledSource
 from videorep.training.pretrain import pretrain
 
 pytestmark = pytest.mark.usefixtures("ctrl_c_is_heeded")
-TRAINING = TrainingConfig(steps=6, batch_size=4, report_every=2, checkpoint_every=4, feeding="scheduled", seed=2**40)
+TRAINING = PretrainTrainingConfig(
+    steps=6, batch_size=4, report_every=2, checkpoint_every=4, feeding="scheduled", seed=2**40
+)
 
 
 def shown_by(source, count, **options):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.runs import load_run
 from videorep.training.pretrain import pretrain
 
@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("fit_moving_mnist.py")
 @pytest.fixture(scope="module", params=["float32", "mixed_bfloat16"])
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained") / "run"
-    training = TrainingConfig(
+    training = PretrainTrainingConfig(
         steps=60, batch_size=16, learning_rate=2e-3, warmup_steps=10, report_every=20, precision=request.param, seed=3
     )
     pretrain(PretrainConfig(ModelConfig(units=(64,), conditional=("future",)), training=training), folder)

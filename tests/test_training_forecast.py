@@ -8,7 +8,14 @@ import types
 import pytest
 import tensorflow as tf
 
-from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import (
+    ClassifierConfig,
+    DataConfig,
+    FinetuneConfig,
+    ModelConfig,
+    PretrainConfig,
+    PretrainTrainingConfig,
+)
 from videorep.errors import ConfigError
 from videorep.models import build_model
 from videorep.models.temporal_stream import build_temporal_stream
@@ -16,7 +23,7 @@ from videorep.training import forecast as module
 from videorep.training.pretrain import pretrain
 
 MODEL = ModelConfig(units=(40,), input_frames=2, future_frames=2)
-TRAINING = TrainingConfig(steps=3, batch_size=2, report_every=1, checkpoint_every=1, warmup_steps=1)
+TRAINING = PretrainTrainingConfig(steps=3, batch_size=2, report_every=1, checkpoint_every=1, warmup_steps=1)
 
 
 def megabytes(text):
@@ -109,7 +116,7 @@ def test_multiplications_of_the_stream_are_those_of_the_paper_s_net():
 
 HUGE = [
     PretrainConfig(ModelConfig(features=4096, units=(2**16, 2**16))),
-    PretrainConfig(ModelConfig(features=4096, input_frames=10**5), training=TrainingConfig(batch_size=10**6)),
+    PretrainConfig(ModelConfig(features=4096, input_frames=10**5), training=PretrainTrainingConfig(batch_size=10**6)),
     FinetuneConfig(ClassifierConfig(features=4096, classes=("a", "b"), units=(2**16, 2**16))),
 ]
 
@@ -121,7 +128,9 @@ def test_what_no_memory_holds_is_refused_before_it_is_made(config):
 
 
 def test_what_fits_is_accepted(monkeypatch):
-    config = PretrainConfig(ModelConfig(features=4096, units=(2048, 2048)), training=TrainingConfig(batch_size=100))
+    config = PretrainConfig(
+        ModelConfig(features=4096, units=(2048, 2048)), training=PretrainTrainingConfig(batch_size=100)
+    )
     monkeypatch.setattr(module, "memory", lambda: 8 * 2**30)
     module.require_memory(config)
     single = ClassifierConfig("single-frame", features=1280, classes=("a", "b"))
@@ -130,6 +139,6 @@ def test_what_fits_is_accepted(monkeypatch):
 
 def test_the_least_memory_holds_the_weights_that_the_model_has(monkeypatch):
     """Weights, gradients and one moment each: within the model's own count, and not far below."""
-    config = PretrainConfig(ModelConfig(features=300, units=(70, 60)), training=TrainingConfig(batch_size=1))
+    config = PretrainConfig(ModelConfig(features=300, units=(70, 60)), training=PretrainTrainingConfig(batch_size=1))
     built = build_model("composite", 300, (70, 60)).count_params() * 4 * 3
     assert 0.7 * built < module._least_bytes(config) < 1.2 * built

@@ -9,7 +9,15 @@ import warnings
 import numpy as np
 import pytest
 
-from videorep.config import ClassifierConfig, DataConfig, FinetuneConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import (
+    ClassifierConfig,
+    DataConfig,
+    FinetuneConfig,
+    ModelConfig,
+    PretrainConfig,
+    PretrainTrainingConfig,
+    TrainingConfig,
+)
 from videorep.data import write_shards
 from videorep.errors import ConfigError, OutputError, RunError, ShardError, VideorepWarning
 from videorep.locking import exclusive
@@ -19,7 +27,8 @@ from videorep.training import provenance
 from videorep.training.finetune import finetune
 from videorep.training.pretrain import pretrain
 
-TRAINING = TrainingConfig(steps=2, batch_size=2, report_every=1, checkpoint_every=1, warmup_steps=1)
+STEPS = {"steps": 2, "batch_size": 2, "report_every": 1, "checkpoint_every": 1, "warmup_steps": 1}
+TRAINING = PretrainTrainingConfig(**STEPS)
 
 
 def write_percepts(folder, seed=0):
@@ -53,7 +62,7 @@ def pretrain_config(folder):
 
 def finetune_config(folder, init="", **data):
     model = ClassifierConfig(units=(3,), block_frames=4, block_stride=4)
-    return FinetuneConfig(model, DataConfig(str(folder / "percepts"), **data), TRAINING, str(init))
+    return FinetuneConfig(model, DataConfig(str(folder / "percepts"), **data), TrainingConfig(**STEPS), str(init))
 
 
 def never(config, hashed):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from job_building import TRAINING, finetune_config, pretrain_composite, write_percepts
 
-from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.data import read_shards, write_shards
 from videorep.data.batches.sources import open_source
 from videorep.errors import ConfigError, RunError
@@ -80,7 +80,7 @@ def test_validation_is_compiled_once_however_often_it_is_asked_for(tmp_path, mon
         return lambda batch, training=True: traced.append(training) or objective(batch, training)
 
     monkeypatch.setattr(pretrain_module, "encoder_decoder_objective", watched)
-    training = TrainingConfig(steps=6, batch_size=4, report_every=3, evaluate_every=1, evaluation_sequences=8)
+    training = PretrainTrainingConfig(steps=6, batch_size=4, report_every=3, evaluate_every=1, evaluation_sequences=8)
     pretrain(
         PretrainConfig(ModelConfig(units=(4,), input_frames=3, future_frames=2), training=training), tmp_path / "run"
     )

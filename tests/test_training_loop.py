@@ -15,7 +15,7 @@ from videorep.training.loop import evaluate_objective
 from videorep.training.optimizers import learning_rate_schedule
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "bounded-rmsprop"])
 def test_training_lowers_the_loss(tmp_path, optimizer):
     loop = make_loop(tmp_path / "run", dataclasses.replace(TRAINING, optimizer=optimizer))
     loop.fit(sequences(0))

@@ -6,13 +6,13 @@ import signal
 import numpy as np
 import tensorflow as tf
 
-from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.models import build_model
 from videorep.runs import create_run
 from videorep.training.loop import TrainingLoop
 from videorep.training.objectives import encoder_decoder_objective
 
-TRAINING = TrainingConfig(
+TRAINING = PretrainTrainingConfig(
     steps=20, batch_size=4, learning_rate=1e-2, warmup_steps=3, report_every=5, checkpoint_every=7, seed=1
 )
 

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.data import read_shards
 from videorep.live.surprise import PredictionErrors
 from videorep.runs import load_run
@@ -67,7 +67,7 @@ def measure_seed(seed, args, out):
         args.model, units=(args.units,) * args.layers, input_frames=args.input_frames, future_frames=args.future_frames,
         conditional=tuple(args.conditional), standardise=True,
     )  # fmt: skip
-    training = TrainingConfig(steps=args.steps, batch_size=32, seed=seed)
+    training = PretrainTrainingConfig(steps=args.steps, batch_size=32, seed=seed)
     pretrain(PretrainConfig(model, DataConfig(str(args.percepts)), training), out)
     ahead, train = (
         args.ahead or args.future_frames,

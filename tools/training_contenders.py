@@ -100,12 +100,12 @@ def videorep_loop(task, model, precision):
     """The training loop, its run in a temporary folder."""
     import tempfile
 
-    from videorep.config import PretrainConfig, TrainingConfig
+    from videorep.config import PretrainConfig, PretrainTrainingConfig
     from videorep.runs import create_run
     from videorep.training.loop import TrainingLoop
     from videorep.training.objectives import encoder_decoder_objective
 
-    training = TrainingConfig(
+    training = PretrainTrainingConfig(
         steps=10**6, batch_size=task.batch_size, optimizer="sgd", learning_rate=LEARNING_RATE, precision=precision
     )
     run = create_run(tempfile.mkdtemp(), PretrainConfig(training=training), overwrite=True)

@@ -4,6 +4,7 @@ import dataclasses
 import typing
 
 from videorep.bounds import LARGEST, LARGEST_FLOAT, is_whole, require, require_choice, require_whole, whole
+from videorep.recipes import RECIPES
 
 MODELS = ("autoencoder", "future_predictor", "composite")
 CLASSIFIERS = ("lstm", "single-frame")
@@ -11,7 +12,7 @@ LOSSES = ("all", "last")  # the steps of a block that a classifier's loss is of
 BRANCHES = ("reconstruction", "future")
 AUTO = "auto"  # decided by what else is given
 OUTPUTS = (AUTO, "bernoulli", "gaussian")
-OPTIMIZERS = ("sgd", "rmsprop", "adam")
+OPTIMIZERS = ("sgd", "rmsprop", "adam", "bounded-rmsprop")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FEEDINGS = ("teacher", "own", "scheduled")
 SOFTMAX_STARTS = ("regression", "random")
@@ -183,6 +184,8 @@ class TrainingConfig:
             require(0 < getattr(self, name) <= LARGEST_FLOAT, name, expected, getattr(self, name))
         for name in ("momentum", "decay"):
             require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        bounded = self.optimizer == "bounded-rmsprop"
+        require(self.momentum > 0 or not bounded, "momentum", "greater than 0 with bounded-rmsprop", self.momentum)
         for name in ("final_fraction", "weight_decay"):
             require(0 <= getattr(self, name) <= 1, name, "in [0, 1]", getattr(self, name))
         require_whole(self, 0, "warmup_steps", "evaluate_every", "patience", "seed")
@@ -191,12 +194,37 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PretrainTrainingConfig(TrainingConfig):
+    """As `TrainingConfig`, for encoder-decoders; what is None is as the `recipe`, one of `RECIPES`, has it.
+
+    `start_at_mean`: whether the first frames that a model gives are the mean of its data, by the read-outs' biases.
+    """
+
+    recipe: str = "modern"
+    steps: int = 4000
+    batch_size: int | None = None
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    momentum: float | None = None
+    decay: float | None = None
+    warmup_steps: int | None = None
+    final_fraction: float | None = None
+    start_at_mean: bool | None = None
+
+    def __post_init__(self):
+        require_choice(self, "recipe", tuple(RECIPES))
+        for name, value in RECIPES[self.recipe].items():
+            _fill(self, name, value)
+        super().__post_init__()
+
+
+@dataclasses.dataclass(frozen=True)
 class PretrainConfig:
     """A run of `videorep pretrain`."""
 
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: PretrainTrainingConfig = PretrainTrainingConfig()
     kind: typing.Literal["pretrain"] = "pretrain"
 
 

@@ -194,13 +194,13 @@ def make_build(folder):
 
 
 def build_loop(folder, callbacks=()):
-    from videorep.config import ModelConfig, PretrainConfig, TrainingConfig
+    from videorep.config import ModelConfig, PretrainConfig, PretrainTrainingConfig
     from videorep.models import build_model
     from videorep.runs import create_run
     from videorep.training.loop import TrainingLoop
     from videorep.training.objectives import encoder_decoder_objective
 
-    training = TrainingConfig(steps=STEPS[-1], batch_size=2, report_every=1, checkpoint_every=1)
+    training = PretrainTrainingConfig(steps=STEPS[-1], batch_size=2, report_every=1, checkpoint_every=1)
     config = PretrainConfig(ModelConfig("composite", 4, (3,), 2, 2, output="gaussian"), training=training)
     run = create_run(folder, config, resume=True)
     model = build_model("composite", 4, (3,), 2, 2, output="gaussian", seed=1)

@@ -6,9 +6,10 @@ from videorep.cli import options
 from videorep.cli.printing import print_facts
 from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config, setting
-from videorep.config import FEEDINGS, MODELS, OUTPUTS, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import FEEDINGS, MODELS, OUTPUTS, ModelConfig, PretrainConfig, PretrainTrainingConfig
+from videorep.recipes import RECIPES
 
-DEFAULTS = ModelConfig()
+DEFAULTS, TRAINING = ModelConfig(), PretrainTrainingConfig()
 
 
 @click.command(short_help="Train an encoder-decoder without labels.")
@@ -23,7 +24,7 @@ DEFAULTS = ModelConfig()
     "training.feeding",
     "--feeding",
     type=click.Choice(FEEDINGS),
-    default=TrainingConfig.feeding,
+    default=TRAINING.feeding,
     help="What they are fed with in training: true frames, their own output, or ever less of the first.",
 )
 @setting(
@@ -36,12 +37,20 @@ DEFAULTS = ModelConfig()
 @options.standardise
 @setting("model.input_frames", "--input-frames", type=int, default=DEFAULTS.input_frames)
 @setting("model.future_frames", "--future-frames", type=int, default=DEFAULTS.future_frames)
+@setting(
+    "training.recipe",
+    "--recipe",
+    type=click.Choice(tuple(RECIPES)),
+    default=TRAINING.recipe,
+    help="Optimizer, rate, batch and first biases as measured best, or as the paper's authors had them; options given "
+    "beside it overrule it. Defaults shown here are those of modern.",
+)
 @options.digits
 @options.num_digits
 @options.speed
 @setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
 @setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
-@options.training_settings(TrainingConfig())
+@options.training_settings(TRAINING)
 @options.config_file
 @options.long_work
 @click.pass_context

@@ -13,7 +13,7 @@ from videorep.comparison.store import PRETRAINED, RESULT, Store
 from videorep.comparison.streams import FUTURE_FRAMES, INPUT_FRAMES, fuse_all, open_streams, require_unseen
 from videorep.comparison.summary import FINETUNED, HALVES, MAJORITY, RANDOM, REFERENCE, SINGLE, summarise
 from videorep.comparison_config import NONE
-from videorep.config import ClassifierConfig, DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import ClassifierConfig, DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.data.shards.manifest import load_dataset
 from videorep.errors import OutputError
 from videorep.locking import alone_in
@@ -97,9 +97,13 @@ def _pretrain(config, stream, folder, overwrite, progress):
         yield load_run(out)
 
 
+PRETRAIN_BATCH = 64
+
+
 def _list_pretrainings(config, stream):
     """The `PretrainConfig`s of a stream."""
-    training = TrainingConfig(steps=config.pretrain_steps, precision=config.precision, seed=config.seed)
+    choices = {"batch_size": PRETRAIN_BATCH, "precision": config.precision, "seed": config.seed}
+    training = PretrainTrainingConfig(steps=config.pretrain_steps, **choices)
     data = DataConfig(stream.videos.folder, also=() if stream.name else config.unlabelled)
     for name in (name for name in config.models if name != NONE):
         model = ModelConfig(name, 0, (config.units,) * config.layers, INPUT_FRAMES, FUTURE_FRAMES, standardise=True)

@@ -6,7 +6,7 @@ import shlex
 from videorep.bounds import require
 from videorep.build_config import ClipsConfig, PerceptsConfig
 from videorep.comparison_config import CompareConfig
-from videorep.config import TrainingConfig
+from videorep.config import PretrainTrainingConfig
 from videorep.reproduction.named_settings import read_settings
 
 # The pretrained models of the paper's table 3, by the names of their runs: model, and decoders that are conditional.
@@ -29,7 +29,7 @@ class Scale:
         splits: Numbers of the official splits to measure.
         share: Of the training side, where there are no lists.
         size: Shorter side of the frames in pixels.
-        pretraining: TrainingConfig, whose precision and seed are those of all that is trained.
+        pretraining: PretrainTrainingConfig, whose precision and seed are those of all that is trained.
         models: Names of `VARIANTS`; of flow the composite alone is pretrained.
     """
 
@@ -42,7 +42,7 @@ class Scale:
     splits: tuple[int, ...]
     share: float
     size: int
-    pretraining: TrainingConfig
+    pretraining: PretrainTrainingConfig
     models: tuple[str, ...] = tuple(VARIANTS)
 
     def __post_init__(self):

@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 
 from videorep.bounds import require
-from videorep.config import DataConfig, ModelConfig, PretrainConfig, TrainingConfig
+from videorep.config import DataConfig, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.reproduction.named_settings import read_settings
 
 # The models of the paper's table 2, worst first, by the names of their runs: model, and decoders that are conditional.
@@ -23,7 +23,7 @@ class Part:
 
     input_frames: int
     future_frames: int
-    training: TrainingConfig
+    training: PretrainTrainingConfig
     side: int = 0
 
 

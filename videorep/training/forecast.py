@@ -20,7 +20,7 @@ from videorep.training.interruption import OutOfTime, stopped_after
 from videorep.training.loop import TrainingLoop
 
 FLOAT = 4  # bytes
-MOMENTS = {"sgd": 1, "rmsprop": 1, "adam": 2}
+MOMENTS = {"sgd": 1, "rmsprop": 1, "adam": 2, "bounded-rmsprop": 2}
 STEPS = 5
 LONGEST_SECONDS = 10.0  # that steps are compiled and measured for
 MATRIX = 1024

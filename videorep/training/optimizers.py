@@ -1,6 +1,7 @@
 """Optimizers and their learning rate, from a TrainingConfig."""
 
 import keras
+from keras import ops
 
 NOT_DECAYED = ("bias", "peephole_kernel")  # of these a unit has a few each, which keep nothing by heart
 
@@ -16,6 +17,8 @@ def build_optimizer(config):
         optimizer = keras.optimizers.SGD(momentum=config.momentum, **choices)
     elif config.optimizer == "rmsprop":
         optimizer = keras.optimizers.RMSprop(rho=config.decay, **choices)
+    elif config.optimizer == "bounded-rmsprop":
+        optimizer = BoundedRMSprop(rho=config.decay, momentum=config.momentum, **choices)
     else:
         optimizer = keras.optimizers.Adam(**choices)
     if config.weight_decay:
@@ -33,3 +36,19 @@ def learning_rate_schedule(config):
         warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
+
+
+@keras.saving.register_keras_serializable(package="videorep")
+class BoundedRMSprop(keras.optimizers.RMSprop):
+    """RMSProp with momentum that moves no weight by more than the learning rate in one step.
+
+    Source: the code of Srivastava et al. 2015, whose `gradient_clip` bounds the momentum, and equals its rate.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        index, rate = self._get_variable_index(variable), ops.cast(learning_rate, variable.dtype)
+        square, step = self._velocities[index], self._momentums[index]
+        self.assign(square, self.rho * square + (1 - self.rho) * ops.square(gradient))
+        moved = self.momentum * step + rate * gradient * ops.rsqrt(square + self.epsilon)
+        self.assign(step, ops.clip(moved, -rate, rate))
+        self.assign_sub(variable, step)

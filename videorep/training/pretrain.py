@@ -1,6 +1,7 @@
 """`videorep pretrain`: an encoder-decoder on unlabelled frames."""
 
 import dataclasses
+import functools
 
 from videorep.config import require
 from videorep.config_values import to_dict
@@ -8,6 +9,7 @@ from videorep.data.batches.sources import open_source
 from videorep.data.shards.statistics import standardising_constants
 from videorep.models import build_model
 from videorep.training.feeding import ScheduledSource
+from videorep.training.first_weights import start_at_mean
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job
 from videorep.training.loop import make_validation
@@ -49,11 +51,13 @@ def prepare(config, hashed=True):
         "model": config.model.name,
         "parameters": model.count_params(),
         "features": config.model.features,
+        "recipe": config.training.recipe,
         "sequences": config.training.steps * config.training.batch_size,
     }
+    begin = functools.partial(start_at_mean, model, source, config.training) if config.training.start_at_mean else None
     objective = encoder_decoder_objective(model, feeding)
     source = ScheduledSource(source, frames, config.training.steps) if feeding == "scheduled" else source
-    return Job(config, source, model, objective, facts, evaluate=_validation(config, model, hashed))
+    return Job(config, source, model, objective, facts, _validation(config, model, hashed), begin=begin)
 
 
 def complete(config, source):
