@@ -21,7 +21,15 @@ SCRIPT = Path(__file__).with_name("fit_moving_mnist.py")
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained") / "run"
     training = PretrainTrainingConfig(
-        steps=60, batch_size=16, learning_rate=2e-3, warmup_steps=10, report_every=20, precision=request.param, seed=3
+        steps=60,
+        batch_size=16,
+        learning_rate=2e-3,
+        decay=0.99,
+        start_at_mean=False,
+        warmup_steps=10,
+        report_every=20,
+        precision=request.param,
+        seed=3,
     )
     pretrain(PretrainConfig(ModelConfig(units=(64,), conditional=("future",)), training=training), folder)
     return load_run(folder)

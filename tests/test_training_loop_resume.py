@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from training_loops import TRAINING, Signalling, figures, handling, make_loop, sequences, untrained, weights
 
-from videorep.config import ClassifierConfig, FinetuneConfig
+from videorep.config import ClassifierConfig, FinetuneConfig, TrainingConfig
 from videorep.models import build_classifier
 from videorep.runs import create_run, load_run
 from videorep.training.loop import TrainingLoop
@@ -93,7 +93,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path, number):
 
 @pytest.mark.filterwarnings("ignore:the loss rose")  # the labels are random, nothing is learned
 def test_dropout_resumes_where_it_was(tmp_path):
-    training = dataclasses.replace(TRAINING, steps=14)
+    training = TrainingConfig(steps=14, batch_size=4, learning_rate=1e-2, report_every=5, checkpoint_every=7, seed=1)
     config = ClassifierConfig(features=3, units=(4,), classes=("a", "b"))
 
     def labelled(start):

@@ -4,7 +4,7 @@
 MODERN = {
     "batch_size": 16,
     "optimizer": "rmsprop",
-    "learning_rate": 3e-3,
+    "learning_rate": 1e-3,
     "momentum": 0.9,  # where the optimizer has one
     "decay": 0.9,
     "warmup_steps": 100,
