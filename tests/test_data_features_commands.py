@@ -25,7 +25,7 @@ def thumos(tmp_path):
 def test_every_command_takes_them_but_those_that_see_videos(folder, tmp_path):
     percepts, run = tmp_path / "percepts", tmp_path / "run"
     chosen = ["--match", "*_rgb.npy", "--labels", "folders", "--split", "0.5"]
-    assert "4 videos" in call("build-shards", "features", folder, "--out", percepts, *chosen)
+    assert "8 videos" in call("build-shards", "features", folder, "--out", percepts, *chosen)
     few = ["--units", "3", "--layers", "1", "--batch-size", "2"]
     frames = ["--input-frames", "4", "--future-frames", "3", "--steps", "1"]
     call("pretrain", percepts, "--out", tmp_path / "pretrained", *few, *frames)

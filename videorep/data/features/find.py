@@ -15,7 +15,8 @@ KIND = "feature array"  # other files are "not a feature array: ..."
 def find_features(folder, match, array=None):
     """The arrays (L, D) below a folder as `VideoFile`s that are called like their videos, see `name_video`.
 
-    Every file ends up in the list; one that is no such array, or not of the D that most have, has a problem.
+    Every file but those that tell frame rates and times of others ends up in the list; one that is no such array, or
+    not of the D that most have, has a problem.
 
     Args:
         match: Pattern of their names, as of `pathlib.PurePath.match`.
@@ -27,6 +28,8 @@ def find_features(folder, match, array=None):
         raise DataError(f"expected a folder of {KIND}s, received the file {folder}; name the folder that it lies in")
     named = {}
     for file in find_files(folder, functools.partial(_is_wanted, match=match), KIND, match):
+        if PurePosixPath(file.name).stem.endswith((FPS, TIMES)):
+            continue
         name = name_video(file.name, match)
         if name in named and not file.problem:
             file = dataclasses.replace(file, problem=f"duplicate: another array of {name}")

@@ -60,16 +60,17 @@ def load_backbone(name, layer=None, weights="imagenet", pool="mean"):
         model, preprocess = load_application(name, layers, weights)
     _, height, width, channels = model.input_shape
     size = height or PAPER_CROP
-    if height != width or len(model.outputs) != max(1, len(layers)):
+    shapes = [tuple(output.shape) for output in model.outputs]
+    if height != width or len(shapes) != max(1, len(layers)) or not all(shape[-1] for shape in shapes):
         raise BackboneError(
-            f"expected a convnet with a square input and one output, received {name} with {height}x{width} and "
-            f"{len(model.outputs)} outputs; use another, or name a --layer"
+            f"expected a convnet with a square input and one output of a known size, received {name} with "
+            f"{height}x{width} and {', '.join(map(str, shapes))}; use another, or name a --layer"
         )
     layers = layers or [model.layers[-1].name]
     if height is None:
         images = keras.Input((size, size, channels))
         model = keras.Model(images, model(images))
-    shapes = [tuple(output.shape) for output in model.outputs]
+        shapes = [tuple(output.shape) for output in model.outputs]
     widths = [pooled_width(*each, pool, name) for each in zip(shapes, layers, strict=True)]
     _require_finite(model, name)
     description = {

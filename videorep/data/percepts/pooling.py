@@ -28,8 +28,6 @@ def pooled_width(shape, layer, pool, name):
     """D of a layer of the convnet `name` whose values have the shape (B, ..., C); a BackboneError where it has none."""
     where = f"layer {layer} of {name}"
     positions = shape[1:-1]
-    if not shape[-1] or (pool != "mean" and not all(positions)):
-        raise BackboneError(f"expected values of a known size in {where}, received {shape}; name another --layer")
     if pool != "mean" and len(positions) != 2:
         raise BackboneError(
             f"expected positions in rows and columns in {where} for --pool {pool}, received values {shape}; name "
