@@ -8,6 +8,7 @@ import pytest
 from command_line import fails
 from feature_arrays import FEATURES, build_features, make_folder, reasons, values, written
 
+from videorep.data.features.arrays import FaultyArrayError, read_features
 from videorep.errors import DataError
 
 
@@ -83,6 +84,24 @@ def test_npz_files_hold_one_array_or_named_ones(tmp_path):
         archive.writestr("rgb.npy", file.getvalue())
     dataset = build_features(folder, tmp_path / "bomb")
     assert reasons(dataset)["bomb"].startswith("unreadable: an array of 12,884,901,888 bytes that is cut off")
+
+
+@pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
+def test_any_bytes_are_an_array_or_a_reason(tmp_path, save):
+    path = tmp_path / ("v.npy" if save is np.save else "v.npz")
+    save(path, values(0))
+    sound, generator = path.read_bytes(), np.random.default_rng(0)
+    told = set()
+    for _ in range(300):
+        flawed = bytearray(sound)
+        for place in generator.integers(0, len(sound), 3):
+            flawed[place] = generator.integers(256)
+        path.write_bytes(flawed[: generator.integers(len(sound))] if generator.random() < 0.2 else flawed)
+        try:
+            assert read_features(path, None, "float32").ndim == 2
+        except FaultyArrayError as fault:
+            told.add(str(fault).partition(":")[0])
+    assert "unreadable" in told
 
 
 def test_what_is_no_folder_of_features_is_one_sentence(folder, tmp_path):
