@@ -61,16 +61,18 @@ EXCEPTIONS = {
     ("data/percepts/backbone_sources.py", "runs"),
 }
 # What each room of data/ may import of the others. What several need and none owns are leaves, files beside the rooms.
-DATA_LEAVES = {"threads", "sampling", "video_names", "python_functions"}
+DATA_LEAVES = {"threads", "sampling", "video_names", "python_functions", "array_files"}
 ROOMS = {
     "threads": set(),
     "sampling": set(),
     "video_names": set(),
     "python_functions": {"threads"},
+    "array_files": set(),
     "shards": DATA_LEAVES,
     "videos": {*DATA_LEAVES, "shards"},
     "digits": {*DATA_LEAVES, "shards"},
     "percepts": {*DATA_LEAVES, "shards"},
+    "features": {*DATA_LEAVES, "shards", "videos"},
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
 LIGHT = ("errors", "bounds", *sorted(CONFIGS), "progress", "storage", "cli")
@@ -108,6 +110,10 @@ WITHOUT_TENSORFLOW = (
     "data/videos/frame_batches.py",
     "data/videos/estimate.py",
     "data/videos/workers.py",
+    "data/array_files.py",
+    "data/features/__init__.py",
+    "data/features/arrays.py",
+    "data/features/find.py",
     "data/percepts/__init__.py",
     "data/percepts/flow.py",
 )

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from command_line import fails, handed_over, words
 
-from videorep.build_config import ClipsConfig, MovingMNISTConfig, PerceptsConfig
+from videorep.build_config import ClipsConfig, FeaturesConfig, MovingMNISTConfig, PerceptsConfig
 from videorep.cli.main import videorep_command
 
 
@@ -19,6 +19,7 @@ def test_unknown_size_is_bad_usage():
 BUILDERS = {
     "clips videos": ("videorep.data.videos.build", "build_clips", ClipsConfig()),
     "percepts shards --backbone vgg16": ("videorep.data.percepts.build", "build_percepts", PerceptsConfig("vgg16")),
+    "features shards": ("videorep.data.features.build", "build_features", FeaturesConfig()),
     "moving-mnist --count 5": ("videorep.data.digits.build", "build_moving_mnist", MovingMNISTConfig(5)),
 }
 
@@ -79,6 +80,19 @@ def test_percepts_and_moving_mnist_receive_every_option():
         *words("--flow-stack 3 --dtype float32 --gzip --batch-size 7"),
     )
     assert positional[2] == PerceptsConfig("net.keras", "top", "w.h5", "flow", 3, "float32", "gzip", 7)
+    (_, _, config), _ = handed_over(
+        "build-shards percepts shards --out out --backbone net.keras --layer top --layer low --pool grid:2x3",
+        *BUILDERS["percepts shards --backbone vgg16"][:2],
+    )
+    assert config == PerceptsConfig("net.keras", ("top", "low"), pool="grid:2x3")
+    (_, _, config), _ = handed_over(
+        "build-shards features shards --out out --labels folders --split 0.5 --classes names --match *_rgb.npy",
+        *BUILDERS["features shards"][:2],
+        *words("--array rgb --fps 4 --dtype float32 --gzip --seed 2 --max-bad-fraction 0 --allow-leaks"),
+    )
+    assert config == FeaturesConfig(
+        "folders", "0.5", "names", "*_rgb.npy", "rgb", 4.0, "float32", "gzip", 2, 0.0, allow_leaks=True
+    )
     positional, _ = handed_over(
         "build-shards moving-mnist --out out --count 6 --digits mnist --num-digits 3 --frames 4 --seed 5",
         *BUILDERS["moving-mnist --count 5"][:2],
@@ -131,6 +145,10 @@ def test_a_bad_file_of_settings_of_a_build_is_one_sentence(config_file, text):
         ("percepts shards --backbone vgg16", "--flow-stack 0"),
         ("percepts shards --backbone vgg16", "--batch-size 0"),
         ("percepts shards --backbone vgg16", "--dtype int8"),
+        ("percepts shards --backbone vgg16", "--pool grid:0x2"),
+        ("percepts shards --backbone vgg16", "--layer a --layer a"),
+        ("features shards", "--match /"),
+        ("features shards", "--fps 0"),
         ("moving-mnist", "--count 0"),
         ("moving-mnist --count 5", "--num-digits 0"),
         ("moving-mnist --count 5", "--frames 1"),

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from feature_arrays import make_folder, make_thumos
 from generated_videos import write_video
 
 from videorep.cli.main import videorep_command
@@ -30,7 +31,7 @@ LANGUAGES = {"sh", "python", "toml", "text", "mermaid"}
 
 # Documents whose `videorep` lines run one after another in a folder of small videos, with what makes them small.
 RUN = {"README.md": (), "docs/results.md": pytest.mark.slow, "docs/benchmarks.md": (), "docs/live.md": ()}
-RUN |= {"docs/reproduce.md": (), "docs/pictures.md": ()}
+RUN |= {"docs/reproduce.md": (), "docs/pictures.md": (), "docs/percepts.md": ()}
 ONLY_PARSED = {
     "SECURITY.md": "needs containers and the like; tests/test_security.py runs what is said to be tested",
     "docs/serving.md": "exports what README.md trains and exports too; tests/test_serving_*.py run what is said",
@@ -170,10 +171,13 @@ def folder(tmp_path, monkeypatch):
     for name, text in SETTINGS.items():
         Path(name).write_text(text)
     images = keras.Input((16, 16, 3))
-    tiny = keras.Model(images, keras.layers.GlobalAveragePooling2D()(images))
+    cells = keras.layers.AveragePooling2D(4, name="block5_pool")(images)
+    tiny = keras.Model(images, keras.layers.GlobalAveragePooling2D(name="fc1")(cells))
     for name in ("tiny.keras", "efficientnet_lite0_features.keras"):
         tiny.save(name)
     make_what_tools_make(tiny)
+    make_folder(Path("FEATURES"), frames=40)
+    make_thumos(Path("THUMOS"), rgb="rgb_anet_resnet50")
     return tmp_path
 
 

@@ -4,11 +4,14 @@ Commands, `--config` and Python make the same objects; what shapes the records g
 """
 
 import dataclasses
+import re
+from pathlib import PurePosixPath
 
 from videorep.bounds import require, require_choice, require_whole
 from videorep.config import COMPRESSIONS, DTYPES, SPLITS, STREAMS
 
 MAX_SIDE = 8192
+POOL = re.compile(r"mean|none|grid:[1-9][0-9]?x[1-9][0-9]?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,25 +88,69 @@ class PerceptsConfig:
         dtype: "float16" or "float32", how values are stored.
         compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
         batch_size: Frames per call of the network.
+        pool: What becomes of a layer's positions, see `videorep.data.percepts.pooling`.
     Raises:
         ConfigError: a value that makes no sense.
     """
 
     backbone: str
-    layer: str | None = None
+    layer: tuple[str, ...] | str | None = None
     weights: str = "imagenet"
     stream: str | None = None
     flow_stack: int | None = None
     dtype: str = "float16"
     compression: str = ""
     batch_size: int = 32
+    pool: str = "mean"
 
     def __post_init__(self):
+        several = self.layer if isinstance(self.layer, tuple) else ()
+        require(len(set(several)) == len(several) != 1, "layer", "different layers", list(several))
+        require(POOL.fullmatch(self.pool), "pool", "mean, none or grid:ROWSxCOLUMNS such as grid:2x2", self.pool)
         if self.stream is not None:
             require_choice(self, "stream", STREAMS)
         require_choice(self, "dtype", DTYPES)
         require(self.compression in COMPRESSIONS, "compression", "gzip, or empty", self.compression)
         require_whole(self, 1, "batch_size", *([] if self.flow_stack is None else ["flow_stack"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class FeaturesConfig:
+    """How arrays of features that others have made become percepts.
+
+    Args:
+        labels, split, classes, allow_leaks: See `videorep.data.videos.labels.list_videos`; labels may also be a folder
+            of arrays (L, classes), in which the largest value of a row is the class of that frame.
+        match: Pattern of the names of the arrays, such as "*_rgb.npy" or "rgb_*/*.npy"; what its star stands for is the
+            video's name.
+        array: Name of the array in `.npz` files that hold several.
+        fps: Rows per second; by default what files beside the arrays tell, or unknown.
+        dtype, compression: As of `PerceptsConfig`.
+        seed, max_bad_fraction: As of `ClipsConfig`.
+    Raises:
+        ConfigError: a value that makes no sense.
+    """
+
+    labels: str | None = None
+    split: float | str | None = None
+    classes: tuple[str, ...] | str | None = None
+    match: str = "*.np[yz]"
+    array: str | None = None
+    fps: float | None = None
+    dtype: str = "float16"
+    compression: str = ""
+    seed: int = 0
+    max_bad_fraction: float = 0.5
+    allow_leaks: bool = False
+
+    def __post_init__(self):
+        named = PurePosixPath(self.match).name and not self.match.startswith("/")
+        require(named, "match", "a pattern of names such as *_rgb.npy", self.match)
+        require(self.fps is None or 0.001 <= self.fps <= 1000, "fps", "from 0.001 to 1000", self.fps)
+        require_choice(self, "dtype", DTYPES)
+        require(self.compression in COMPRESSIONS, "compression", "gzip, or empty", self.compression)
+        require_whole(self, 0, "seed")
+        require(0 <= self.max_bad_fraction <= 1, "max_bad_fraction", "from 0 to 1", self.max_bad_fraction)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,19 @@ from videorep.config import DTYPES, STREAMS
     metavar="[vgg16|NAME|MODEL.keras|RUN]",
     help="A name from keras.applications, a Keras model whose input is an image, or a run of train-stream.",
 )
-@click.option("--layer", help="Layer whose values to keep; vgg16: fc1 (the paper's fc6), others: the last.")
+@click.option(
+    "--layer",
+    multiple=True,
+    callback=lambda ctx, param, names: names[0] if len(names) == 1 else names or None,
+    help="Layer whose values to keep; vgg16: fc1 (the paper's fc6), others: the last. Given several times, the layers' "
+    "values follow one another.",
+)
+@click.option(
+    "--pool",
+    default=PerceptsConfig.pool,
+    metavar="[mean|none|grid:RxC]",
+    help="Positions of a layer: their mean, all of them, or the means of R x C cells of the frame.",
+)
 @click.option(
     "--weights",
     default=PerceptsConfig.weights,
@@ -49,6 +61,7 @@ def build_percepts(ctx, shards, out, **_):
     Examples:
       videorep build-shards percepts shards --out percepts --backbone vgg16
       videorep build-shards percepts shards --out percepts --backbone features.keras
+      videorep build-shards percepts shards --out percepts --backbone vgg16 --layer block5_pool --pool grid:2x2
       videorep build-shards percepts shards --out percepts --backbone runs/flow
     """
     config = read_config(ctx, PerceptsConfig)

@@ -5,7 +5,7 @@ import numpy as np
 from videorep.errors import RunError, ShardError
 
 # What of a backbone decides its percepts; that its file may have another name does not.
-IDENTITY = ("weights_sha256", "layer", "preprocessing", "stream", "flow_stack", "crop")
+IDENTITY = ("weights_sha256", "layer", "pool", "preprocessing", "stream", "flow_stack", "crop")
 
 
 def compare_backbones(run, dataset):

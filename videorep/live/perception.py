@@ -84,6 +84,12 @@ def _read_stages(run, kinds):
                 f"expected {' or '.join(WANTED[kind] for kind in kinds)} on percepts, received {run.path}, a "
                 f"{run.config.kind} run on {data['kind']}; name another run"
             )
+        if not data["backbone"]:
+            raise RunError(
+                f"expected a run on percepts of a convnet that is known, received {run.path}, whose features others "
+                "made: the backbone is not known, so that no video can be turned into such features; ask "
+                "videorep evaluate about shards of them"
+            )
         clips = from_dict(ClipsConfig, {name: data["stages"]["clips"][name] for name in REPEATED})
         return Stages(clips, from_dict(PerceptsConfig, data["stages"]["percepts"]), data["backbone"]["weights_sha256"])
     except (KeyError, TypeError, ConfigError) as error:
@@ -99,7 +105,8 @@ def _find_backbone(stages, backbones):
     for name in backbones or [own]:
         weights = stages.percepts.weights if name == own else "imagenet"
         try:
-            net = load_backbone(*((own, layer, name) if Path(name).suffix == ".h5" else (name, layer, weights)))
+            named = (own, layer, name) if Path(name).suffix == ".h5" else (name, layer, weights)
+            net = load_backbone(*named, pool=stages.percepts.pool)
             if net.description["weights_sha256"] == stages.weights_sha256:
                 return net
             flaws.append(f"{name}, another convnet, of SHA-256 {net.description['weights_sha256'][:12]}...")

@@ -100,7 +100,7 @@ def _require_place(request, out):
 
 def _load_net(config):
     stack = (config.flow_stack or trained_on(config.backbone)[1]) if config.stream == "flow" else 0
-    net = load_backbone(config.backbone, config.layer, config.weights)
+    net = load_backbone(config.backbone, config.layer, config.weights, config.pool)
     require_fit(net, config.backbone, stack)
     return net
 

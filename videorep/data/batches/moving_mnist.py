@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.config import require
-from videorep.data.digits.mnist import GARBLED
+from videorep.data.array_files import GARBLED
 from videorep.data.digits.moving_mnist import MovingMNIST
 from videorep.data.python_functions import ReadableDataset, call_python
 from videorep.errors import DataError
@@ -106,7 +106,7 @@ def _map_sequences(path):
         raise DataError(f"{wanted}, received no file; check the path")
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except (*GARBLED, OverflowError, MemoryError) as error:
+    except GARBLED as error:
         raise DataError(f"{wanted}, received what is no such file: {error}; fetch it again") from error
     frames, sequences, *sides = array.shape if array.ndim == 4 else (0, 0)
     fits = array.dtype == np.uint8 and sequences and [frames, *sides] == [FILE_FRAMES, FILE_SIDE, FILE_SIDE]

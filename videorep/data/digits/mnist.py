@@ -2,17 +2,15 @@
 
 import gzip
 import hashlib
-import io
 import os
-import tokenize
 import urllib.request
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from videorep.config import require
+from videorep.data.array_files import GARBLED, MAX_HEADER, open_member, read_header
 from videorep.data.digits.rendered import render_digits
 from videorep.errors import DataError
 from videorep.storage import replacing
@@ -28,9 +26,6 @@ IDX_NAMES = {
 }
 IDX_HEADER = bytes([0, 0, 8, 3])  # unsigned bytes, three axes
 MAX_DIGITS = 500_000  # a file of a few MB can promise, and expand to, any number
-MAX_NPY_HEADER = 1000
-# What gzip, zipfile and NumPy raise on files that are garbled; RuntimeError where they are encrypted.
-GARBLED = (OSError, EOFError, ValueError, TypeError, RuntimeError, zlib.error, zipfile.BadZipFile, tokenize.TokenError)
 
 
 def load_digits(source, split):
@@ -115,27 +110,12 @@ def _read_npz(path, split):
                     f"expected the array {key} in {path}, found none of that name; save the digits as x_train and "
                     "x_test"
                 )
-            member = archive.getinfo(f"{key}.npy")
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError("a compression that NumPy does not write")
-            with archive.open(member) as file:  # of a longer header no more than this is read
-                _require_digits(*_read_npy_header(io.BytesIO(file.read(2 * MAX_NPY_HEADER))), path)
-            with archive.open(member) as file:
-                return np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_NPY_HEADER)
+            with archive.open(open_member(archive, key)) as file:
+                _require_digits(*read_header(file), path)
+                file.seek(0)
+                return np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER)
     except GARBLED as error:
         raise DataError(f"expected an npz file of digits at {path}, received: {error}; fetch the file again") from error
-
-
-def _read_npy_header(file):
-    """The dtype and the shape that an npy file promises."""
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(np.lib.format.read_magic(file))
-    if read_header is None:
-        raise ValueError("a version of the npy format that digits do not need")
-    shape, _, dtype = read_header(file, max_header_size=MAX_NPY_HEADER)
-    return dtype, shape
 
 
 def _require_digits(dtype, shape, path):

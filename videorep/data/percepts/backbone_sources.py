@@ -27,8 +27,8 @@ PLAIN_LAYERS = (
 )
 
 
-def load_file(path, layer, weights):
-    """The model of a `.keras` file or of a run of train-stream, cut at a layer; None where it ends by itself."""
+def load_file(path, layers, weights):
+    """The model of a `.keras` file or of a run of train-stream, cut at some layers; uncut where there are none."""
     import videorep.models.temporal_stream  # noqa: F401 (registers the layer that a run's file names)
 
     file = path / MODEL if path.is_dir() else path
@@ -57,7 +57,7 @@ def load_file(path, layer, weights):
         raise BackboneError(
             f"expected {file} to have one input, images (B, H, W, C), received {shapes}; use another model"
         )
-    return _cut(model, layer or (STREAM_LAYER if path.is_dir() else None), path)
+    return _cut(model, layers or [STREAM_LAYER] * path.is_dir(), path)
 
 
 def _require_stream(path):
@@ -68,25 +68,28 @@ def _require_stream(path):
         )
 
 
-def load_application(name, layer, weights):
-    """A convnet of keras.applications with its weights, cut at a layer, and its preprocessing."""
+def load_application(name, layers, weights):
+    """A convnet of keras.applications with its weights, cut at some layers, and its preprocessing."""
     constructor = _find_application(name)
     preprocess = sys.modules[constructor.__module__].preprocess_input
     full = constructor(weights=None)
     bare = constructor(weights=None, include_top=False, input_shape=full.input_shape[1:])
-    if layer is None:
+    if not layers:
         names = [each.name for each in full.layers]
-        layer = PAPER_LAYER if PAPER_LAYER in names else bare.layers[-1].name
-    needs_head = layer not in [each.name for each in bare.layers]
-    if needs_head:
+        layers = [PAPER_LAYER if PAPER_LAYER in names else bare.layers[-1].name]
+    of_head = [layer for layer in layers if layer not in [each.name for each in bare.layers]]
+    for layer in of_head:
         _require_layer(full, layer, name)
+    needs_head = bool(of_head)
     if weights == "imagenet":
         model = _download(constructor, name, include_top=needs_head, input_shape=full.input_shape[1:])
     else:
         whole = f"pass a file of the full {name}, named *.weights.h5 or *.h5 as Keras saves them"
         remedy = f"{whole}, or choose a --layer below its head, such as {bare.layers[-1].name}" if needs_head else whole
-        model = _load_weights([full] if needs_head else [bare, full], f"{name} up to layer {layer}", weights, remedy)
-    return _cut(model, layer, name), preprocess
+        model = _load_weights(
+            [full] if needs_head else [bare, full], f"{name} up to layer {', '.join(layers)}", weights, remedy
+        )
+    return _cut(model, layers, name), preprocess
 
 
 def _load_weights(models, wanted, weights, remedy):
@@ -147,16 +150,19 @@ def _find_application(name):
     return known[wanted]
 
 
-def _cut(model, layer, name):
-    if layer is None or layer == model.layers[-1].name:
+def _cut(model, layers, name):
+    if not layers or layers == [model.layers[-1].name]:
         return model
-    cut = _require_layer(model, layer, name)
-    if isinstance(cut, keras.Model):  # its own output belongs to its own input
-        raise BackboneError(
-            f"expected --layer to be a layer of {name}, received {layer}, a whole model within it; name another, or "
-            "save the part of the model that gives the percepts as a file of its own"
-        )
-    return keras.Model(model.inputs[0], cut.output)
+    outputs = []
+    for layer in layers:
+        cut = _require_layer(model, layer, name)
+        if isinstance(cut, keras.Model):  # its own output belongs to its own input
+            raise BackboneError(
+                f"expected --layer to be a layer of {name}, received {layer}, a whole model within it; name another, "
+                "or save the part of the model that gives the percepts as a file of its own"
+            )
+        outputs.append(cut.output)
+    return keras.Model(model.inputs[0], outputs if len(outputs) > 1 else outputs[0])
 
 
 def _require_layer(model, layer, name):

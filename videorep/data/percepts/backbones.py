@@ -5,21 +5,23 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 from keras import ops
 
 from videorep.data.percepts.backbone_sources import load_application, load_file
 from videorep.data.percepts.frames import PAPER_CROP
+from videorep.data.percepts.pooling import pool_positions, pooled_width
 from videorep.errors import BackboneError
 from videorep.runs import CONFIG, load_run
 
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-    """A convnet, cut at one layer, together with the preprocessing that its weights expect.
+    """A convnet, cut at one layer or several, together with the preprocessing that its weights expect.
 
     `extract` maps images (B, S, S, C), RGB in 0..255 (or mean-subtracted flow), to percepts (B, D) float32.
-    `description` tells name, layer, weights and their hash; it goes into dataset.json.
+    `description` tells name, layers and how they are pooled, weights and their hash; it goes into dataset.json.
     """
 
     extract: Callable
@@ -29,52 +31,66 @@ class Backbone:
     description: dict
 
 
-def load_backbone(name, layer=None, weights="imagenet"):
+def load_backbone(name, layer=None, weights="imagenet", pool="mean"):
     """Loads the convnet `name` and cuts it at `layer`.
 
     A keras.applications convnet gets that module's own `preprocess_input`; a `.keras` file receives its images as they
-    are (RGB in 0..255) and scales them itself. A layer with positions (B, H, W, C) is averaged over them to (B, C).
+    are (RGB in 0..255) and scales them itself. A layer with positions (B, H, W, C) is pooled over them to (B, D); the
+    values of several layers follow one another.
 
     Args:
         name: A name from keras.applications in any case ("vgg16"), a `.keras` file, or a run of train-stream.
-        layer: Name of the layer that gives the percepts. Default: the paper's fc6, named "fc1" in VGG and "fc6" in a
-            run of train-stream; otherwise the output of the file, or of the application without its head.
+        layer: Name of the layer that gives the percepts, or names of several. Default: the paper's fc6, named "fc1" in
+            VGG and "fc6" in a run of train-stream; otherwise the output of the file, or of the application without its
+            head.
         weights: "imagenet" (what Keras has in its cache or downloads) or a file of the full or of the headless
             application; a `.keras` file brings its own.
+        pool: See `videorep.data.percepts.pooling`.
     Returns:
         Backbone.
     Raises:
-        BackboneError: an unknown name or layer, unreadable or unfit weights, or an input that is not an image.
+        BackboneError: an unknown name or layer, unreadable or unfit weights, an input that is not an image, or a layer
+            that cannot be pooled so.
     """
-    path = Path(name)
+    path, layers = Path(name), [layer] if isinstance(layer, str) else list(layer or [])
     if path.suffix == ".keras" or path.is_dir():
-        model, preprocess = load_file(path, layer, weights), None
+        model, preprocess = load_file(path, layers, weights), None
         weights = name
     else:
-        model, preprocess = load_application(name, layer, weights)
+        model, preprocess = load_application(name, layers, weights)
     _, height, width, channels = model.input_shape
-    if height != width or len(model.outputs) != 1 or not model.output_shape[-1]:
+    size = height or PAPER_CROP
+    shapes = [tuple(output.shape) for output in model.outputs]
+    if height != width or len(shapes) != max(1, len(layers)) or not all(shape[-1] for shape in shapes):
         raise BackboneError(
             f"expected a convnet with a square input and one output of a known size, received {name} with "
-            f"{height}x{width} and {model.output_shape}; use another, or name a --layer"
+            f"{height}x{width} and {', '.join(map(str, shapes))}; use another, or name a --layer"
         )
+    layers = layers or [model.layers[-1].name]
+    if height is None:
+        images = keras.Input((size, size, channels))
+        model = keras.Model(images, model(images))
+        shapes = [tuple(output.shape) for output in model.outputs]
+    widths = [pooled_width(*each, pool, name) for each in zip(shapes, layers, strict=True)]
     _require_finite(model, name)
     description = {
         "backbone": path.name,
-        "layer": layer or model.layers[-1].name,
+        "layer": layers if len(layers) > 1 else layers[0],
         "weights": Path(weights).name,
         "weights_sha256": hash_weights(model),
         "preprocessing": "" if preprocess is None else preprocess.__module__.removeprefix("keras.src."),
     }
+    description |= {"layer_features": widths} if len(layers) > 1 else {}
+    description |= {"pool": pool} if pool != "mean" else {}
 
     @tf.function(reduce_retracing=True)
     def extract(images):
         images = tf.cast(images, tf.float32)
-        features = model(images if preprocess is None else preprocess(images), training=False)
-        positions = list(range(1, features.shape.rank - 1))
-        return tf.cast(tf.reduce_mean(features, positions) if positions else features, tf.float32)
+        outputs = model(images if preprocess is None else preprocess(images), training=False)
+        pooled = [tf.cast(pool_positions(each, pool), tf.float32) for each in tf.nest.flatten(outputs)]
+        return tf.concat(pooled, axis=-1)
 
-    return Backbone(extract, height or PAPER_CROP, channels, model.output_shape[-1], description)
+    return Backbone(extract, size, channels, sum(widths), description)
 
 
 def trained_on(name):

@@ -49,7 +49,7 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     flow_stack = flow_stack if config.flow_stack is None else config.flow_stack
     dataset = _open_clips(shards, out, hashed=not dry_run)
     require_free(out, resume, overwrite, dry_run)
-    net = load_backbone(config.backbone, config.layer, config.weights)
+    net = load_backbone(config.backbone, config.layer, config.weights, config.pool)
     stack = flow_stack if stream == "flow" else 0
     require_fit(net, config.backbone, stack)
     inputs = _list_inputs(dataset)

@@ -12,7 +12,7 @@ from videorep.storage import RemotePath
 
 MANIFEST = "dataset.json"
 # What of a build's settings decides the percepts that a frame gets.
-BACKBONE = ("backbone", "layer", "weights", "weights_sha256", "preprocessing", "stream", "flow_stack", "crop")
+BACKBONE = ("backbone", "layer", "pool", "weights", "weights_sha256", "preprocessing", "stream", "flow_stack", "crop")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,15 @@ from videorep.storage import require_apart
 
 CLIPS_PER_SHARD = 32
 # Left out by intent; every other reason means that a video is bad.
-INTENDED = ("duplicate", "no label", "not a video", "not in the official lists", "not sampled", "unused")
+INTENDED = (
+    "duplicate",
+    "no label",
+    "not a video",
+    "not a feature array",
+    "not in the official lists",
+    "not sampled",
+    "unused",
+)
 
 
 def build_clips(videos, out, config=ClipsConfig(), *, resume=False, overwrite=False, dry_run=False, progress=None):
@@ -60,7 +68,7 @@ def build_clips(videos, out, config=ClipsConfig(), *, resume=False, overwrite=Fa
         if config.sample_seconds is not None:
             found, lengths = _measure(found, pool, progress)
             found = sample_pieces(found, lengths, config.sample_seconds, config.total_hours, config.seed)
-        job = _Job(found, listing.labels, config, pool)
+        job = Job(found, listing.labels, config, pool)
         job.refuse_hopeless()
         if dry_run:
             size = estimate_bytes([video for video in found if not video.reason], config, pool)
@@ -90,10 +98,10 @@ def _measure(videos, pool, progress):
     return measured, lengths
 
 
-class _Job:
+class Job:
     """The plan of one build, and how its sources become outcomes."""
 
-    def __init__(self, videos, labels, config, pool):
+    def __init__(self, videos, labels, config, pool=None):
         self.labels, self.config, self.pool = labels, config, pool
         sources = {self._source(video): video for video in videos}
         self.paths = {source: video.file.path for source, video in sources.items()}
@@ -132,11 +140,11 @@ class _Job:
                 "folder and --labels"
             )
 
-    def describe(self):
+    def describe(self, unit="clips"):
         """What a dry run tells."""
         usable = [source for source in self.paths if source not in self.reasons]
         return {
-            "clips": dict(collections.Counter(source.split for source in usable)),
+            unit: dict(collections.Counter(source.split for source in usable)),
             "shards": {split: len(shards) for split, shards in self.plan.items()},
             "classes": len(self.labels),
             "left_out": dict(collections.Counter(map(kind_of, self.reasons.values()))),
@@ -145,16 +153,19 @@ class _Job:
     def process(self, pending):
         """Yields the `Outcome` of each source of the pending shards, in order."""
         sources = [source for task in pending for source in task.sources]
-        tasks = (self._task(source) for source in sources if source not in self.reasons)
-        with contextlib.closing(self.pool.map(encode_in_worker, tasks)) as results:
+        usable = [source for source in sources if source not in self.reasons]
+        with contextlib.closing(self.outcomes(usable)) as outcomes:
             for source in sources:
-                if source in self.reasons:
-                    outcome = Outcome(source, [], self.reasons[source])
-                else:
-                    outcome = self._outcome(source, next(results))
+                outcome = Outcome(source, [], self.reasons[source]) if source in self.reasons else next(outcomes)
                 if not outcome.records:
                     self._count(source.path, outcome.reason)
                 yield outcome
+
+    def outcomes(self, sources):
+        """Generates the `Outcome` of each source, in order: of a video that worker processes decode."""
+        with contextlib.closing(self.pool.map(encode_in_worker, map(self._task, sources))) as results:
+            for source in sources:
+                yield self._outcome(source, next(results))
 
     def _task(self, source):
         """The arguments of `encode_in_worker`."""

@@ -1,4 +1,4 @@
-"""Finds the videos below a folder, and whatever looks like one but cannot be read. No TensorFlow."""
+"""Finds the videos, or other files, below a folder, and what cannot be read of them. No TensorFlow."""
 
 import collections
 import dataclasses
@@ -60,31 +60,39 @@ def inspect_file(path, name):
 
 
 def find_videos(folder):
+    """What `find_files` gives of videos; a file whose suffix is not that of a video has a problem."""
+    return find_files(folder, looks_like_video, "video", ", ".join(sorted(VIDEO_SUFFIXES)))
+
+
+def find_files(folder, is_wanted, kind, names):
     """All files below a folder as `VideoFile`s, links followed, in the order of their names; not the hidden ones.
 
-    A file whose suffix is not that of a video has a problem, and so has an empty folder.
+    Files whose name is not wanted have a problem, and so have empty folders; `kind` and `names` say what is wanted.
 
     Raises:
-        DataError: no such folder, not one file that looks like a video, or too many links to one folder.
+        DataError: no such folder, not one file with a name that is wanted, or too many links to one folder.
     """
     root = Path(folder)
     if not root.exists():
-        raise DataError(f"expected a folder of videos at {root}, received nothing there; check the path")
+        raise DataError(f"expected a folder of {kind}s at {root}, received nothing there; check the path")
     if root.is_file():
         return [inspect_file(str(root), printable(root.name))]
     try:
-        files = list(_walk(str(root)))
+        found = list(_walk(str(root)))
     except OSError as error:
         raise DataError(f"expected a readable folder, received {error.filename}: {error.strerror}; check it") from error
-    if not any(looks_like_video(file.name) for file in files):
-        suffixes = ", ".join(sorted(VIDEO_SUFFIXES))
-        raise DataError(f"expected videos below {root} ({suffixes}), received {len(files)} other files; check the path")
-    return files
+    if not any(is_wanted(name) for _, name, _ in found):
+        raise DataError(f"expected {kind}s below {root} ({names}), received {len(found)} other files; check the path")
+    return [
+        inspect_file(path, name) if is_wanted(name) else VideoFile(path, name, problem=f"not a {kind}: {other}")
+        for path, name, other in found
+    ]
 
 
 def _walk(top):
-    """Yields what lies below a folder; a circle of links ends where it meets a folder on the way down again.
+    """Yields (path, name, what it is by its name) of all that lies below a folder.
 
+    A circle of links ends where it meets a folder on the way down again.
     Without recursion: a folder may be as deep as its path is long.
     """
     seen = collections.Counter()
@@ -92,7 +100,8 @@ def _walk(top):
     while pending:
         prefix, path, above = pending.pop()
         if not os.path.isdir(path):
-            yield _look_at(path, prefix)
+            suffix = os.path.splitext(prefix.removesuffix("/"))[1]
+            yield path, prefix.removesuffix("/"), f"suffix {suffix}" if suffix else "no suffix"
             continue
         status = os.stat(path)
         place = (status.st_dev, status.st_ino)
@@ -104,16 +113,6 @@ def _walk(top):
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         if prefix and not names:
-            yield _look_at(path, prefix, "an empty folder")
+            yield path, prefix.removesuffix("/"), "an empty folder"
         below = above | {place}
         pending += [(f"{prefix}{printable(name)}/", os.path.join(path, name), below) for name in reversed(names)]
-
-
-def _look_at(path, prefix, other=""):
-    """The `VideoFile` of what is called like a video; of anything else one that says so."""
-    name = prefix.removesuffix("/")
-    if looks_like_video(name):
-        return inspect_file(path, name)
-    suffix = os.path.splitext(name)[1]
-    other = other or (f"suffix {suffix}" if suffix else "no suffix")
-    return VideoFile(path, name, problem=f"not a video: {other}")

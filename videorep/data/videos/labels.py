@@ -6,6 +6,7 @@ Every file that is found ends up in the listing; one that is not to be decoded c
 import collections
 import csv
 import dataclasses
+import functools
 import io
 import os
 import re
@@ -13,7 +14,7 @@ import warnings
 from pathlib import Path
 
 from videorep.data.shards.keys import BACKGROUND
-from videorep.data.videos.find import find_videos, inspect_file, printable
+from videorep.data.videos.find import VideoFile, find_videos, inspect_file, printable
 from videorep.data.videos.leaks import content_keys, leave_out_duplicates, refuse_leaks, split_by_share
 from videorep.data.videos.official_lists import read_official_list
 from videorep.data.videos.segments import gather_segments
@@ -53,7 +54,7 @@ class Listing:
     facts: dict
 
 
-def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_leaks=False):
+def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_leaks=False, files=None):
     """Finds the videos and gives each its class and split.
 
     Args:
@@ -70,6 +71,8 @@ def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_
             the official order or sorted.
         seed: Decides which videos make up the share.
         allow_leaks: Accept a video or a UCF group that is in two splits.
+        files: `VideoFile`s that stand for the videos, called like them but for the suffix, where these are not to be
+            looked for. Then `labels` may also be a folder: no labels, but the folders' splits.
     Returns:
         `Listing`. Labels are the same for every split.
     Raises:
@@ -81,19 +84,23 @@ def list_videos(videos, *, labels=None, split=None, classes=None, seed=0, allow_
         labels = given
     share = _parse_share(split, labels)
     facts = {}
+    find = functools.partial(find_videos, videos) if files is None else lambda: files
     if labels is None:
-        found = [Video(file) for file in find_videos(videos)]
+        found = [Video(file) for file in find()]
     elif labels in OFFICIAL and split is not None and share is None:
-        found, order, facts = _match_official(find_videos(videos), read_official_list(labels, split))
+        found, order, facts = _match_official(find(), read_official_list(labels, split))
         classes = order if classes is None else classes
     elif labels == "ucf101":
-        found = [_label_by_name(file) for file in find_videos(videos)]
+        found = [_label_by_name(file) for file in find()]
     elif labels in ("folders", "hmdb51"):
-        found = _label_by_folder(find_videos(videos))
+        found = _label_by_folder(find())
     elif labels == "segments":
-        found = gather_segments(read_csv(Path(videos), Path(videos).parent))
+        found = gather_segments(read_csv(Path(videos), Path(videos).parent, files))
+    elif files is not None and Path(labels).is_dir():
+        splits = _folder_splits(files)
+        found = [Video(file, split=file.folders[0] if splits & {*file.folders[:1]} else "train") for file in files]
     elif str(labels).lower().endswith(".csv") or Path(labels).is_file():
-        found = read_csv(Path(labels), Path(labels).parent if str(labels) == given else Path(videos))
+        found = read_csv(Path(labels), Path(labels).parent if str(labels) == given else Path(videos), files)
     else:
         expected = f"folders, segments, {', '.join(OFFICIAL)} or the path of a CSV file"
         raise ConfigError(f"expected --labels to be {expected}, received {str(labels)!r}")
@@ -173,9 +180,7 @@ def _label_by_name(file):
 
 def _label_by_folder(files):
     """The outermost folder is the class; or the split, if there is a train/ and another with such a name."""
-    splits = {file.folders[0] for file in files if file.folders and not file.problem} & SPLIT_FOLDERS
-    if "train" not in splits or len(splits) < 2:
-        splits = set()
+    splits = _folder_splits(files)
     depth, videos = int(bool(splits)), []
     for file in files:
         if len(file.folders) <= depth or (splits and file.folders[0] not in splits):
@@ -186,6 +191,12 @@ def _label_by_folder(files):
     if usable and all(video.reason for video in usable):
         raise DataError("expected one folder per class, received videos outside of such; use --labels ucf101 or a CSV")
     return videos
+
+
+def _folder_splits(files):
+    """The splits that the outermost folders are called after: none, or train and others."""
+    splits = {file.folders[0] for file in files if file.folders and not file.problem} & SPLIT_FOLDERS
+    return splits if "train" in splits and len(splits) > 1 else set()
 
 
 def _match_official(files, official):
@@ -221,8 +232,12 @@ def _match_official(files, official):
     return videos, tuple(label for label in official.classes if label in present), facts
 
 
-def read_csv(path, root):
-    """One `Video` per row of a list, paths below `root`; rows that say the same twice count once."""
+def read_csv(path, root, files=None):
+    """One `Video` per row of a list, paths below `root`; rows that say the same twice count once.
+
+    Where there are `files`, see `list_videos`, rows name these.
+    """
+    known = None if files is None else {file.name: file for file in files}
     try:
         reader = csv.reader(io.StringIO(read_file(path).decode("utf-8-sig"), newline=""))
         rows = [(reader.line_num, row) for row in reader if any(row)]
@@ -244,7 +259,7 @@ def read_csv(path, root):
             raise DataError(
                 f"expected {len(columns)} columns in line {line} of {path}, received {len(cells)}; mend the file"
             )
-        video = _read_row(f"line {line} of {path}", dict(zip(columns, cells, strict=True)), root)
+        video = _read_row(f"line {line} of {path}", dict(zip(columns, cells, strict=True)), root, known)
         first = videos.setdefault((video.file.path, video.start, video.end), video)
         if first.label != video.label:
             raise DataError(
@@ -264,7 +279,7 @@ def _require_commas(path, cells, root):
             )
 
 
-def _read_row(where, row, root):
+def _read_row(where, row, root, known):
     label = row["label"].strip() if "label" in row else None
     if label == "" or not row["path"] or "\0" in row["path"]:
         raise DataError(f"expected a path and, where there is such a column, a label in {where}; mend the file")
@@ -278,4 +293,5 @@ def _read_row(where, row, root):
     path = os.path.normpath(root / row["path"])
     inside = Path(path).is_relative_to(os.path.normpath(root))
     name = printable(os.path.relpath(path, root) if inside else path)
-    return Video(inspect_file(path, name), label, start=start, end=end)
+    file = inspect_file(path, name) if known is None else known.get(name) or known.get(os.path.splitext(name)[0])
+    return Video(file or VideoFile(path, name, problem="missing: no such file"), label, start=start, end=end)
