@@ -30,7 +30,7 @@ LANGUAGES = {"sh", "python", "toml", "text", "mermaid"}
 
 # Documents whose `videorep` lines run one after another in a folder of small videos, with what makes them small.
 RUN = {"README.md": (), "docs/results.md": pytest.mark.slow, "docs/benchmarks.md": (), "docs/live.md": ()}
-RUN |= {"docs/reproduce.md": (), "docs/pictures.md": ()}
+RUN |= {"docs/reproduce.md": (), "docs/pictures.md": (), "docs/percepts.md": ()}
 ONLY_PARSED = {
     "SECURITY.md": "needs containers and the like; tests/test_security.py runs what is said to be tested",
     "docs/serving.md": "exports what README.md trains and exports too; tests/test_serving_*.py run what is said",
@@ -49,6 +49,7 @@ SMALL = {
 FILM = "VIDEOS/Archery/v_Archery_g01_c01.avi"
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
 IN_PLACE_OF |= dict.fromkeys(["0", "rtsp://camera/live", "holiday.mp4"], FILM)  # what is watched
+IN_PLACE_OF |= {"openvino": "auto", "bfloat16": "float32"}  # not everywhere
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
 SETTINGS["tiny.toml"] = (
     "units = 3\nlayers = 1\nsteps = [1]\ndraws = 1\nvideos_per_class = [1]\nmodels = ['composite']\nsplits = [1]\n"

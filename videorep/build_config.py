@@ -9,6 +9,8 @@ from videorep.bounds import require, require_choice, require_whole
 from videorep.config import COMPRESSIONS, DTYPES, SPLITS, STREAMS
 
 MAX_SIDE = 8192
+ENGINES = ("auto", "openvino", "onnxruntime", "tensorflow")  # of percepts; behind auto in the order of their speed
+ENGINE_PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +87,7 @@ class PerceptsConfig:
         dtype: "float16" or "float32", how values are stored.
         compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
         batch_size: Frames per call of the network.
+        engine, precision: What computes the network and in which numbers, see `videorep.data.percepts.engines`.
     Raises:
         ConfigError: a value that makes no sense.
     """
@@ -97,12 +100,18 @@ class PerceptsConfig:
     dtype: str = "float16"
     compression: str = ""
     batch_size: int = 32
+    engine: str = "auto"
+    precision: str = "float32"
 
     def __post_init__(self):
         if self.stream is not None:
             require_choice(self, "stream", STREAMS)
         require_choice(self, "dtype", DTYPES)
         require(self.compression in COMPRESSIONS, "compression", "gzip, or empty", self.compression)
+        require_choice(self, "engine", ENGINES)
+        require_choice(self, "precision", ENGINE_PRECISIONS)
+        able = self.precision == "float32" or self.engine in ("auto", "openvino")
+        require(able, "precision", f"float32 with --engine {self.engine}: only openvino has others", self.precision)
         require_whole(self, 1, "batch_size", *([] if self.flow_stack is None else ["flow_stack"]))
 
 
