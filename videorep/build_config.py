@@ -12,6 +12,8 @@ from videorep.config import COMPRESSIONS, DTYPES, SPLITS, STREAMS
 
 MAX_SIDE = 8192
 POOL = re.compile(r"mean|none|grid:[1-9][0-9]?x[1-9][0-9]?")
+ENGINES = ("auto", "openvino", "onnxruntime", "tensorflow")  # of percepts; behind auto in the order of their speed
+ENGINE_PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,7 @@ class PerceptsConfig:
         compression: "" or "gzip": a quarter of the size where most values are zero, slower to read.
         batch_size: Frames per call of the network.
         pool: What becomes of a layer's positions, see `videorep.data.percepts.pooling`.
+        engine, precision: What computes the network and in which numbers, see `videorep.data.percepts.engines`.
     Raises:
         ConfigError: a value that makes no sense.
     """
@@ -102,6 +105,8 @@ class PerceptsConfig:
     compression: str = ""
     batch_size: int = 32
     pool: str = "mean"
+    engine: str = "auto"
+    precision: str = "float32"
 
     def __post_init__(self):
         several = self.layer if isinstance(self.layer, tuple) else ()
@@ -111,6 +116,10 @@ class PerceptsConfig:
             require_choice(self, "stream", STREAMS)
         require_choice(self, "dtype", DTYPES)
         require(self.compression in COMPRESSIONS, "compression", "gzip, or empty", self.compression)
+        require_choice(self, "engine", ENGINES)
+        require_choice(self, "precision", ENGINE_PRECISIONS)
+        able = self.precision == "float32" or self.engine in ("auto", "openvino")
+        require(able, "precision", f"float32 with --engine {self.engine}: only openvino has others", self.precision)
         require_whole(self, 1, "batch_size", *([] if self.flow_stack is None else ["flow_stack"]))
 
 

@@ -108,7 +108,7 @@ def read_shards(folder):
     ]
     if dataset.kind == "clips":
         counts = [sum(shard.index["frames"]) for shard in dataset.shards("train")]
-        steps.append(lambda: [(0, batch.numpy()) for batch in read_batches(dataset.paths("train"), counts, 4, 14)])
+        steps.append(lambda: [(0, batch) for batch in read_batches(dataset.paths("train"), counts, 4, 14)])
         steps.append(lambda: write_contact_sheet(folder, folder / "sheet.png") or [])
     refusals = []
     for step in steps:

@@ -2,7 +2,7 @@
 
 import click
 
-from videorep.build_config import PerceptsConfig
+from videorep.build_config import ENGINE_PRECISIONS, ENGINES, PerceptsConfig
 from videorep.cli import options
 from videorep.cli.printing import print_dataset
 from videorep.cli.quiet import load_tensorflow
@@ -47,6 +47,18 @@ from videorep.config import DTYPES, STREAMS
 @click.option("--dtype", type=click.Choice(DTYPES), default=PerceptsConfig.dtype, help="How values are stored.")
 @click.option("--gzip", "compression", flag_value="gzip", help="Smaller where most values are 0; slower.")
 @click.option("--batch-size", default=PerceptsConfig.batch_size, help="Frames per batch.")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=PerceptsConfig.engine,
+    help="What computes the convnet; auto: the fastest that is installed (extras openvino, onnx).",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(ENGINE_PRECISIONS),
+    default=PerceptsConfig.precision,
+    help="bfloat16, of openvino alone, is faster and less exact.",
+)
 @options.config_file
 @options.long_work
 @click.pass_context

@@ -67,7 +67,12 @@ def print_dataset(out, dataset):
     unit = dataset.made.get("unit", "records")
     facts = {split: f"{sum(shard.records for shard in shards):,} {unit}" for split, shards in dataset.splits.items()}
     say(f"Made {dataset.kind} in {out}")
-    facts |= {"labels": len(dataset.labels) or None, **dataset.made.get("found", {}), "left_out": len(left_out)}
+    facts |= {
+        "labels": len(dataset.labels) or None,
+        **dataset.made.get("found", {}),
+        **dataset.engine,
+        "left_out": len(left_out),
+    }
     print_facts(facts, "  ")
     for source in left_out[:10]:
         say(f"    {source['path']}: {source['reason']}")

@@ -4,6 +4,8 @@ They must not hold up the work, nor hang the program after Ctrl-C or an error. N
 """
 
 import atexit
+import collections
+import concurrent.futures
 import functools
 import gc
 import os
@@ -36,6 +38,18 @@ def _release_iterators():
     kinds = {kind for kind in set(map(type, gc.get_objects())) if issubclass(kind, tf.data.Iterator)}
     for iterator in [one for one in gc.get_objects() if type(one) in kinds]:
         iterator.__dict__.clear()
+
+
+def map_ahead(function, items, threads):
+    """Yields `function` of each item, in their order, while so many threads work on those that come next."""
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        waiting = collections.deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def count_cores():

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import itertools
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from videorep.config import FinetuneConfig, PretrainConfig
 from videorep.config_values import from_dict
 from videorep.data.percepts.backbones import load_backbone
 from videorep.data.percepts.build import to_storage
+from videorep.data.percepts.engines import EXTRAS, open_engine, require_installed
 from videorep.data.percepts.flow import flow_field
-from videorep.data.percepts.frames import crop_centre, cut_centre, scale_frame
+from videorep.data.percepts.frames import crop_frame, cut_centre, scale_frame
 from videorep.data.shards.images import decode_image
 from videorep.data.videos.decode import resize_frame
-from videorep.errors import BackboneError, ConfigError, LayerError, RunError
+from videorep.errors import BackboneError, ConfigError, LayerError, RunError, VideorepWarning
 
 REPEATED = ("fps", "size", "quality", "keep_partial")  # of a build of clips; pieces are not cut anew
 WANTED = {
@@ -53,12 +55,13 @@ def open_runs(runs, backbones=(), kinds=(FinetuneConfig,), direct=False):
         direct: See `Stages`.
     Raises:
         RunError: a run is of another kind, or does not say how its data were made.
-        BackboneError: no convnet with the weights of a run's percepts.
+        BackboneError: no convnet with the weights of a run's percepts, or no engine for it.
     """
     members = {}
     for run in runs:
-        members.setdefault(dataclasses.replace(_read_stages(run, kinds), direct=direct), []).append(run)
-    return [(Perception(stages, _find_backbone(stages, backbones)), together) for stages, together in members.items()]
+        stages = dataclasses.replace(read_stages(run, kinds), direct=direct)
+        members.setdefault(dataclasses.replace(stages, percepts=_find_engine(stages.percepts)), []).append(run)
+    return [(Perception(stages, find_backbone(stages, backbones)), together) for stages, together in members.items()]
 
 
 def shared_classes(runs):
@@ -75,7 +78,7 @@ def shared_classes(runs):
     return first.config.model.classes if first else ()
 
 
-def _read_stages(run, kinds):
+def read_stages(run, kinds=(FinetuneConfig,)):
     """The stages of a run, from its provenance.json alone: its shards need not be there any more."""
     try:
         data = run.provenance["data"]
@@ -91,7 +94,8 @@ def _read_stages(run, kinds):
                 "videorep evaluate about shards of them"
             )
         clips = from_dict(ClipsConfig, {name: data["stages"]["clips"][name] for name in REPEATED})
-        return Stages(clips, from_dict(PerceptsConfig, data["stages"]["percepts"]), data["backbone"]["weights_sha256"])
+        percepts = from_dict(PerceptsConfig, {"engine": "tensorflow"} | data["stages"]["percepts"])  # once the only one
+        return Stages(clips, percepts, data["backbone"]["weights_sha256"])
     except (KeyError, TypeError, ConfigError) as error:
         raise RunError(
             f"expected the provenance of {run.path} to say how its data were made of videos, received none that can "
@@ -99,7 +103,26 @@ def _read_stages(run, kinds):
         ) from error
 
 
-def _find_backbone(stages, backbones):
+def _find_engine(percepts):
+    """The percepts' settings, with TensorFlow in place of an engine of float32 that is not installed.
+
+    Of bfloat16 no other engine takes the place: the model would see other percepts than it learned from.
+    """
+    try:
+        require_installed(percepts.engine)
+    except BackboneError as error:
+        if percepts.precision != "float32":
+            raise BackboneError(
+                f"expected {percepts.engine}, whose {percepts.precision} the run learned from, received an "
+                f"installation without it; pip install 'videorep[{EXTRAS[percepts.engine]}]'"
+            ) from error
+        told = f"{str(error).partition(';')[0]}: TensorFlow computes the run's convnet, percepts differ by rounding"
+        warnings.warn(told, VideorepWarning, stacklevel=3)
+        return dataclasses.replace(percepts, engine="tensorflow")
+    return percepts
+
+
+def find_backbone(stages, backbones=()):
     """The convnet with the weights that the stages name, among those named or where it once was."""
     own, layer, flaws = stages.percepts.backbone, stages.percepts.layer, []
     for name in backbones or [own]:
@@ -126,8 +149,10 @@ class Perception:
     def __init__(self, stages, net):
         self.stages, self.net = stages, net
         self._stack = stages.percepts.flow_stack if stages.percepts.stream == "flow" else 0
-        scale, image = scale_frame if self._stack else crop_centre, [tf.TensorSpec((None, None, 3), tf.uint8)]
-        self._scale = tf.function(lambda frame: scale(frame, net.size), image)
+        self._scale = tf.function(
+            lambda frame: scale_frame(frame, net.size), [tf.TensorSpec((None, None, 3), tf.uint8)]
+        )
+        self._engines = {}  # by the size of batches
         self.reset()
 
     def reset(self):
@@ -168,7 +193,7 @@ class Perception:
 
     def _see(self, frame):
         """A frame as the convnet takes it, not yet cut where it sees flow."""
-        return self._scale(frame).numpy()
+        return self._scale(frame).numpy() if self._stack else crop_frame(frame, self.net.size)
 
     def _field(self, first, second):
         """The flow (S, S, 2) between two frames that were seen."""
@@ -178,5 +203,8 @@ class Perception:
         """Features (n, D) float32, as percepts store them, of n inputs; the convnet is called with a whole batch."""
         whole = np.zeros((batch_size, *inputs[0].shape), inputs[0].dtype)
         whole[: len(inputs)] = inputs
-        seen = self.net.extract(whole).numpy()[: len(inputs)]
+        if batch_size not in self._engines:
+            made = self.stages.percepts
+            self._engines[batch_size] = open_engine(self.net, batch_size, made.engine, made.precision, alone=True)
+        seen = self._engines[batch_size].run(whole)[: len(inputs)]
         return to_storage(seen, self.stages.dtype).astype(np.float32)

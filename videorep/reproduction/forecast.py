@@ -9,6 +9,7 @@ import tensorflow as tf
 from videorep.comparison.protocol import FOLDS
 from videorep.comparison.recurrent import BATCH
 from videorep.comparison.streams import FUTURE_FRAMES, INPUT_FRAMES
+from videorep.data.percepts.engines import input_dtype, open_engine
 from videorep.data.sampling import spread
 from videorep.data.threads import count_cores
 from videorep.data.videos.encode import measure_in_worker
@@ -50,8 +51,9 @@ def _seconds_of_video(data_set):
 
 
 def _seconds_per_frame(net):
-    images = tf.zeros((AT_ONCE, net.size, net.size, net.channels))
-    return _time(lambda: net.extract(images).numpy()) / AT_ONCE
+    images = np.zeros((AT_ONCE, net.size, net.size, net.channels), input_dtype(net))
+    engine = open_engine(net, AT_ONCE, alone=True)
+    return _time(lambda: engine.run(images)) / AT_ONCE
 
 
 def _operations_per_second():

@@ -1,16 +1,14 @@
 """TensorFlow functions as files of LiteRT and of ONNX, and what runs such a file."""
 
 import dataclasses
-import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 
 import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
+from videorep.data.percepts.onnx_graph import to_onnx
 from videorep.errors import OutputError
-
-OPSET = 17  # of ONNX; ONNX Runtime 1.12 and later
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,16 +58,10 @@ def _load_litert(path):
 
 
 def _to_onnx(function, owner):
-    import onnx
-    from tf2onnx.convert import from_function
-
-    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it logs what it cannot convert, and goes on
-    model, _ = from_function(function, function.input_signature, opset=OPSET)
     try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
+        return to_onnx(function)
+    except ValueError as error:
         raise _inconvertible("ONNX", error) from error
-    return model.SerializeToString()
 
 
 def _load_onnx(path):

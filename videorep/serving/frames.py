@@ -1,14 +1,15 @@
 """From encoded frames to features within the graph: what `build-shards percepts` does, without OpenCV and Python."""
 
 import json
+import warnings
 
 import tensorflow as tf
 
 from videorep.config import FinetuneConfig, StreamConfig
 from videorep.data.percepts.frames import crop_centre
 from videorep.data.shards import keys
-from videorep.errors import BackboneError, RunError
-from videorep.live.perception import REPEATED, open_runs
+from videorep.errors import BackboneError, RunError, VideorepWarning
+from videorep.live.perception import REPEATED, find_backbone, read_stages
 
 STREAM_BATCH = 32  # frames that a stream net sees at once
 
@@ -100,7 +101,7 @@ def open_perception(run, model, backbones=()):
     Returns:
         (perception or None, why there is none or "").
     Raises:
-        RunError, BackboneError: as `videorep.live.perception.open_runs`, where `backbones` name something.
+        RunError, BackboneError: as `videorep.live.perception` raises them, where `backbones` name something.
     """
     if isinstance(run.config, StreamConfig) and run.config.model.stream == "rgb":
         side, classes = model.inputs[0].shape[1], len(run.config.model.classes)
@@ -110,14 +111,18 @@ def open_perception(run, model, backbones=()):
     if not isinstance(run.config, FinetuneConfig):
         return None, ""
     try:
-        [(seen, _)] = open_runs([run], backbones)
+        stages = read_stages(run)
+        net = find_backbone(stages, backbones)
     except (RunError, BackboneError) as error:
         if backbones:
             raise
         return None, str(error)
-    clips, percepts, net = seen.stages.clips, seen.stages.percepts, seen.net
+    clips, percepts = stages.clips, stages.percepts
     if percepts.stream == "flow":
         return None, FLOW
+    if percepts.precision != "float32":
+        told = f"the exported convnet computes in float32; the run learned from percepts of {percepts.precision}"
+        warnings.warn(told, VideorepWarning, stacklevel=2)
     repeated = {name: getattr(clips, name) for name in REPEATED}
     options = {"size": clips.size, "dtype": percepts.dtype, "batch_size": percepts.batch_size, "clips": repeated}
     return GraphPerception(net.extract, net.size, net.features, **options), ""

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.data.percepts.backbones import load_backbone, trained_on
+from videorep.data.percepts.engines import open_engine
 from videorep.data.percepts.flow import require_longer
 from videorep.data.percepts.frames import ADVICE, read_batches
 from videorep.data.python_functions import ReadableDataset
@@ -20,7 +21,7 @@ from videorep.data.shards.parse import parse_clip
 from videorep.data.shards.plan import Outcome, Recipe, Source
 from videorep.data.shards.records import Percept
 from videorep.data.shards.verify import require_sound
-from videorep.data.threads import without_tuning
+from videorep.data.threads import map_ahead, without_tuning
 from videorep.errors import BackboneError, ShardError
 from videorep.storage import fetch, require_apart
 
@@ -29,7 +30,7 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     """Runs a convnet over clip shards and writes one percept, a (T, D) array, per clip.
 
     The percept shards mirror the clip shards: same splits, same number, same clips in the same order. Frames are
-    decoded while the network computes, and batched across the clips of a shard.
+    decoded and percepts written while the network computes, in batches across the clips of a shard.
 
     Args:
         shards: Folder of clip shards, or its URL.
@@ -40,7 +41,7 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     Returns:
         The new `Dataset`; with `dry_run` a dict that tells what would be made.
     Raises:
-        BackboneError: the convnet cannot be had, does not fit the stream, or its values do not fit `dtype`.
+        BackboneError: the convnet or its engine cannot be had, it does not fit the stream, or its values `dtype`.
         ShardError: `shards` is not a finished folder of clips.
         OutputError: `out` cannot be written, holds something, or is not apart from `shards`.
     """
@@ -54,7 +55,8 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     require_fit(net, config.backbone, stack)
     inputs = _list_inputs(dataset)
     require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
-    settings = net.description | {"stream": stream, "flow_stack": stack, "crop": net.size}
+    engine = open_engine(net, config.batch_size, config.engine, config.precision)
+    settings = net.description | engine.description | {"stream": stream, "flow_stack": stack, "crop": net.size}
     settings |= {name: getattr(config, name) for name in ("dtype", "compression", "batch_size")}
     settings |= {"decoder": DECODER, "clips": dataset.provenance["shards"]}
     if dry_run:
@@ -62,11 +64,11 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
     made = {"command": "build-shards percepts", "seed": None, "settings": settings}
     made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
-    choices = {"stream": stream, "flow_stack": flow_stack, "layer": net.description["layer"]}
+    choices = {"stream": stream, "flow_stack": flow_stack, "layer": net.description["layer"], "engine": engine.name}
     choices |= {name: _place(getattr(config, name)) for name in ("backbone", "weights")}
     made["stages"] = {"clips": dataset.made.get("settings"), "percepts": dataclasses.asdict(config) | choices}
     recipe = Recipe("percepts", "percepts", plan, dataset.labels, made)
-    run = _Extraction(net, inputs, dataset.labels, settings).run
+    run = _Extraction(engine, net.size, inputs, dataset.labels, settings).run
     return build_dataset(out, recipe, run, resume=resume, overwrite=overwrite, progress=progress)
 
 
@@ -111,8 +113,8 @@ def _list_inputs(dataset):
 class _Extraction:
     """From pending shards to outcomes: the `process` of `build_dataset`."""
 
-    def __init__(self, net, inputs, labels, settings):
-        self._net, self._inputs, self._labels = net, inputs, labels
+    def __init__(self, engine, size, inputs, labels, settings):
+        self._engine, self._size, self._inputs, self._labels = engine, size, inputs, labels
         self._batch_size, self._stack = settings["batch_size"], settings["flow_stack"]
         self._dtype, self._compression = settings["dtype"], settings["compression"]
 
@@ -120,27 +122,26 @@ class _Extraction:
         """One `Outcome` per source, in order; decoding runs ahead across shards."""
         inputs = [self._inputs[task.split][task.index] for task in pending]
         totals = [sum(each.frames) for each in inputs]
-        batches = read_batches([each.file for each in inputs], totals, self._batch_size, self._net.size, self._stack)
+        batches = read_batches([each.file for each in inputs], totals, self._batch_size, self._size, self._stack)
         counts = [
             n for each, total in zip(inputs, totals, strict=True) for n in (*each.frames, -total % self._batch_size)
         ]
-        arrays = split_rows(self._blocks(batches), counts)
+        arrays = split_rows(map_ahead(self._see, batches, self._engine.at_once), counts)
         for each in inputs:
             clips = self._clips(each.file)
             for source, records in zip(each.sources, each.records, strict=True):
                 yield Outcome(source, [self._percept(next(clips), next(arrays)) for _ in range(records)])
             next(arrays)  # what filled up the shard's last batch
 
-    def _blocks(self, batches):
-        """The stored form of each batch's percepts, (B, D)."""
-        for batch in batches:
-            try:
-                features = self._net.extract(batch).numpy()
-            except tf.errors.ResourceExhaustedError as error:
-                raise BackboneError(
-                    f"expected memory for {self._batch_size} frames at once, received too little; lower --batch-size"
-                ) from error
-            yield to_storage(features, self._dtype)
+    def _see(self, batch):
+        """The stored form of a batch's percepts, (B, D)."""
+        try:
+            features = self._engine.run(batch)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            raise BackboneError(
+                f"expected memory for {self._batch_size} frames at once, received too little; lower --batch-size"
+            ) from error
+        return to_storage(features, self._dtype)
 
     def _clips(self, file):
         """What the percepts of a shard take over from its clips."""

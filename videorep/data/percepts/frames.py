@@ -1,5 +1,8 @@
 """Clip shards as one stream of network inputs: decoded in parallel, batched across videos, in a fixed order."""
 
+import functools
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,7 +10,7 @@ from videorep.data.percepts.flow import flow_field
 from videorep.data.python_functions import ReadableDataset, call_python
 from videorep.data.shards.images import decode_image
 from videorep.data.shards.parse import parse_clip
-from videorep.data.threads import count_cores, without_tuning
+from videorep.data.threads import count_cores, map_ahead, without_tuning
 
 PAPER_CROP = 224  # the paper cuts the central 224x224 ...
 PAPER_SHORT_SIDE = 240  # ... out of frames of 240x320
@@ -22,17 +25,35 @@ def read_batches(files, frame_counts, batch_size, size, flow_stack=0):
     zeros. So the batches of a shard, and the percepts computed from them, do not depend on where a build was resumed.
 
     Returns:
-        `tf.data.Dataset` of (B, S, S, 3) uint8 RGB, or where `flow_stack` is L > 0 of (B, S, S, 2L) float32 flow
-        stacks; S is `size`, B `batch_size`, the same for every batch.
+        Iterator of arrays (B, S, S, 3) uint8 RGB, or where `flow_stack` is L > 0 (B, S, S, 2L) float32 flow stacks; S
+        is `size`, B `batch_size`, the same for every batch.
     """
-    padding = np.array([-count % batch_size for count in frame_counts], np.int64)
-    shards = tf.data.Dataset.from_tensor_slices((list(map(str, files)), padding))
-    if flow_stack:
-        frames = _flow_stacks(shards.flat_map(lambda file, pad: _flow_steps(file, pad, flow_stack)), size, flow_stack)
-    else:
-        frames = _rgb_frames(shards.flat_map(_encoded_frames), size)
-    batches = frames.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
-    return ReadableDataset(without_tuning(batches), ADVICE)
+    padding = [-count % batch_size for count in frame_counts]
+    if not flow_stack:
+        load = functools.partial(_load_frames, size=size)
+        return map_ahead(load, _groups(_encoded_frames(files, padding), batch_size), count_cores())
+    shards = tf.data.Dataset.from_tensor_slices((list(map(str, files)), np.array(padding, np.int64)))
+    stacks = _flow_stacks(shards.flat_map(lambda file, pad: _flow_steps(file, pad, flow_stack)), size, flow_stack)
+    return _arrays(stacks.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES))
+
+
+def crop_frame(image, size):
+    """`crop_centre` of an array outside of graphs, without TensorFlow where nothing has to be scaled."""
+    height, width = image.shape[:2]
+    if min(height, width) != short_side(size):
+        return _crop(size)(image).numpy()
+    top, left = (height - size) // 2, (width - size) // 2
+    return image[top : top + size, left : left + size]
+
+
+@functools.cache
+def _crop(size):
+    return tf.function(lambda image: crop_centre(image, size), [tf.TensorSpec((None, None, 3), tf.uint8)])
+
+
+def short_side(size):
+    """Of an image from which a crop of `size` is cut."""
+    return round(size * PAPER_SHORT_SIDE / PAPER_CROP)
 
 
 def crop_centre(image, size):
@@ -46,7 +67,7 @@ def crop_centre(image, size):
 
 def scale_frame(image, size):
     """Scales an (H, W, C) uint8 image so that its shorter side suits a crop of `size`."""
-    side = round(size * PAPER_SHORT_SIDE / PAPER_CROP)
+    side = short_side(size)
     shape = tf.shape(image)[:2]
     shorter = tf.reduce_min(shape)
 
@@ -93,18 +114,30 @@ def _clips(file):
     return tf.data.TFRecordDataset(file, buffer_size=1 << 20).enumerate().map(frames)
 
 
-def _encoded_frames(file, padding):
-    """Every encoded frame of a shard, then `padding` blank ones."""
-    frames = _clips(file).flat_map(tf.data.Dataset.from_tensor_slices)
-    return frames.concatenate(tf.data.Dataset.from_tensors(BLANK).repeat(padding))
+def _arrays(stream):
+    return ReadableDataset(without_tuning(stream), ADVICE).as_numpy_iterator()
 
 
-def _rgb_frames(frames, size):
-    def load(frame):
-        blank = tf.zeros((size, size, 3), tf.uint8)
-        return tf.cond(tf.equal(frame["image"], ""), lambda: blank, lambda: crop_centre(_decoded(frame), size))
+def _encoded_frames(files, padding):
+    """(image, size, where) of every frame of each shard, still encoded, then as many blank ones."""
+    for file, blanks in zip(files, padding, strict=True):
+        for clip in _arrays(_clips(str(file))):
+            yield from zip(clip["image"], clip["size"], clip["where"], strict=True)
+        yield from itertools.repeat(tuple(BLANK.values()), blanks)
 
-    return frames.map(load, num_parallel_calls=count_cores())
+
+def _groups(items, count):
+    while group := list(itertools.islice(items, count)):
+        yield group
+
+
+def _load_frames(frames, size):
+    """A batch (B, S, S, 3) of what `_encoded_frames` yields."""
+    batch = np.zeros((len(frames), size, size, 3), np.uint8)
+    for place, (image, shape, where) in enumerate(frames):
+        if image:
+            batch[place] = crop_frame(decode_image(image, shape, 3, where.decode("utf-8", "surrogateescape")), size)
+    return batch
 
 
 def _flow_steps(file, padding, flow_stack):

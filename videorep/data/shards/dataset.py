@@ -13,6 +13,7 @@ from videorep.storage import RemotePath
 MANIFEST = "dataset.json"
 # What of a build's settings decides the percepts that a frame gets.
 BACKBONE = ("backbone", "layer", "pool", "weights", "weights_sha256", "preprocessing", "stream", "flow_stack", "crop")
+ENGINE = ("engine", "precision")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +109,16 @@ class Dataset:
     def backbone(self):
         """The convnet that the percepts came of, as far as their build noted it: {} for clips and others' features."""
         settings = self.made.get("settings")
-        return {key: settings[key] for key in BACKBONE if key in settings} if isinstance(settings, dict) else {}
+        return (
+            {key: settings[key] for key in (*BACKBONE, *ENGINE) if key in settings}
+            if isinstance(settings, dict)
+            else {}
+        )
+
+    @property
+    def engine(self):
+        """What computed the percepts and how precisely, as far as their build noted it."""
+        return {key: self.backbone[key] for key in ENGINE if key in self.backbone}
 
     @property
     def provenance(self):

@@ -14,7 +14,10 @@ from videorep.errors import ShardError
 DECODER = "OpenCV: JPEG by libjpeg's accurate integer transform"  # what `made` of percepts says
 MOST_PIXELS = 1 << 25  # of one image: 8K video, 7680 x 4320, fits
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
-FLAGS = {1: cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION, 3: cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION}
+FLAGS = {
+    1: cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION,
+    3: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
+}
 
 
 def decode_image(data, size, channels, where):
@@ -41,7 +44,7 @@ def decode_image(data, size, channels, where):
         image = None
     if image is None or image.shape[:2] != (height, width):
         raise ShardError(f"expected an image as {where}, received bytes that do not decode; {REMEDY}")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if channels == 3 else image[..., None]
+    return image if channels == 3 else image[..., None]
 
 
 REMEDY = "restore the shard or rebuild with --overwrite"
