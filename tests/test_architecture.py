@@ -69,7 +69,7 @@ ROOMS = {
     "shards": DATA_LEAVES,
     "videos": {*DATA_LEAVES, "shards"},
     "digits": {*DATA_LEAVES, "shards"},
-    "percepts": {*DATA_LEAVES, "shards"},
+    "percepts": {*DATA_LEAVES, "shards", "videos"},
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
 LIGHT = ("errors", "bounds", *sorted(CONFIGS), "progress", "storage", "cli")
@@ -106,6 +106,8 @@ WITHOUT_TENSORFLOW = (
     "data/videos/encode.py",
     "data/videos/frame_batches.py",
     "data/videos/estimate.py",
+    "data/videos/job.py",
+    "data/videos/messages.py",
     "data/videos/workers.py",
     "data/percepts/__init__.py",
     "data/percepts/flow.py",
