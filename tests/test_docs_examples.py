@@ -30,7 +30,7 @@ LANGUAGES = {"sh", "python", "toml", "text", "mermaid"}
 
 # Documents whose `videorep` lines run one after another in a folder of small videos, with what makes them small.
 RUN = {"README.md": (), "docs/results.md": pytest.mark.slow, "docs/benchmarks.md": (), "docs/live.md": ()}
-RUN |= {"docs/reproduce.md": (), "docs/pictures.md": ()}
+RUN |= {"docs/reproduce.md": (), "docs/pictures.md": (), "docs/percepts.md": ()}
 ONLY_PARSED = {
     "SECURITY.md": "needs containers and the like; tests/test_security.py runs what is said to be tested",
     "docs/serving.md": "exports what README.md trains and exports too; tests/test_serving_*.py run what is said",
