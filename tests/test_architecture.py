@@ -71,7 +71,7 @@ ROOMS = {
     "shards": DATA_LEAVES,
     "videos": {*DATA_LEAVES, "shards"},
     "digits": {*DATA_LEAVES, "shards"},
-    "percepts": {*DATA_LEAVES, "shards"},
+    "percepts": {*DATA_LEAVES, "shards", "videos"},
     "features": {*DATA_LEAVES, "shards", "videos"},
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
@@ -109,6 +109,8 @@ WITHOUT_TENSORFLOW = (
     "data/videos/encode.py",
     "data/videos/frame_batches.py",
     "data/videos/estimate.py",
+    "data/videos/job.py",
+    "data/videos/messages.py",
     "data/videos/workers.py",
     "data/array_files.py",
     "data/features/__init__.py",

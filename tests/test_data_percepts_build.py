@@ -228,6 +228,6 @@ def test_percepts_are_called_percepts_and_lie_apart_from_the_clips(shards, net, 
 def test_percept_builds_name_the_clip_and_the_remedy():
     large = build.to_storage(np.full((2, 3), 1e6, np.float32), "float16")
     with pytest.raises(BackboneError, match=r"float16.*clip 7.*float32"):
-        build._require_finite(large, "clip 7")
+        build.require_finite(large, "clip 7")
     with pytest.raises(BackboneError, match="NaN for clip 7"):
-        build._require_finite(np.full((2, 3), np.nan, np.float32), "clip 7")
+        build.require_finite(np.full((2, 3), np.nan, np.float32), "clip 7")

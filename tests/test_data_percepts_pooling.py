@@ -10,12 +10,15 @@ import tensorflow as tf
 from live_building import SIZE, call, make_videos
 from shard_building import with_options
 
-from videorep.build_config import PerceptsConfig
+from videorep.build_config import ClipsConfig, PerceptsConfig
 from videorep.data.percepts import build
 from videorep.data.percepts.backbones import load_backbone
+from videorep.data.percepts.engines import NEEDED
 from videorep.data.percepts.pooling import pool_positions, pooled_width
+from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.read import read_shards
 from videorep.data.shards.write import write_shards
+from videorep.data.videos.build import build_clips
 from videorep.errors import BackboneError
 
 build_percepts = with_options(build.build_percepts, PerceptsConfig)
@@ -74,6 +77,28 @@ def test_layers_follow_one_another_and_are_written_down(net, tmp_path):
     assert "pool" not in settings  # as before this could be chosen, so that a build that was begun can go on
     cells = build_percepts(tmp_path / "clips", tmp_path / "cells", layer="low", pool="grid:2x2", **options)
     assert (cells.made["settings"]["pool"], cells.features, cells.backbone["pool"]) == ("grid:2x2", 12, "grid:2x2")
+
+
+@pytest.mark.parametrize("engine", NEEDED)
+def test_straight_from_videos_they_are_those_of_two_builds(engine, net, tmp_path):
+    for module in NEEDED[engine]:
+        pytest.importorskip(module, reason=f"{engine} is not installed")
+    make_videos(tmp_path / "VIDEOS", 3)
+    build_clips(tmp_path / "VIDEOS", tmp_path / "clips", ClipsConfig(quality=None))
+    options = ["--backbone", net, "--layer", "low", "--layer", "high", "--engine", engine, "--dtype", "float32"]
+    made = {}
+    for source in ("clips", "VIDEOS"):
+        out = tmp_path / f"of-{source}"
+        call("build-shards", "percepts", tmp_path / source, "--out", out, "--batch-size", "7", *options)
+        made[source] = load_dataset(out)
+    for one, two in zip(read_shards(tmp_path / "of-VIDEOS"), read_shards(tmp_path / "of-clips"), strict=True):
+        assert one["path"] == two["path"] and one["frames"].shape == two["frames"].shape
+        np.testing.assert_allclose(one["frames"], two["frames"], rtol=1e-5, atol=1e-5)
+    assert made["VIDEOS"].backbone == made["clips"].backbone and made["VIDEOS"].features == 8
+    assert made["VIDEOS"].backbone["engine"].startswith(f"{engine} ")
+    assert made["VIDEOS"].made["settings"]["layer_features"] == [3, 5]
+    stages = [dataset.made["stages"]["percepts"] for dataset in made.values()]
+    assert stages[0] == stages[1] and (stages[0]["engine"], stages[0]["layer"]) == (engine, ["low", "high"])
 
 
 def test_a_net_of_any_size_has_positions_too(tmp_path):

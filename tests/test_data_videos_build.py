@@ -51,7 +51,7 @@ def test_options_shape_the_clips_and_are_written_down(tmp_path):
 
 
 def test_too_many_bad_videos_end_the_build_also_when_it_is_resumed(tmp_path, monkeypatch):
-    monkeypatch.setattr("videorep.data.videos.build.CLIPS_PER_SHARD", 3)
+    monkeypatch.setattr("videorep.data.videos.job.CLIPS_PER_SHARD", 3)
     videos = make_classes(tmp_path / "v", videos=5)
     for number in range(8):
         (videos / "bow" / f"bad{number}.mp4").write_bytes(b"no video %d" % number)

@@ -13,7 +13,7 @@ from shard_building import count_outcomes, folder_bytes, with_options
 
 from videorep.build_config import ClipsConfig
 from videorep.data.shards.manifest import load_dataset
-from videorep.data.videos import build
+from videorep.data.videos import build, job
 from videorep.progress import SilentProgress
 
 build_clips = with_options(build.build_clips, ClipsConfig)
@@ -32,7 +32,7 @@ def reference(tmp_path_factory):
 def build_quickly(videos, out, workers, **options):
     """A build of many shards of 2 clips each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "CLIPS_PER_SHARD", 2)
+        patch.setattr(job, "CLIPS_PER_SHARD", 2)
         return build_clips(videos, out, labels="folders", split=0.7, workers=workers, resume=True, **options)
 
 
@@ -73,8 +73,8 @@ def test_a_build_that_is_interrupted_and_resumed_ends_with_the_same_bytes(tmp_pa
 SCRIPT = """
 import sys
 from videorep.build_config import ClipsConfig
-from videorep.data.videos import build
-build.CLIPS_PER_SHARD = 2
+from videorep.data.videos import build, job
+job.CLIPS_PER_SHARD = 2
 config = ClipsConfig(labels="folders", split=0.7, workers=int(sys.argv[3]))
 build.build_clips(sys.argv[1], sys.argv[2], config, resume=True)
 """

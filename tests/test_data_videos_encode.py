@@ -1,5 +1,6 @@
 """videorep.data.videos.encode: what becomes of sound, damaged, short and odd videos."""
 
+import contextlib
 import dataclasses
 import hashlib
 
@@ -10,7 +11,7 @@ from generated_videos import HEIGHT, WIDTH, numbered_frame, read_number, write_v
 
 from videorep.build_config import ClipsConfig
 from videorep.data.videos import encode
-from videorep.data.videos.decode import VideoError
+from videorep.data.videos.decode import VideoError, VideoReader, read_frames
 from videorep.data.videos.encode import encode_in_worker, encode_video, hash_video, measure_in_worker
 
 SOUND = ClipsConfig()
@@ -71,8 +72,18 @@ def test_what_is_too_short_is_refused(tmp_path):
 def test_what_no_record_can_hold_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(encode, "MAX_CLIP_BYTES", 1 << 14)
     path = write_video(tmp_path / "a.mp4", frames=50)
-    assert refusal(path) == "too long: over 0 MiB of JPEG; cut it with --sample-seconds"
-    assert refusal(path, raw=True) == "too long: over 0 MiB of frames; leave --direct out"
+    assert refusal(path) == "too long: over 0 MiB of images; cut it with --sample-seconds"
+    sent = []
+    video = encode_video(path, ClipsConfig(), send=lambda size, frame: sent.append((size, frame)))
+    assert [size for size, _ in sent] == [(HEIGHT, WIDTH)] * 50 and set(video.images) == {b""}
+    assert [read_number(np.frombuffer(frame, np.uint8).reshape(HEIGHT, WIDTH, 3)) for _, frame in sent] == [*range(50)]
+
+
+def test_without_quality_images_lose_nothing(tmp_path):
+    path = write_video(tmp_path / "a.mp4")
+    images = decoded(encode_video(path, ClipsConfig(quality=None)))
+    with contextlib.closing(VideoReader(str(path))) as reader:
+        assert all(np.array_equal(image, frame) for image, (_, frame) in zip(images, read_frames(reader), strict=True))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])

@@ -90,6 +90,53 @@ def test_no_task_is_started_while_much_is_held(monkeypatch):
         assert [len(payload) for _, payload in results] == [2 << 20] * 7
 
 
+def numbers(answers):
+    """`receive` of a stream: the numbers of the parts, then the result."""
+    for is_last, result in answers:
+        yield str(result) if isinstance(result, WorkerError) else (is_last, result[0])
+
+
+def test_parts_come_in_order_also_after_a_crash(tmp_path):
+    tasks = [(5, 10, ""), (4, 10, str(tmp_path / "marker")), (0, 10, ""), (3, 10, "")]
+    with WorkerPool(2, 30.0) as pool:
+        received = [list(each) for each in pool.stream(worker_tasks.send_parts, tasks, numbers, 10)]
+        assert received == [[*((False, number) for number in range(count)), (True, count)] for count, *_ in tasks]
+        gone = [list(each) for each in pool.stream(worker_tasks.misbehave, [("exit",)], numbers, 10)]
+        assert gone == [["decoder crashed: exit status 3: no message"]]
+
+
+def test_parts_that_nobody_takes_hold_up_the_workers_not_the_end(monkeypatch):
+    monkeypatch.setattr(workers, "HELD_BYTES", 4 << 20)
+    taken = []
+
+    def receive(answers):
+        for each in numbers(answers):
+            taken.append(each)
+            yield each
+
+    with WorkerPool(1, 3.0) as pool:
+        streams = pool.stream(worker_tasks.send_parts, [(100, 1 << 20, "")] * 3, receive, 1 << 20)
+        first = next(streams)
+        assert next(first) == (False, 0)
+        time.sleep(3.5)
+        assert len(taken) <= 4, "one was taken, two wait, one is held"
+        assert len(list(first)) == 100 and len(list(next(streams))) == 101
+        streams.close()
+    assert len(taken) < 303
+
+
+def test_what_receive_raises_is_raised():
+    def receive(answers):
+        yield next(answers)
+        raise ValueError("receive")
+
+    with WorkerPool(1, 30.0) as pool:
+        streams = pool.stream(worker_tasks.send_parts, [(5, 10, "")], receive, 10)
+        with pytest.raises(ValueError, match="receive"):
+            list(next(streams))
+        assert next(pool.map(worker_tasks.square, [(3,)]))[0][0] == 9, "the worker was replaced"
+
+
 def test_workers_import_neither_tensorflow_nor_the_callers_main_module():
     assert run(worker_tasks.imported, [(["tensorflow", "keras", "pytest", "_pytest"],)]) == [[]]
 

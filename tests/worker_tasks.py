@@ -36,6 +36,16 @@ def fail_once(marker, beat):
     return "worked", b""
 
 
+def send_parts(count, size, marker, beat):
+    """Sends so many parts and returns their number; crashes the first time, halfway, where there is a marker."""
+    for number in range(count):
+        if marker and number == count // 2 and not Path(marker).exists():
+            Path(marker).touch()
+            ctypes.string_at(0)
+        beat.send(number, bytes(size))
+    return count, b""
+
+
 def take_memory(count, beat):
     """Asks for so many bytes."""
     return "taken", bytes(count)[:0]

@@ -53,6 +53,9 @@ JOBS = {
     for job in (
         Job("clips", "shards", "build-shards clips videos --labels folders --allow-leaks --size 64x96"),
         Job("percepts", "shards", "build-shards percepts {clips} --backbone backbone.keras"),
+        Job(
+            "direct", "shards", "build-shards percepts videos --backbone backbone.keras --labels folders --allow-leaks"
+        ),
         Job("moving-mnist", "shards", "build-shards moving-mnist --count 1100"),
         Job("pretrain", "run", f"pretrain {{percepts}} {TRAIN} --steps 200 --input-frames 8 --future-frames 6"),
         Job("pretrain-digits", "run", f"pretrain moving-mnist {TRAIN} --steps 60"),

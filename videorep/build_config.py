@@ -25,7 +25,7 @@ class ClipsConfig:
         fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
         size: (height, width) to resize to by area averaging, or the shorter side alone, which keeps each video's
             proportions (the other side is rounded to whole pixels); None keeps each video's.
-        quality: Of the JPEG images, 1 to 100.
+        quality: Of the JPEG images, 1 to 100; None: PNG, or no images at all, where nothing of a frame is lost.
         sample_seconds: Cut random pieces of this length instead of taking whole videos.
         total_hours: How much to cut in all; None for as many pieces as fit without overlap.
         seed: Decides the order of the records, the pieces, and the sides of a split by share.
@@ -44,7 +44,7 @@ class ClipsConfig:
     classes: tuple[str, ...] | str | None = None
     fps: float | None = None
     size: tuple[int, ...] | int | None = None
-    quality: int = 95
+    quality: int | None = 95
     sample_seconds: float | None = None
     total_hours: float | None = None
     seed: int = 0
@@ -60,7 +60,7 @@ class ClipsConfig:
         sides = self.size if isinstance(self.size, (tuple, list)) and len(self.size) == 2 else (self.size,)
         fits = self.size is None or all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in sides)
         require(fits, "size", f"HEIGHTxWIDTH, or a shorter side, of 1 to {MAX_SIDE} pixels", self.size)
-        require_whole(self, 1, "quality", *([] if self.workers is None else ["workers"]))
+        require_whole(self, 1, *(name for name in ("quality", "workers") if getattr(self, name) is not None))
         for name in ("sample_seconds", "total_hours"):
             value = getattr(self, name)
             require(value is None or 0 < value <= 1e6, name, "above 0 and at most 1,000,000", value)
@@ -160,6 +160,11 @@ class FeaturesConfig:
         require(self.compression in COMPRESSIONS, "compression", "gzip, or empty", self.compression)
         require_whole(self, 0, "seed")
         require(0 <= self.max_bad_fraction <= 1, "max_bad_fraction", "from 0 to 1", self.max_bad_fraction)
+
+    @property
+    def shaping(self):
+        """As of `ClipsConfig`."""
+        return {name: getattr(self, name) for name in ("match", "array", "fps", "dtype", "compression")}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,17 +1,20 @@
 """`videorep build-shards percepts`."""
 
+import dataclasses
+
 import click
 
-from videorep.build_config import ENGINE_PRECISIONS, ENGINES, PerceptsConfig
+from videorep.build_config import ENGINE_PRECISIONS, ENGINES, ClipsConfig, PerceptsConfig
 from videorep.cli import options
 from videorep.cli.printing import print_dataset
 from videorep.cli.quiet import load_tensorflow
-from videorep.cli.settings import read_config
+from videorep.cli.settings import read_configs
+from videorep.cli.video_options import of_videos
 from videorep.config import DTYPES, STREAMS
 
 
-@click.command(short_help="Run a convnet over clips.")
-@click.argument("shards", metavar="SHARDS")
+@click.command(short_help="Run a convnet over clips or videos.")
+@click.argument("source", metavar="SHARDS|VIDEOS")
 @options.out_folder
 @click.option(
     "--backbone",
@@ -59,11 +62,15 @@ from videorep.config import DTYPES, STREAMS
     default=PerceptsConfig.precision,
     help="bfloat16, of openvino alone, is faster and less exact.",
 )
+@of_videos
 @options.config_file
 @options.long_work
 @click.pass_context
-def build_percepts(ctx, shards, out, **_):
+def build_percepts(ctx, source, out, **_):
     """Write what a convnet sees in each frame of the clips in SHARDS: a (frames, features) array per clip.
+
+    In place of clip shards, VIDEOS may be what build-shards clips takes: a folder, or a list (.csv). Frames then go
+    straight to the convnet, without JPEG; the options from --labels to --allow-leaks are those of build-shards clips.
 
     Frames are scaled until their shorter side is 15/14 of the convnet's input, then cut to the middle: the paper's
     crop, 224x224 of frames that are 240 pixels high.
@@ -75,10 +82,29 @@ def build_percepts(ctx, shards, out, **_):
       videorep build-shards percepts shards --out percepts --backbone features.keras
       videorep build-shards percepts shards --out percepts --backbone vgg16 --layer block5_pool --pool grid:2x2
       videorep build-shards percepts shards --out percepts --backbone runs/flow
+      videorep build-shards percepts my_videos --out percepts --backbone vgg16 --labels folders --fps 10
     """
-    config = read_config(ctx, PerceptsConfig)
+    config, clips = read_configs(ctx, PerceptsConfig, ClipsConfig)
 
     load_tensorflow()
     from videorep.data.percepts.build import build_percepts as build
+    from videorep.data.percepts.direct import build_percepts_of_videos
+    from videorep.data.shards.not_shards import leads_to_videos
 
-    print_dataset(out, build(shards, out, config, **options.work(ctx)))
+    if leads_to_videos(source):
+        dataset = build_percepts_of_videos(source, out, config, clips, **options.work(ctx))
+    else:
+        _require_default(clips, source)
+        dataset = build(source, out, config, **options.work(ctx))
+    print_dataset(out, dataset)
+
+
+def _require_default(clips, shards):
+    """Raises bad usage where something of videos is asked of shards, which have been made already."""
+    for field in dataclasses.fields(clips):
+        if getattr(clips, field.name) != field.default:
+            option = "--" + field.name.replace("_", "-")
+            raise click.UsageError(
+                f"expected videos for {option}, received {shards}, no folder of videos and no list; leave it out, or "
+                "check the path"
+            )

@@ -33,10 +33,19 @@ def read_config(ctx, cls):
 
     A value that cannot be is bad usage, unless a file may hold it.
     """
-    path = ctx.params["config_path"]
-    settings = _read_settings(ctx, {field.name for field in dataclasses.fields(cls)}, path)
+    return read_configs(ctx, cls)[0]
+
+
+def read_configs(ctx, *classes):
+    """As `read_config`, of a command whose options and TOML file have the fields of several configurations."""
+    path, names = ctx.params["config_path"], [{field.name for field in dataclasses.fields(cls)} for cls in classes]
+    settings = _read_settings(ctx, set().union(*names), path)
+    unknown = settings.keys() - set().union(*names)  # the first one says so
     try:
-        return from_dict(cls, settings)
+        return [
+            from_dict(cls, {name: settings[name] for name in settings if name in own | unknown})
+            for cls, own in zip(classes, names, strict=True)
+        ]
     except ConfigError as error:
         if path:
             raise ConfigError(f"{error} (in {path} or among the options)") from error

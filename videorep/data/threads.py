@@ -6,9 +6,13 @@ They must not hold up the work, nor hang the program after Ctrl-C or an error. N
 import atexit
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import gc
 import os
+import queue
+
+POLL_SECONDS = 0.1  # in which a thread notices that it is to stop
 
 
 @functools.cache
@@ -58,3 +62,38 @@ def count_cores():
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
         return os.cpu_count() or 1
+
+
+def run_ahead(items, count, executor, stopped):
+    """An iterator over the generator `items`, of which a thread of `executor` gets the next `count` ahead, from now on.
+
+    What `items` raises is raised by the iterator. The event `stopped` ends both; the thread closes `items`.
+    """
+    ready = queue.Queue(count)
+
+    def hand_over(*item):
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                return ready.put(item, timeout=POLL_SECONDS)
+
+    def work():
+        try:
+            with contextlib.closing(items):
+                for item in () if stopped.is_set() else items:
+                    hand_over(item)
+                    if stopped.is_set():
+                        return
+        finally:
+            hand_over()
+
+    return _taken(ready, executor.submit(work), stopped)
+
+
+def _taken(ready, work, stopped):
+    """What `run_ahead` hands over, until it is stopped."""
+    item = None
+    while item != () and not (stopped.is_set() and ready.empty()):
+        with contextlib.suppress(queue.Empty):
+            if item := ready.get(timeout=POLL_SECONDS):
+                yield item[0]
+    work.result()

@@ -7,16 +7,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from videorep.build_config import ClipsConfig, PerceptsConfig
 from videorep.config import FinetuneConfig, PretrainConfig
 from videorep.config_values import from_dict
 from videorep.data.percepts.backbones import load_backbone
-from videorep.data.percepts.build import to_storage
+from videorep.data.percepts.build import extract_batch
 from videorep.data.percepts.engines import EXTRAS, open_engine, require_installed
-from videorep.data.percepts.flow import flow_field
-from videorep.data.percepts.frames import crop_frame, cut_centre, scale_frame
+from videorep.data.percepts.inputs import FrameInputs
 from videorep.data.shards.images import decode_image
 from videorep.data.videos.decode import resize_frame
 from videorep.errors import BackboneError, ConfigError, LayerError, RunError, VideorepWarning
@@ -44,6 +42,11 @@ class Stages:
     def dtype(self):
         """Of the percepts."""
         return "float32" if self.direct else self.percepts.dtype
+
+    @property
+    def raw(self):
+        """Whether frames of whole videos reach the convnet without an image in between."""
+        return self.direct or self.clips.quality is None
 
 
 def open_runs(runs, backbones=(), kinds=(FinetuneConfig,), direct=False):
@@ -149,9 +152,7 @@ class Perception:
     def __init__(self, stages, net):
         self.stages, self.net = stages, net
         self._stack = stages.percepts.flow_stack if stages.percepts.stream == "flow" else 0
-        self._scale = tf.function(
-            lambda frame: scale_frame(frame, net.size), [tf.TensorSpec((None, None, 3), tf.uint8)]
-        )
+        self.inputs = FrameInputs(net.size, self._stack)
         self._engines = {}  # by the size of batches
         self.reset()
 
@@ -162,49 +163,29 @@ class Perception:
     def follow(self, frame):
         """The features (D,) of the next frame (H, W, 3) uint8 RGB of a stream, or of the stack of flow that it
         completes; None without such."""
-        last, self._last = self._last, self._see(resize_frame(frame, self.stages.clips.size))
+        last, self._last = self._last, self.inputs.see(resize_frame(frame, self.stages.clips.size))
         if self._stack and last is not None:
-            self._fields.append(self._field(last, self._last))
+            self._fields.append(self.inputs.field(last, self._last))
         if len(self._fields) < self._stack:
             return None
         return self._extract([np.concatenate(self._fields, axis=-1) if self._stack else self._last], 1)[0]
 
     def extract_clip(self, images, size):
-        """Features (T, D) float32 of T > 1 images of (height, width) `size`: JPEG, or where `direct` raw BGR."""
-        if self.stages.direct:
-            frames = (np.frombuffer(each, np.uint8).reshape(*size, 3)[..., ::-1] for each in images)
-        else:
-            frames = (decode_image(each, size, 3, f"frame {place}") for place, each in enumerate(images))
-        inputs = map(self._see, frames)
-        if self._stack:
-            inputs = self._stacks(itertools.starmap(self._field, itertools.pairwise(inputs)), len(images))
-        parts, count = [], self.stages.percepts.batch_size
+        """Features (T, D) float32 of T > 1 images of (height, width) `size`, JPEG or PNG."""
+        frames = (decode_image(each, size, 3, f"frame {place}") for place, each in enumerate(images))
+        return self.extract(self.inputs.of(frames))
+
+    def extract(self, inputs):
+        """Features (T, D) float32 of the T inputs of a clip, an iterable."""
+        count, inputs = self.stages.percepts.batch_size, iter(inputs)
+        parts = [np.zeros((0, self.net.features), np.float32)]
         while batch := list(itertools.islice(inputs, count)):
             parts.append(self._extract(batch, count))
         return np.concatenate(parts)
 
-    def _stacks(self, fields, frames):
-        """Stacks (S, S, 2L) of L fields, one per frame; the last field stands for all that would follow it."""
-        recent = collections.deque(maxlen=self._stack)
-        for _ in range(frames + self._stack - 1):
-            recent.append(next(fields, recent[-1] if recent else None))
-            if len(recent) == self._stack:
-                yield np.concatenate(recent, axis=-1)
-
-    def _see(self, frame):
-        """A frame as the convnet takes it, not yet cut where it sees flow."""
-        return self._scale(frame).numpy() if self._stack else crop_frame(frame, self.net.size)
-
-    def _field(self, first, second):
-        """The flow (S, S, 2) between two frames that were seen."""
-        return cut_centre(flow_field(first, second), self.net.size).numpy()
-
     def _extract(self, inputs, batch_size):
         """Features (n, D) float32, as percepts store them, of n inputs; the convnet is called with a whole batch."""
-        whole = np.zeros((batch_size, *inputs[0].shape), inputs[0].dtype)
-        whole[: len(inputs)] = inputs
         if batch_size not in self._engines:
             made = self.stages.percepts
             self._engines[batch_size] = open_engine(self.net, batch_size, made.engine, made.precision, alone=True)
-        seen = self._engines[batch_size].run(whole)[: len(inputs)]
-        return to_storage(seen, self.stages.dtype).astype(np.float32)
+        return extract_batch(self._engines[batch_size], inputs, batch_size, self.stages.dtype).astype(np.float32)

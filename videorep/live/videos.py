@@ -10,6 +10,7 @@ import numpy as np
 
 from videorep.build_config import ClipsConfig
 from videorep.data.batches.windows import list_windows
+from videorep.data.percepts.inputs import ReceivedInputs
 from videorep.data.threads import count_cores
 from videorep.data.videos.encode import images_in_worker
 from videorep.data.videos.find import VideoFile, find_videos, inspect_file, printable
@@ -75,22 +76,35 @@ def perceive_videos(perceptions, videos, take, title, progress=None, stop=()):
 def _extract(perception, videos, pool):
     """Yields (video, (T, D) features or None, their seconds (T,), what is wrong or "") of every video or piece."""
     stages = perception.stages
-    tasks = ((video.file.path, stages.clips, video.start, video.end, stages.direct) for video in videos)
-    with contextlib.closing(pool.map(images_in_worker, tasks)) as results:
+    tasks = ((video.file.path, stages.clips, video.start, video.end, stages.raw) for video in videos)
+    if stages.raw:
+        results = pool.stream(images_in_worker, tasks, perception.inputs.receive, perception.inputs.item_bytes)
+    else:
+        results = pool.map(images_in_worker, tasks)
+    with contextlib.closing(results):
         for video, result in zip(videos, results, strict=True):
-            (seen, reason), data = ((None, str(result)), b"") if isinstance(result, WorkerError) else result
             features = seconds = None
-            if seen:
+            if stages.raw:
+                inputs = ReceivedInputs(result)
+                features, result = perception.extract(inputs), inputs.result
+            (seen, reason), data = ((None, str(result)), b"") if isinstance(result, WorkerError) else result
+            if seen is None:
+                features = None
+            else:
                 seconds = np.array(seen.timestamps) / 1e6
-                places = itertools.pairwise(itertools.accumulate(seen.images, initial=0))
-                images, size = [data[a:b] for a, b in places], (seen.height, seen.width)
                 try:
-                    features = perception.extract_clip(images, size)
+                    features = _of_images(perception, seen, data) if features is None else features
                 except ServerError as error:
-                    features, reason = None, str(error)
+                    reason = str(error)
                 if features is not None and not np.isfinite(features).all():
                     features, reason = None, f"percepts that {stages.dtype} cannot hold"
             yield video, features, seconds, reason
+
+
+def _of_images(perception, seen, data):
+    """Features (T, D) of the images that a worker joined to `data`."""
+    places = itertools.pairwise(itertools.accumulate(seen.images, initial=0))
+    return perception.extract_clip([data[a:b] for a, b in places], (seen.height, seen.width))
 
 
 def cut_blocks(features, length, stride):

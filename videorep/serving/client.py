@@ -115,10 +115,10 @@ class RemoteClips:
                 "expected a classifier on percepts that videorep export wrote with the convnet, received another "
                 f"model ({_first_line(str(error))}); export it again, with --backbone where the convnet has moved"
             ) from error
-        self.stages = types.SimpleNamespace(clips=clips, direct=False, dtype="float32")
+        self.stages = types.SimpleNamespace(clips=clips, raw=False, dtype="float32")
 
     def extract_clip(self, images, size):
-        """Probabilities (N, K) of the N blocks of a clip's JPEG images; those of one request are their mean."""
+        """Probabilities (N, K) of the N blocks of a clip's images; those of one request are their mean."""
         length, stride = self._block
         _, starts = list_windows(np.array([len(images)]), length, stride, pad=True)
         together = max((MOST_FRAMES - length) // stride + 1, 1)

@@ -1,6 +1,8 @@
 """Builds percept shards from arrays of features that others have made: `build-shards features`."""
 
 import collections
+import dataclasses
+import itertools
 import os
 from pathlib import Path
 
@@ -14,8 +16,8 @@ from videorep.data.shards.hashes import checksum, hash_file
 from videorep.data.shards.keys import BACKGROUND
 from videorep.data.shards.plan import Outcome, Recipe
 from videorep.data.shards.records import Percept
-from videorep.data.videos.build import Job
 from videorep.data.videos.find import printable
+from videorep.data.videos.job import Job
 from videorep.data.videos.labels import list_videos
 from videorep.data.videos.segments import label_frames
 from videorep.errors import DataError
@@ -45,22 +47,20 @@ def build_features(folder, out, config, *, resume=False, overwrite=False, dry_ru
         require_apart(out, {"FOLDER": folder})
     choices = {name: getattr(config, name) for name in ("labels", "split", "classes", "seed", "allow_leaks")}
     listing = list_videos(folder, **choices, files=find_features(root, config.match, config.array))
-    targets, labels = {}, listing.labels
+    targets = {}
     if config.labels is not None and Path(config.labels).is_dir():
         targets = find_targets(config.labels)
-        labels = labels or _name_columns(targets)
+        listing = dataclasses.replace(listing, labels=listing.labels or _name_columns(targets))
         _require_own_targets(listing.videos)
-    job = _Job(listing.videos, labels, config, root, targets)
+    job = _Job(listing, config, root, targets)
     job.refuse_hopeless()
     if dry_run:
-        return job.describe("videos") | listing.facts
-    settings = {name: getattr(config, name) for name in ("match", "array", "fps", "dtype", "compression")}
-    settings |= {"segments_sha256": checksum(job.segments)} if job.segments else {}
-    settings |= {"targets_sha256": checksum(job.hash_targets())} if targets else {}
-    made = {"command": "build-shards features", "seed": config.seed, "settings": settings, "found": listing.facts}
-    recipe = Recipe("features", "percepts", job.plan, labels, made)
+        return job.describe("videos")
+    made = job.made("build-shards features")
+    made["settings"] |= {"targets_sha256": checksum(job.hash_targets())} if targets else {}
+    recipe = Recipe("features", "percepts", job.plan, job.labels, made)
     options = {"resume": resume, "overwrite": overwrite, "progress": progress, "check": job.check}
-    return build_dataset(out, recipe, job.process, **options)
+    return build_dataset(out, recipe, lambda pending: job.process(pending, job.read), **options)
 
 
 def _name_columns(targets):
@@ -90,18 +90,18 @@ def _require_own_targets(videos):
 class _Job(Job):
     """How arrays become outcomes; `targets` are the arrays with the classes of frames, by name."""
 
-    def __init__(self, videos, labels, config, root, targets):
-        super().__init__(videos, labels, config)
+    def __init__(self, listing, config, root, targets):
+        super().__init__(listing, config)
         self._root = root
-        self._targets = {video.file.name: targets.get(video.file.stem) for video in videos} if targets else {}
+        self._targets = {video.file.name: targets.get(video.file.stem) for video in listing.videos} if targets else {}
 
     def hash_targets(self):
         """[[name, SHA-256], ...] of the arrays with the classes of frames."""
         return [[name, hash_file(Path(path))] for name, path in self._targets.items() if path is not None]
 
-    def outcomes(self, sources):
-        """Generates the `Outcome` of each source, in order."""
-        for source in sources:
+    def read(self, shards):
+        """Generates the `Outcome` of each source of the shards, in order."""
+        for source in itertools.chain.from_iterable(shards):
             path = self.paths[source]
             facts = {"file": printable(os.path.relpath(path, self._root))}
             try:

@@ -25,6 +25,8 @@ from videorep.data.threads import map_ahead, without_tuning
 from videorep.errors import BackboneError, ShardError
 from videorep.storage import fetch, require_apart
 
+COMMAND = "build-shards percepts"
+
 
 def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
     """Runs a convnet over clip shards and writes one percept, a (T, D) array, per clip.
@@ -45,31 +47,41 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
         ShardError: `shards` is not a finished folder of clips.
         OutputError: `out` cannot be written, holds something, or is not apart from `shards`.
     """
-    stream, flow_stack = trained_on(config.backbone)
-    stream = stream if config.stream is None else config.stream
-    flow_stack = flow_stack if config.flow_stack is None else config.flow_stack
     dataset = _open_clips(shards, out, hashed=not dry_run)
     require_free(out, resume, overwrite, dry_run)
-    net = load_backbone(config.backbone, config.layer, config.weights, config.pool)
-    stack = flow_stack if stream == "flow" else 0
-    require_fit(net, config.backbone, stack)
-    inputs = _list_inputs(dataset)
+    net, engine, settings, stage = open_net(config)
+    inputs, stack = _list_inputs(dataset), settings["flow_stack"]
     require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
-    engine = open_engine(net, config.batch_size, config.engine, config.precision)
-    settings = net.description | engine.description | {"stream": stream, "flow_stack": stack, "crop": net.size}
-    settings |= {name: getattr(config, name) for name in ("dtype", "compression", "batch_size")}
     settings |= {"decoder": DECODER, "clips": dataset.provenance["shards"]}
     if dry_run:
         return _describe(inputs, net, settings, dataset)
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
-    made = {"command": "build-shards percepts", "seed": None, "settings": settings}
+    made = {"command": COMMAND, "seed": None, "settings": settings}
     made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
-    choices = {"stream": stream, "flow_stack": flow_stack, "layer": net.description["layer"], "engine": engine.name}
-    choices |= {name: _place(getattr(config, name)) for name in ("backbone", "weights")}
-    made["stages"] = {"clips": dataset.made.get("settings"), "percepts": dataclasses.asdict(config) | choices}
+    made["stages"] = {"clips": dataset.made.get("settings"), "percepts": stage}
     recipe = Recipe("percepts", "percepts", plan, dataset.labels, made)
     run = _Extraction(engine, net.size, inputs, dataset.labels, settings).run
     return build_dataset(out, recipe, run, resume=resume, overwrite=overwrite, progress=progress)
+
+
+def open_net(config):
+    """The convnet of a `PerceptsConfig`, its engine, what dataset.json notes of them, and the config completed.
+
+    Raises:
+        BackboneError: the convnet or its engine cannot be had, or it does not fit the stream.
+    """
+    stream, flow_stack = trained_on(config.backbone)
+    stream = stream if config.stream is None else config.stream
+    flow_stack = flow_stack if config.flow_stack is None else config.flow_stack
+    net = load_backbone(config.backbone, config.layer, config.weights, config.pool)
+    stack = flow_stack if stream == "flow" else 0
+    require_fit(net, config.backbone, stack)
+    engine = open_engine(net, config.batch_size, config.engine, config.precision)
+    settings = net.description | engine.description | {"stream": stream, "flow_stack": stack, "crop": net.size}
+    settings |= {name: getattr(config, name) for name in ("dtype", "compression", "batch_size")}
+    choices = {"stream": stream, "flow_stack": flow_stack, "layer": net.description["layer"], "engine": engine.name}
+    choices |= {name: _place(getattr(config, name)) for name in ("backbone", "weights")}
+    return net, engine, settings, dataclasses.asdict(config) | choices
 
 
 def _place(name):
@@ -135,13 +147,7 @@ class _Extraction:
 
     def _see(self, batch):
         """The stored form of a batch's percepts, (B, D)."""
-        try:
-            features = self._engine.run(batch)
-        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            raise BackboneError(
-                f"expected memory for {self._batch_size} frames at once, received too little; lower --batch-size"
-            ) from error
-        return to_storage(features, self._dtype)
+        return extract_batch(self._engine, batch, self._batch_size, self._dtype)
 
     def _clips(self, file):
         """What the percepts of a shard take over from its clips."""
@@ -157,7 +163,7 @@ class _Extraction:
     def _percept(self, clip, array):
         label = None if clip["label_index"] < 0 else int(clip["label_index"])
         path = clip["path"].decode("utf-8", "surrogateescape")
-        _require_finite(array, path)
+        require_finite(array, path)
         return Percept(
             array,
             path=path,
@@ -183,13 +189,31 @@ def split_rows(blocks, counts):
         yield rows[:count].copy()
 
 
+def extract_batch(engine, inputs, batch_size, dtype):
+    """Percepts (n, D), as `dtype`, of n inputs: a whole batch, or a list, which zeros fill up to one.
+
+    Raises:
+        BackboneError: too little memory.
+    """
+    count = len(inputs)
+    if isinstance(inputs, list):
+        inputs = np.stack(inputs + [np.zeros_like(inputs[0])] * (batch_size - count))
+    try:
+        features = engine.run(inputs)[:count]
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise BackboneError(
+            f"expected memory for {batch_size} frames at once, received too little; lower --batch-size"
+        ) from error
+    return to_storage(features, dtype)
+
+
 def to_storage(features, dtype):
     """Features as `dtype`; what it cannot hold becomes infinite."""
     with np.errstate(over="ignore"):
         return features.astype(dtype)
 
 
-def _require_finite(array, path):
+def require_finite(array, path):
     """Raises BackboneError where a clip's percept holds NaN, or what its dtype cannot hold."""
     if np.isfinite(array).all():
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.manifest_schema import SHARD
 from videorep.data.video_names import looks_like_video
+from videorep.storage import is_url
 
 MANY_FILES = 1000  # to look at, for an error message
 
@@ -31,6 +32,17 @@ def what_is_file(path):
     if path.name == MANIFEST or SHARD in path.name:
         return "a file within one; name the folder"
     return "a file; name a folder that videorep build-shards has made"
+
+
+def leads_to_videos(path):
+    """Whether something lies at a path of this machine that is no shards, finished or not, no run, and not empty."""
+    if is_url(path) or not os.path.exists(path):
+        return False
+    path = Path(path)
+    if not path.is_dir():
+        return path.name != MANIFEST and SHARD not in path.name
+    ours = any((path / name).exists() for name in (MANIFEST, ".build", "config.json")) or any(path.glob(f"*{SHARD}*"))
+    return not ours and any(path.iterdir())
 
 
 def _holds_videos(folder):

@@ -37,7 +37,7 @@ _hashes = {}
 
 @dataclasses.dataclass(frozen=True)
 class EncodedVideo:
-    """JPEG bytes per frame (or raw, see `encode_video`), microseconds from the start of the video, and what is damaged
+    """Bytes of an image per frame, see `encode_video`, microseconds from the start of the video, and what is damaged
     ("": nothing)."""
 
     images: list
@@ -48,11 +48,18 @@ class EncodedVideo:
     damage: str = ""
 
 
-class _Frames:
-    """The frames of one clip, encoded as they come."""
+def compress_image(frame, quality):
+    """A BGR frame as the bytes of a JPEG of this quality, or of a PNG where it is None."""
+    if quality is None:
+        return cv2.imencode(".png", frame)[1].tobytes()
+    return cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
-    def __init__(self, config, raw):
-        self.config, self._raw = config, raw
+
+class _Frames:
+    """The frames of one clip, encoded and kept as they come, or handed to `send` as they are."""
+
+    def __init__(self, config, send):
+        self.config, self._send = config, send
         self.images, self.seconds, self.shape = [], [], None
         self.damage = []
         self._last, self._bytes = None, 0
@@ -66,8 +73,12 @@ class _Frames:
             if frame.shape[:2] != self.shape:
                 self.damage.append(f"the frame size changes after {len(self.images)} frames")
                 return False
-            quality = [cv2.IMWRITE_JPEG_QUALITY, self.config.quality]
-            self._image = (frame if self._raw else cv2.imencode(".jpg", frame, quality)[1]).tobytes()
+            if self._send is None:
+                self._image = compress_image(frame, self.config.quality)
+            else:
+                self._image, self._raw = b"", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).tobytes()
+        if self._send is not None:
+            self._send(self.shape, self._raw)
         self.images.append(self._image)
         self.seconds.append(seconds)
         self._bytes += len(self._image)
@@ -82,8 +93,8 @@ class _Frames:
                 if not self.add(seconds, image):
                     break
                 if self._bytes > MAX_CLIP_BYTES:
-                    remedy = "frames; leave --direct out" if self._raw else "JPEG; cut it with --sample-seconds"
-                    raise VideoError(reader.path, f"too long: over {MAX_CLIP_BYTES >> 20} MiB of {remedy}")
+                    held = f"over {MAX_CLIP_BYTES >> 20} MiB of images"
+                    raise VideoError(reader.path, f"too long: {held}; cut it with --sample-seconds")
         except cv2.error as error:
             self.damage.append(f"OpenCV fails after {len(self.images)} frames: {error.err}")
 
@@ -96,16 +107,17 @@ class _Frames:
         return reader.header_rate if agrees else measured
 
 
-def encode_video(path, config, start=None, end=None, beat=None, raw=False):
-    """Decodes a video, or the piece [start, end) of it in seconds, into JPEG images: an `EncodedVideo`.
+def encode_video(path, config, start=None, end=None, beat=None, send=None):
+    """Decodes a video, or the piece [start, end) of it in seconds, into images: an `EncodedVideo`.
 
     Of the `ClipsConfig` only `fps`, `size`, `quality` and `keep_partial` matter here; `beat` is called with each frame,
-    to show that the decoder is alive. Images are JPEG, or with `raw` the bytes of frames (H, W, 3) uint8 BGR.
+    to show that the decoder is alive. Images are JPEG, or PNG where the quality is None. With `send` they are empty:
+    it is called with (H, W) of each frame and its bytes, (H, W, 3) uint8 RGB.
 
     Raises:
         VideoError: unreadable, no frames, too short, too long, or damaged.
     """
-    frames = _Frames(config, raw)
+    frames = _Frames(config, send)
     with DecoderLog() as log, contextlib.closing(_open(path, beat, log)) as reader:
         frames.read(reader, start, end, log)
         reader.close()
@@ -179,33 +191,52 @@ def encode_in_worker(path, config, start, end, named, beat):
     have classes of their own. Gives (SHA-256 or "", what an `EncodedClip` holds beside the data or None, what is wrong
     or ""), and the data.
     """
+    digest, clip, reason = _make_clip(path, config, start, end, named, beat)
+    if clip is None:
+        return (digest, None, reason), b""
+    facts = {name: getattr(clip, name) for name in ("frames", "height", "width", "frame_rate")}
+    return (digest, facts, reason), encode_clip(clip)
+
+
+def stream_in_worker(path, config, start, end, named, beat):
+    """Like `encode_in_worker`, but hands over every frame at once: its size and its bytes, uint8 RGB, as a part.
+
+    Gives (SHA-256 or "", the `Clip` with empty images or None, what is wrong or ""), and no payload.
+    """
+    return _make_clip(path, config, start, end, named, beat, beat.send), b""
+
+
+def _make_clip(path, config, start, end, named, beat, send=None):
+    """(SHA-256 or "", `Clip` or None, what is wrong or ""); `send` as for `encode_video`."""
     cv2.setNumThreads(1)
     digest = ""
     try:
         digest = hash_video(path, beat)
-        video = encode_video(path, config, start, end, beat)
+        video = encode_video(path, config, start, end, beat, send)
     except VideoError as error:
-        return (digest, None, error.reason), b""
+        return digest, None, error.reason
     except OSError as error:
-        return (digest, None, f"unreadable: {error.strerror}"), b""
-    shape, flaws = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}, [video.damage]
+        return digest, None, f"unreadable: {error.strerror}"
+    flaws = [video.damage]
     if "segments" in named:
         labels, empty = label_frames(video.timestamps, named["segments"])
         named = {name: named[name] for name in named if name != "segments"} | {"frame_labels": labels}
         if start is None:  # pieces of a video hold some of its segments only
             flaws += [f"no frame in the segment from {first:g} to {last:g} s" for first, last, _ in empty]
-    data = encode_clip(Clip(video.images, video.timestamps, **shape, **named))
-    return (digest, {"frames": len(video.images)} | shape, "; ".join(filter(None, flaws))), data
+    shape = {"height": video.height, "width": video.width, "frame_rate": video.frame_rate}
+    clip = Clip(video.images, video.timestamps, **shape, **named, format="png" if config.quality is None else "jpeg")
+    return digest, clip, "; ".join(filter(None, flaws))
 
 
 def images_in_worker(path, config, start, end, raw, beat):
     """What a worker process makes of a video that goes into no shard.
 
     Gives (`EncodedVideo` with the lengths of its images for images, or None; what is wrong or ""), and these joined.
+    Where `raw` they are empty, and every frame is handed over as by `stream_in_worker`.
     """
     cv2.setNumThreads(1)
     try:
-        video = encode_video(path, config, start, end, beat, raw)
+        video = encode_video(path, config, start, end, beat, beat.send if raw else None)
     except VideoError as error:
         return (None, error.reason), b""
     except OSError as error:
@@ -256,6 +287,5 @@ def sample_bytes_in_worker(path, configs, start, end, beat):
 
 def _record_bytes(images, config, frames):
     """Bytes of a record of so many frames like these."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, config.quality]
-    sizes = [len(cv2.imencode(".jpg", resize_frame(image, config.size), settings)[1]) for image in images]
+    sizes = [len(compress_image(resize_frame(image, config.size), config.quality)) for image in images]
     return RECORD_BYTES + frames * (sum(sizes) / len(sizes) + FRAME_BYTES)

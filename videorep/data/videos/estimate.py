@@ -13,7 +13,7 @@ LOW_QUALITY, SHORT_SIDE = 75, 240  # what the advice offers; the paper's frames 
 def advise(config):
     """The encodings to compare, by what to give for them: the one that was asked for ("") and smaller ones."""
     choices = {"": config}
-    if config.quality > LOW_QUALITY:
+    if config.quality is None or config.quality > LOW_QUALITY:
         choices[f"--quality {LOW_QUALITY}"] = dataclasses.replace(config, quality=LOW_QUALITY)
     if config.size is None:
         choices[f"--size {SHORT_SIDE}"] = dataclasses.replace(config, size=SHORT_SIDE)

@@ -10,57 +10,31 @@ import collections
 import concurrent.futures
 import contextlib
 import os
-import pickle
 import queue
 import resource
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
+
+from videorep.data.threads import run_ahead
+from videorep.data.videos.messages import Pulse, receive_message, send_message
 
 ATTEMPTS = 2  # a crash or a hang may come of the machine's state, not of the input
 WINDOW = 8  # tasks per worker that may run or be finished ahead of the one that the caller waits for
-HELD_BYTES = 256 << 20  # of finished results; no task is started while more is held
+STREAMS = 2  # of tasks that hand over parts of their results
+HELD_BYTES = 256 << 20  # of finished results and parts; no task is started, or goes on, while more is held
 SEND_BYTES = 4 << 20  # so that a worker can go on before the parent has read its result
-BEAT_SECONDS = 1.0
 MOST_MEMORY = 4 << 30  # bytes of data of a worker: a stranger's video may ask for any size
-SIZES = struct.Struct("<QQ")  # of a message: its pickled value and its payload; a sign of life has neither
 DECODER_SETTINGS = {"OPENCV_FFMPEG_LOGLEVEL": "16", "OPENCV_LOG_LEVEL": "SILENT"}  # FFmpeg's errors, nothing else
 
 
 class WorkerError(Exception):
     """A task that crashed or hung its worker in every attempt; the message says which."""
-
-
-def _send(connection, value, payload=b""):
-    message = pickle.dumps(value)
-    connection.sendall(SIZES.pack(len(message), len(payload)) + message)
-    connection.sendall(payload)
-
-
-def _receive(connection):
-    """(value, payload), or None for a sign of life; EOFError if the other end is gone."""
-    sizes = SIZES.unpack(_read(connection, SIZES.size))
-    if sizes == (0, 0):
-        return None
-    message, payload = (_read(connection, size) for size in sizes)
-    return pickle.loads(message), payload
-
-
-def _read(connection, size):
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data), socket.MSG_WAITALL)
-        if not part:
-            raise EOFError
-        data = data + part if data else part
-    return data
 
 
 def import_path():
@@ -105,15 +79,21 @@ class _Worker:
                 env=environment,
             )
 
-    def call(self, function, arguments, timeout):
-        """The function's result; EOFError or OSError if the worker dies, TimeoutError if it is silent too long."""
-        _send(self._connection, (function, arguments))
+    def answers(self, function, arguments, timeout):
+        """Yields (False, part) for each part that the function sends, then (True, its result), (value, payload) each.
+
+        EOFError or OSError if the worker dies, TimeoutError if it is silent too long.
+        """
+        send_message(self._connection, (function, arguments))
         poller = select.poll()
         poller.register(self._connection, select.POLLIN)
         while poller.poll(1000 * timeout):
-            result = _receive(self._connection)
-            if result is not None:
-                return result
+            message = receive_message(self._connection)
+            if message is not None:
+                (is_last, value), payload = message
+                yield is_last, (value, payload)
+                if is_last:
+                    return
         raise TimeoutError
 
     def kill(self):
@@ -179,6 +159,31 @@ class WorkerPool:
                 return
             yield pending.popleft().result()
 
+    def stream(self, function, tasks, receive, item_bytes):
+        """Yields for each task, in order, an iterator of what `receive` makes of its answers.
+
+        The caller uses up each iterator before it asks for the next.
+
+        Args:
+            function, tasks: As for `map`; the function may also hand over parts of its result: `beat.send(value,
+                payload)`.
+            receive: Generator function of an iterator of answers: (False, (value, payload)) for each part, then
+                (True, the result or a `WorkerError`). It runs in a thread of the parent.
+            item_bytes: About the size of what it yields: so much waits for the caller that `HELD_BYTES` are held.
+        """
+        count = max(1, HELD_BYTES // (STREAMS * self._size * item_bytes))
+        pending, stopped, tasks = collections.deque(), threading.Event(), iter(tasks)
+        try:
+            while True:
+                while len(pending) < STREAMS * self._size and (task := next(tasks, None)) is not None:
+                    items = _received(receive, self._answers(function, task))
+                    pending.append(run_ahead(items, count, self._threads, stopped))
+                if not pending:
+                    return
+                yield pending.popleft()
+        finally:
+            stopped.set()
+
     def close(self):
         """Kills the workers; what they were doing is lost."""
         with self._lock:
@@ -202,25 +207,48 @@ class WorkerPool:
         return worker.bury()
 
     def _run(self, function, task):
-        """Runs in a thread of the parent: waits for a worker as long as it takes."""
-        fault = WorkerError("stopped")
+        """The result of a task or a `WorkerError`."""
+        *_, (_, result) = self._answers(function, task)
+        return result
+
+    def _answers(self, function, task):
+        """Runs in a thread of the parent: waits for a worker as long as it takes, see `stream`.
+
+        A second attempt leaves out the parts that the first one gave.
+        """
+        result, given = WorkerError("stopped"), 0
         for _ in range(ATTEMPTS):
             if self._closed:
                 break
             worker = self._idle.get()
             try:
-                result = worker.call(function, task, self._timeout)
+                for number, (is_last, answer) in enumerate(worker.answers(function, task, self._timeout)):
+                    if not is_last and number >= given:
+                        given += 1
+                        yield False, answer
             except TimeoutError:
                 worker.kill()
                 self._dismiss(worker)
-                fault = WorkerError(f"timed out: no frame for {self._timeout:g} s")
+                result = WorkerError(f"timed out: no frame for {self._timeout:g} s")
             except (EOFError, OSError):
-                fault = WorkerError(f"decoder crashed: {self._dismiss(worker)}")
+                result = WorkerError(f"decoder crashed: {self._dismiss(worker)}")
+            except GeneratorExit:  # nobody wants the rest
+                worker.kill()
+                self._dismiss(worker)
+                self._hire()
+                raise
             else:
                 self._idle.put(worker)
-                return result
+                result = answer
+                break
             self._hire()
-        return fault
+        yield True, result
+
+
+def _received(receive, answers):
+    """What `receive` makes of answers; ends the task where that fails or is not wanted any more."""
+    with contextlib.closing(answers):
+        yield from receive(answers)
 
 
 def _held(futures):
@@ -237,31 +265,18 @@ def _end_with_parent(descriptor):
     os._exit(1)
 
 
-def _pulse(connection):
-    """A function that tells the parent, at most once a second, that this process is alive."""
-    told_at = time.monotonic()
-
-    def beat():
-        nonlocal told_at
-        now = time.monotonic()
-        if now - told_at >= BEAT_SECONDS:
-            told_at = now
-            connection.sendall(SIZES.pack(0, 0))
-
-    return beat
-
-
 def serve(descriptor):
     """The worker's side: runs one task after another until the parent closes the connection."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C and a closed terminal are the parent's business
     threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
     connection = socket.socket(fileno=descriptor)
-    beat = _pulse(connection)
+    beat = Pulse(connection)
     with contextlib.suppress(EOFError):
         while True:
-            (function, arguments), _ = _receive(connection)
-            _send(connection, *function(*arguments, beat))
+            (function, arguments), _ = receive_message(connection)
+            value, payload = function(*arguments, beat)
+            send_message(connection, (True, value), payload)
 
 
 def limit_memory():
