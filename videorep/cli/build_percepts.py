@@ -87,13 +87,15 @@ def build_percepts(ctx, source, out, **_):
     config, clips = read_configs(ctx, PerceptsConfig, ClipsConfig)
 
     load_tensorflow()
-    from videorep.data.percepts.build import build_percepts as build
-    from videorep.data.percepts.direct import build_percepts_of_videos
     from videorep.data.shards.not_shards import leads_to_videos
 
     if leads_to_videos(source):
+        from videorep.data.percepts.direct import build_percepts_of_videos
+
         dataset = build_percepts_of_videos(source, out, config, clips, **options.work(ctx))
     else:
+        from videorep.data.percepts.build import build_percepts as build
+
         _require_default(clips, source)
         dataset = build(source, out, config, **options.work(ctx))
     print_dataset(out, dataset)
