@@ -1,7 +1,9 @@
 """Engines of percepts: each agrees with Keras on what convnets are made of, and is told, kept to and missed aloud."""
 
+import gc
 import hashlib
 import importlib.util
+import signal
 import types
 import warnings
 
@@ -100,6 +102,18 @@ def test_an_engine_sees_stacks_of_flow(engine, tmp_path):
     stacks = np.random.default_rng(0).normal(0, 20, (BATCH, SIDE, SIDE, 4)).astype(np.float32)
     received = open_engine(load_backbone(tmp_path / "flow.keras"), BATCH, engine).run(stacks)
     np.testing.assert_allclose(received, stacks.mean(axis=(1, 2)), rtol=1e-4, atol=1e-4)
+
+
+def test_a_signal_finds_its_stack_after_engines_have_ended(engine, net):
+    """Where OpenVINO has freed it, the process ends here."""
+    backbone = load_backbone(net)
+    for _ in range(2):
+        opened = [open_engine(backbone, BATCH, engine) for _ in range(2)]
+        while opened:
+            del opened[0]
+            gc.collect()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_the_same_bytes_whatever_the_workers_and_after_an_interruption(engine, net, shards, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """What computes a convnet: OpenVINO, ONNX Runtime or TensorFlow, on one graph that holds the weights as constants."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import queue
 import sys
@@ -117,11 +118,17 @@ def _open_tensorflow(function, precision, at_once):
     return run, min(at_once, 2)  # its threads are shared: a second batch fills the gaps of the first
 
 
-def _open_openvino(function, precision, at_once):
+@functools.cache
+def _openvino_core():
+    """The one of this process: where a second one ends, it frees the stack that Ctrl-C runs on, which then crashes."""
     sys.modules.setdefault("openvino_telemetry", None)  # it forks this process, to tell a server of every import
     import openvino
 
-    core, frozen = openvino.Core(), _freeze(function)
+    return openvino.Core()
+
+
+def _open_openvino(function, precision, at_once):
+    core, frozen = _openvino_core(), _freeze(function)
     if frozen is None:
         raise _UnfitError("weights fill more than 2 GiB; choose --engine tensorflow")
     if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
