@@ -109,7 +109,7 @@ def main():
     run("videorep build-shards moving-mnist --out digits --count 500")
 
     say("2. Pretraining without labels, on endless moving digits")
-    run("videorep pretrain moving-mnist --out digits-run --units 256 --layers 1 --steps 800 --batch-size 64")
+    run("videorep pretrain moving-mnist --out digits-run --units 256 --steps 3200")
 
     say("3. How well does it predict the future?")
     run("videorep evaluate digits-run digits --json future.json")
