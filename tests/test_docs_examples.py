@@ -52,6 +52,7 @@ IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
 IN_PLACE_OF |= dict.fromkeys(["0", "rtsp://camera/live", "holiday.mp4"], FILM)  # what is watched
 IN_PLACE_OF |= {"openvino": "auto", "bfloat16": "float32"}  # not everywhere
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
+SETTINGS["change.toml"] = "[training]\nlearning_rate = 5e-4\n"
 SETTINGS["tiny.toml"] = (
     "units = 3\nlayers = 1\nsteps = [1]\ndraws = 1\nvideos_per_class = [1]\nmodels = ['composite']\nsplits = [1]\n"
     "[pretraining]\nsteps = 1\nbatch_size = 2\n"
