@@ -1,10 +1,9 @@
 """What an encoder-decoder begins with beside random kernels: read-outs that give the mean of its data."""
 
 import numpy as np
-from keras import ops
+import tensorflow as tf
 
 from videorep.data.python_functions import readable
-from videorep.models.pixels import to_unit_range
 
 SEQUENCES = 1024  # whose mean frame is taken
 LEAST = 1e-3  # probability of a pixel
@@ -21,8 +20,9 @@ def start_at_mean(model, source, training):
     if model.standardisation:
         return
     batches = source.training(training.batch_size, training.seed).take(-(-SEQUENCES // training.batch_size))
-    means = [ops.mean(to_unit_range(batch["frames"]), (0, 1)) for batch in readable(batches)]
-    mean = ops.convert_to_numpy(ops.mean(ops.stack(means), 0))
+    means = [batch["frames"].numpy().mean(axis=(0, 1)) for batch in readable(batches)]
+    is_pixels = batches.element_spec["frames"].dtype == tf.uint8
+    mean = (np.mean(means, axis=0) / (255 if is_pixels else 1)).astype(np.float32)
     for decoder in model.decoders.values():
         decoder.output_bias.assign(read_out_of(mean, decoder.output_kind))
 
