@@ -7,7 +7,7 @@ from syntax_trees import FILES, KERAS_ONLY, PACKAGE, ROOT, imported_modules, nam
 
 # What each part may import of ours, beside itself. errors is a leaf.
 CONFIGS = {"config", "config_values", "build_config", "comparison_config", "recipes"}
-LEAVES = {*CONFIGS, "errors", "bounds", "progress", "storage", "locking", "metrics_file", "exports", "writing"}
+LEAVES = {*CONFIGS, "errors", "bounds", "progress", "storage", "locking", "metrics_file", "exports", "writing", "quiet"}
 MAY_IMPORT = {
     "errors": set(),
     "bounds": {"errors"},
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "metrics_file": {"errors", "storage"},
     "storage": {"errors"},
     "writing": {"errors"},
+    "quiet": set(),
     "locking": {"errors"},
     "exports": {"errors", "storage", "config_values"},
     "xla": set(),
@@ -75,7 +76,7 @@ ROOMS = {
     "features": {*DATA_LEAVES, "shards", "videos"},
     "batches": {*DATA_LEAVES, "shards", "digits", "percepts"},
 }
-LIGHT = ("errors", "bounds", *sorted(CONFIGS), "progress", "storage", "cli")
+LIGHT = ("errors", "bounds", *sorted(CONFIGS), "progress", "storage", "quiet", "cli")
 HEAVY = {"tensorflow", "keras", "numpy", "cv2", "rich", "matplotlib", "pebble"}
 # Run in worker processes, which must not load TensorFlow.
 WITHOUT_TENSORFLOW = (

@@ -63,6 +63,7 @@ def test_dataset_names_what_was_left_out_and_what_was_absent(capsys):
         splits={"train": [shard, shard]},
         labels=("a", "b"),
         made={"found": {"absent": 7}},
+        engine={},
     )
     print_dataset("shards", dataset)
     lines = capsys.readouterr().out.splitlines()

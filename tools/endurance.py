@@ -24,7 +24,7 @@ from endurance_jobs import JOBS, Workspace
 from endurance_soak import FIGURES, soak
 from endurance_trials import contend, disk_full, kill, kill_check
 
-from videorep.cli.quiet import load_tensorflow, silence_tensorflow
+from videorep.quiet import load_tensorflow, silence_tensorflow
 
 MARKER = "made-by-endurance"
 CHECKS = 4  # exports that are killed for each whose check is

@@ -5,9 +5,9 @@ import click
 from videorep.build_config import ClipsConfig
 from videorep.cli import options
 from videorep.cli.printing import print_dataset
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config
 from videorep.cli.video_options import of_videos
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Decode videos.")

@@ -5,8 +5,8 @@ import click
 from videorep.build_config import MovingMNISTConfig
 from videorep.cli import options
 from videorep.cli.printing import print_dataset
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Draw moving digits.")

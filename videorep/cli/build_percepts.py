@@ -7,10 +7,10 @@ import click
 from videorep.build_config import ENGINE_PRECISIONS, ENGINES, ClipsConfig, PerceptsConfig
 from videorep.cli import options
 from videorep.cli.printing import print_dataset
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_configs
 from videorep.cli.video_options import of_videos
 from videorep.config import DTYPES, STREAMS
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Run a convnet over clips or videos.")

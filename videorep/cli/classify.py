@@ -11,10 +11,10 @@ from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.parameter_types import ServerAddress
 from videorep.cli.printing import print_table, say
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.surprise import choose_predictor, surprise_options
 from videorep.errors import ServerError
 from videorep.exports import MODEL_NAME
+from videorep.quiet import load_tensorflow
 
 REASONS = 3  # that are shown of those in the file
 SUMMARY = ("mean", "maximum", "time")  # of the surprise of a video

@@ -5,10 +5,10 @@ import click
 from videorep.cli import options
 from videorep.cli.parameter_types import CommaList
 from videorep.cli.printing import print_facts, say
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config
 from videorep.comparison_config import NONE, CompareConfig
 from videorep.config import MODELS, PRECISIONS
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Tell whether pretraining helps on your data.")

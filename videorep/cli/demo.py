@@ -4,9 +4,9 @@ import click
 
 from videorep.cli import options
 from videorep.cli.printing import say
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.surprise import ahead, choose_predictor
 from videorep.errors import ServerError
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Show on a web page what runs make of a video.")

@@ -7,8 +7,8 @@ import click
 from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import say
-from videorep.cli.quiet import load_tensorflow
 from videorep.errors import DataError
+from videorep.quiet import load_tensorflow
 from videorep.storage import is_url
 
 

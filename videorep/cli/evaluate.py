@@ -7,7 +7,7 @@ import click
 from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_facts, say
-from videorep.cli.quiet import load_tensorflow
+from videorep.quiet import load_tensorflow
 
 ONLY_IN_JSON = ("rows", "standard_errors", "future_by_frame", "future_by_frame_standard_errors", "per_video")
 ONLY_IN_JSON += ("diagnostics", "warnings")

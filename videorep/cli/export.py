@@ -4,7 +4,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.printing import print_facts
-from videorep.cli.quiet import load_tensorflow, quiet_libraries
+from videorep.quiet import load_tensorflow, quiet_libraries
 
 
 @click.command(short_help="Write a run as a SavedModel, as LiteRT or as ONNX.")

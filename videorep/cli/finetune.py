@@ -5,9 +5,9 @@ import click
 from videorep.bounds import LARGEST
 from videorep.cli import options
 from videorep.cli.printing import print_facts
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import given, read_config, setting
 from videorep.config import AUTO, CLASSIFIERS, LOSSES, SOFTMAX_STARTS, ClassifierConfig, FinetuneConfig, TrainingConfig
+from videorep.quiet import load_tensorflow
 
 DEFAULTS = ClassifierConfig()
 

@@ -5,8 +5,8 @@ import click
 from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_facts
-from videorep.cli.quiet import load_tensorflow
 from videorep.config_values import to_dict
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Tell what shards, a run or an export hold.")

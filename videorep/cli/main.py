@@ -13,10 +13,10 @@ import click
 import videorep
 from videorep.cli.errors import explain_operating_system_error, explain_unexpected_error, is_resumable
 from videorep.cli.lazy import LazyGroup
-from videorep.cli.quiet import silence_tensorflow
 from videorep.cli.termination import Terminated, ending_on_signals, leave_alone
 from videorep.errors import VideorepError, VideorepWarning
 from videorep.progress import visible
+from videorep.quiet import silence_tensorflow
 
 
 class VideorepGroup(LazyGroup):

@@ -4,7 +4,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.claim import claim_file
-from videorep.cli.quiet import load_tensorflow
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Let a run reconstruct and continue sequences.")

@@ -5,8 +5,8 @@ import logging
 import click
 
 from videorep.cli import options
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.reproduce import tell
+from videorep.quiet import load_tensorflow
 
 OFFICIAL = ("ucf101", "hmdb51")
 

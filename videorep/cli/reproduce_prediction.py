@@ -3,9 +3,9 @@
 import click
 
 from videorep.cli import options
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.reproduce import tell
 from videorep.config import DataConfig
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Prediction of frames: table 2, figures 5 to 10.")

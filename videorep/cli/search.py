@@ -7,7 +7,7 @@ import click
 from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_table, say
-from videorep.cli.quiet import load_tensorflow
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Find the videos that are most like one.")

@@ -4,9 +4,9 @@ import click
 
 from videorep.cli import options
 from videorep.cli.printing import print_facts
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.settings import read_config, setting
 from videorep.config import STREAMS, StreamConfig, StreamModelConfig, StreamTrainingConfig
+from videorep.quiet import load_tensorflow
 
 DEFAULTS = StreamModelConfig()
 

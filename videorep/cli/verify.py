@@ -3,8 +3,8 @@
 import click
 
 from videorep.cli.printing import say
-from videorep.cli.quiet import load_tensorflow
 from videorep.errors import VideorepError
+from videorep.quiet import load_tensorflow
 
 
 @click.command(short_help="Check shards, a run or an export, and what it was made from.")

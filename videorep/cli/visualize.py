@@ -7,9 +7,9 @@ import click
 from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_facts, say
-from videorep.cli.quiet import load_tensorflow
 from videorep.config import PretrainConfig, are_shards
 from videorep.errors import RunError
+from videorep.quiet import load_tensorflow
 
 OF_PICTURES = ("strips", "features", "output-features")
 ACTIVITY_FRAMES = 100

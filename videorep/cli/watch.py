@@ -9,9 +9,9 @@ import click
 from videorep.cli import options
 from videorep.cli.claim import claim_file
 from videorep.cli.printing import print_facts, say
-from videorep.cli.quiet import load_tensorflow
 from videorep.cli.surprise import choose_predictor, surprise_options
 from videorep.progress import make_progress, visible
+from videorep.quiet import load_tensorflow
 from videorep.storage import require_apart
 
 LINES_EVERY = 1.0  # seconds, where there is no terminal

@@ -18,6 +18,7 @@ from videorep.build_config import ENGINES
 from videorep.data.percepts.onnx_graph import to_onnx
 from videorep.data.threads import count_cores
 from videorep.errors import BackboneError
+from videorep.quiet import quiet_libraries
 
 NEEDED = {"openvino": ["openvino"], "onnxruntime": ["onnxruntime", "tf2onnx", "onnx"], "tensorflow": []}
 EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}
@@ -106,7 +107,10 @@ def _freeze(function):
     """A function whose variables have become constants, which TensorFlow and OpenVINO fold into one another."""
     concrete = function.get_concrete_function()
     size = sum(int(np.prod(each.shape)) * each.dtype.size for each in concrete.variables)
-    return convert_variables_to_constants_v2(concrete) if size < LARGEST_GRAPH else None
+    if size >= LARGEST_GRAPH:
+        return None
+    with quiet_libraries():  # TensorFlow 2.17 tells how many GPUs it counts
+        return convert_variables_to_constants_v2(concrete)
 
 
 def _open_tensorflow(function, precision, at_once):
