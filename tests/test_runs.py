@@ -38,7 +38,7 @@ def test_resume_and_overwrite_exclude_each_other(tmp_path):
 def test_resume_refuses_other_settings(tmp_path):
     create_run(tmp_path / "run", CONFIG)
     other = dataclasses.replace(CONFIG, training=PretrainTrainingConfig(learning_rate=0.5))
-    with pytest.raises(RunError, match=r"training.learning_rate = 0.003.*0.5"):
+    with pytest.raises(RunError, match=r"training.learning_rate = 0.001.*0.5"):
         create_run(tmp_path / "run", other, resume=True)
 
 
