@@ -121,8 +121,7 @@ class _Job(Job):
         array, flaws = array[first:end], ""
         if not len(array):
             raise FaultyArrayError(f"no frames: none from {source.start or 0:g} s on")
-        text = None if source.label_index is None else self.labels[source.label_index]
-        named = {"path": source.path, "label_index": source.label_index, "label_text": text}
+        named = self.named(source)
         if self._targets:
             named["frame_labels"] = self._read_targets(source, len(array))
         elif source.path in self.segments:

@@ -153,10 +153,14 @@ class Job:
                     self._count(source.path, outcome.reason)
                 yield outcome
 
+    def named(self, source):
+        """What every record says of its source: path and label."""
+        label = None if source.label_index is None else self.labels[source.label_index]
+        return {"path": source.path, "label_index": source.label_index, "label_text": label}
+
     def task(self, source):
         """The arguments of `encode_in_worker` for the video of a source."""
-        label = None if source.label_index is None else self.labels[source.label_index]
-        named = {"path": source.path, "label_index": source.label_index, "label_text": label}
+        named = self.named(source)
         if source.path in self.segments:
             named["segments"] = self.segments[source.path]
         return self.paths[source], self.config, source.start, source.end, named
