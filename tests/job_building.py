@@ -19,9 +19,9 @@ STEPS = {"steps": 4, "batch_size": 4, "report_every": 2, "checkpoint_every": 2, 
 TRAINING = PretrainTrainingConfig(**STEPS)
 
 
-def write_percepts(folder):
+def write_percepts(folder, seed=0):
     """Twelve clips of 20 frames of 6 features; the class decides which half of the features is large."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     records = []
     for number in range(12):
         label = number % 2

@@ -220,11 +220,12 @@ class PretrainTrainingConfig(TrainingConfig):
 
 @dataclasses.dataclass(frozen=True)
 class PretrainConfig:
-    """A run of `videorep pretrain`."""
+    """A run of `videorep pretrain`; `init` is the folder of one whose model it trains on, or empty."""
 
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     training: PretrainTrainingConfig = PretrainTrainingConfig()
+    init: str = ""
     kind: typing.Literal["pretrain"] = "pretrain"
 
 

@@ -16,6 +16,9 @@ DEFAULTS, TRAINING = ModelConfig(), PretrainTrainingConfig()
 @options.data_setting
 @click.argument("data__also", nargs=-1, metavar="[DATA ...]")
 @options.out_run
+@setting(
+    "init", "--init", metavar="RUN", default="", help="Train on the model of this finished run; give another --seed."
+)
 @setting("model.name", "--model", type=click.Choice(MODELS), default=DEFAULTS.name)
 @options.units
 @options.layers
@@ -65,6 +68,7 @@ def pretrain(ctx, out, **_):
       videorep pretrain moving-mnist --out runs/digits --steps 2000
       videorep pretrain percepts --out runs/composite --input-frames 16 --future-frames 13
       videorep pretrain percepts more-percepts --out runs/more --standardise
+      videorep pretrain moving-mnist --init runs/digits --seed 1 --out runs/digits-further
       videorep pretrain percepts --out runs/paper --units 2048 --layers 2 --dry-run
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """

@@ -20,7 +20,7 @@ from videorep.locking import alone_in
 from videorep.progress import SilentProgress
 from videorep.runs import load_run
 from videorep.storage import require_apart, require_local, write_text_durably
-from videorep.training.finetune import load_pretrained
+from videorep.training.first_weights import load_pretrained
 from videorep.training.pretrain import prepare, pretrain
 
 

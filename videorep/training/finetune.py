@@ -7,15 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from videorep.bounds import LARGEST, require
-from videorep.config import AUTO, PretrainConfig
+from videorep.config import AUTO
 from videorep.data.batches.sources import LabelledBlocks
 from videorep.data.shards.statistics import standardising_constants
-from videorep.errors import RunError
 from videorep.models import build_classifier
 from videorep.models.averaging import last_step
 from videorep.models.linear_probe import average_states, start_softmax, state_reader
 from videorep.models.pixels import to_unit_range
-from videorep.runs import load_run
+from videorep.training.first_weights import load_pretrained
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job, run_jobs
 from videorep.training.loop import make_validation
@@ -120,18 +119,6 @@ def _start_softmax(model, blocks, training):
         states.append(average_states(read({"frames": to_unit_range(batch["frames"])}), mask))
         labels.append(label)
     start_softmax(model, np.concatenate(states), np.concatenate(labels))
-
-
-def load_pretrained(path):
-    """The run of `videorep pretrain` that --init names; None for "". Raises a RunError for any other run."""
-    if not path:
-        return None
-    run = load_run(path)
-    if not isinstance(run.config, PretrainConfig):
-        raise RunError(
-            f"expected --init to name a run of `videorep pretrain`, received {path}, a {run.config.kind} run"
-        )
-    return run
 
 
 def _like_pretrained(config, pretrained):

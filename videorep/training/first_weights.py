@@ -1,12 +1,27 @@
-"""What an encoder-decoder begins with beside random kernels: read-outs that give the mean of its data."""
+"""What models begin with beside random kernels: weights of another run, or read-outs that give the mean of the data."""
 
 import numpy as np
 import tensorflow as tf
 
+from videorep.config import PretrainConfig
 from videorep.data.python_functions import readable
+from videorep.errors import RunError
+from videorep.runs import load_run
 
 SEQUENCES = 1024  # whose mean frame is taken
 LEAST = 1e-3  # probability of a pixel
+
+
+def load_pretrained(path):
+    """The run of `videorep pretrain` that --init names; None for "". Raises a RunError for any other run."""
+    if not path:
+        return None
+    run = load_run(path)
+    if not isinstance(run.config, PretrainConfig):
+        raise RunError(
+            f"expected --init to name a run of `videorep pretrain`, received {path}, a {run.config.kind} run"
+        )
+    return run
 
 
 def start_at_mean(model, source, training):
