@@ -62,7 +62,7 @@ def presets(keras_hub, tmp_path_factory):
         folder = tmp_path_factory.mktemp("presets") / kind
         backbone.save_to_preset(folder)
         converter.save_to_preset(folder)
-        made[kind] = folder, backbone, converter
+        made[kind] = folder, keras_hub.models.Backbone.from_preset(str(folder)), converter
     return made
 
 
@@ -120,7 +120,7 @@ def test_layers_and_stages_are_named(presets, frames):
     layers = ("stage1", backbone.layernorm.name)
     close(extract(folder, frames, layer=layers), np.concatenate([stage[:, 0], tokens[:, 0]], axis=-1))
     close(extract(folder, frames, layer="stage1", pool="mean"), stage[:, 3:].mean(axis=1))
-    with pytest.raises(LayerError, match="received stage7; try stage1, stage2"):
+    with pytest.raises(LayerError, match="received stage7; try stage2, stage1"):
         extract(folder, frames, layer="stage7")
 
 
@@ -146,6 +146,10 @@ def test_engines_compute_transformers(presets, frames, kind, engine):
     for module in NEEDED[engine]:
         pytest.importorskip(module)
     net = load_backbone(f"hub:{presets[kind][0]}")
+    if engine == "onnxruntime" and kind != "siglip":  # whose GELU is exact: it has erfc, which tf2onnx does not know
+        with pytest.raises(BackboneError, match="choose --engine tensorflow"):
+            open_engine(net, 3, engine)
+        return
     np.testing.assert_allclose(open_engine(net, 3, engine).run(frames), net.extract(frames), rtol=1e-3, atol=1e-4)
 
 
