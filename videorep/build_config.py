@@ -104,14 +104,15 @@ class PerceptsConfig:
     dtype: str = "float16"
     compression: str = ""
     batch_size: int = 32
-    pool: str = "mean"
+    pool: str | None = None
     engine: str = "auto"
     precision: str = "float32"
 
     def __post_init__(self):
         several = self.layer if isinstance(self.layer, tuple) else ()
         require(len(set(several)) == len(several) != 1, "layer", "different layers", list(several))
-        require(POOL.fullmatch(self.pool), "pool", "mean, none or grid:ROWSxCOLUMNS such as grid:2x2", self.pool)
+        known = self.pool is None or POOL.fullmatch(self.pool)
+        require(known, "pool", "mean, none or grid:ROWSxCOLUMNS such as grid:2x2", self.pool)
         if self.stream is not None:
             require_choice(self, "stream", STREAMS)
         require_choice(self, "dtype", DTYPES)
