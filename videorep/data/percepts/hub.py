@@ -7,9 +7,7 @@ the model itself is read by: attention pooling that is part of it, else the clas
 import contextlib
 import difflib
 import math
-import os
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -45,7 +43,8 @@ def load_preset(name, layers, weights, pool):
         raise BackboneError(
             f"expected no --weights beside {name}, which brings its own, received {weights}; leave it out"
         )
-    encoder, converter = _read(name.removeprefix(PREFIX), name)
+    preset = name.removeprefix(PREFIX)
+    encoder, converter = _read(preset, name)
     size = encoder.inputs[0].shape[1] or (converter.image_size or [PAPER_CROP])[0]
     outputs = _list_outputs(encoder)
     if not layers and isinstance(encoder.output, keras.KerasTensor):
@@ -61,8 +60,7 @@ def load_preset(name, layers, weights, pool):
     model = keras.Model(images, [values for values, _ in arranged] if len(arranged) > 1 else arranged[0][0])
     scale = 1 if converter.scale is None else converter.scale
     offset = 0 if converter.offset is None else converter.offset
-    folder = Path(name.removeprefix(PREFIX))
-    called = f"{PREFIX}{folder.resolve().name}" if folder.is_dir() else name
+    called = f"{PREFIX}{Path(preset).resolve().name}" if Path(preset).is_dir() else name
     description = {"backbone": called, "weights": called, "pool": pool}
     description["preprocessing"] = f"{type(converter).__name__} with scale {scale} and offset {offset}"
     return model, lambda images: images * scale + offset, layers, description
@@ -70,12 +68,13 @@ def load_preset(name, layers, weights, pool):
 
 def _read(preset, name):
     """The part of a preset that sees images, and its image converter."""
-    if not find_spec("keras_hub"):
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of its import
+            import keras_hub
+    except ImportError as error:
         raise BackboneError(
             f"expected keras-hub for {name}, received an installation without it; pip install 'videorep[hub]'"
-        )
-    with warnings.catch_warnings(action="ignore"):  # of its import
-        import keras_hub
+        ) from error
     known = set(keras_hub.models.Backbone.presets)
     if not (preset in known or preset.startswith(REMOTE) or Path(preset).is_dir()):
         close = difflib.get_close_matches(preset, known, n=3) or ["dinov2_small", "vit_base_patch16_224_imagenet"]
@@ -88,7 +87,7 @@ def _read(preset, name):
         with warnings.catch_warnings(action="ignore"):  # Keras' words for what the files lack or leave
             converter = keras_hub.layers.ImageConverter.from_preset(preset)  # first: it is small
             for file in Path(preset).glob("*.h5"):
-                require_bounded_arrays(file, os.path.getsize(file))
+                require_bounded_arrays(file, file.stat().st_size)
             backbone = keras_hub.models.Backbone.from_preset(preset)
     except (*UNREADABLE, tf.errors.OpError) as error:
         raise BackboneError(
@@ -98,9 +97,10 @@ def _read(preset, name):
         ) from error
     encoder = getattr(backbone, "vision_encoder", backbone)
     shapes = [tuple(each.shape) for each in encoder.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or type(converter).call is not keras_hub.layers.ImageConverter.call:
+    square = [len(shape) == 4 and shape[1] == shape[2] for shape in shapes]
+    if square != [True] or type(converter).call is not keras_hub.layers.ImageConverter.call:
         raise BackboneError(
-            f"expected a preset that takes single images, (B, H, W, 3), received {name}, a "
+            f"expected a preset that takes single square images, (B, S, S, 3), received {name}, a "
             f"{type(backbone).__name__} of {', '.join(map(str, shapes))}; choose another, such as hub:dinov2_small"
         )
     return encoder, converter
