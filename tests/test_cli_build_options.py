@@ -70,7 +70,12 @@ def test_clips_receive_every_option():
         "keep_partial": True,
         "allow_leaks": True,
         "name": "clips",
+        "every": None,
     }
+    (_, _, config), _ = handed_over(
+        "build-shards clips videos --out shards --every 5", "videorep.data.videos.build", "build_clips"
+    )
+    assert (config.fps, config.every, config.shaping["every"]) == (None, 5, 5)
 
 
 def test_percepts_and_moving_mnist_receive_every_option():
@@ -163,3 +168,9 @@ def test_a_value_that_no_build_can_have_is_bad_usage_and_names_the_option(comman
 def test_what_a_build_cannot_do_without_is_asked_for(command, missing):
     status, message = fails("build-shards", *command.split(), "--out", "shards")
     assert status == 2 and f"Missing option '{missing}'" in message
+
+
+def test_every_and_fps_exclude_one_another():
+    for given, message in (("--every 2 --fps 5", "every to be without --fps"), ("--every 0", "from 1 to")):
+        status, told = fails(*words("build-shards clips videos --out shards"), *words(given))
+        assert status == 2 and message in told

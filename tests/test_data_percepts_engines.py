@@ -10,12 +10,13 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from shard_building import with_options
 
 from videorep.build_config import PerceptsConfig
 from videorep.config import ClassifierConfig, FinetuneConfig
 from videorep.data.percepts import build, engines
-from videorep.data.percepts.backbones import load_backbone
+from videorep.data.percepts.backbones import Backbone, load_backbone
 from videorep.data.percepts.engines import NEEDED, open_engine
 from videorep.data.shards.read import read_shards
 from videorep.data.shards.write import write_shards
@@ -49,7 +50,8 @@ def net(tmp_path_factory):
         values = keras.layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(values)
         values = keras.layers.ReLU(6.0)(keras.layers.BatchNormalization()(values))
         wide = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)(values)
-        values = keras.layers.Add()([values, keras.layers.ReLU(6.0)(keras.layers.BatchNormalization()(wide))])
+        wide = keras.layers.Activation("gelu")(keras.layers.BatchNormalization()(wide))  # erfc, as of transformers
+        values = keras.layers.Add()([values, wide])
     model, draw = keras.Model(images, values), np.random.default_rng(3)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -139,6 +141,15 @@ def test_the_same_bytes_whatever_the_workers_and_after_an_interruption(engine, n
     assert not (tmp_path / "broken" / "dataset.json").exists()
     build_percepts(shards, tmp_path / "broken", **options)
     assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
+
+
+def test_tensors_that_a_layer_holds_are_constants(engine):
+    """As the numbers of positions in ViT."""
+    held = tf.constant(np.random.default_rng(1).normal(size=(1, SIDE, SIDE, 3)).astype(np.float32))
+    extract = tf.function(lambda images: tf.reduce_mean(tf.cast(images, tf.float32) * held, (1, 2)))
+    images = np.random.default_rng(2).integers(0, 256, (BATCH, SIDE, SIDE, 3), np.uint8)
+    received = open_engine(Backbone(extract, SIDE, 3, 3, {}), BATCH, engine).run(images)
+    np.testing.assert_allclose(received, (images * held.numpy()).mean(axis=(1, 2)), rtol=1e-3, atol=1e-3)
 
 
 def test_the_engine_is_told_and_another_one_does_not_go_on(net, shards, tmp_path):

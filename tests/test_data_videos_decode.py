@@ -52,12 +52,40 @@ def test_a_piece_holds_the_frames_from_start_up_to_end(tmp_path):
     assert numbers(path, start=5.0) == []
 
 
+class CountedCapture:
+    """A capture that counts the frames that it converts."""
+
+    def __init__(self, capture):
+        self.capture, self.converted = capture, 0
+
+    def __getattr__(self, name):
+        return getattr(self.capture, name)
+
+    def retrieve(self):
+        self.converted += 1
+        return self.capture.retrieve()
+
+
+@pytest.mark.parametrize("piece", [{}, {"end": 0.9}, {"start": 0.42, "end": 1.6}])
+def test_every_nth_frame_is_one_of_all_and_no_other_is_converted(tmp_path, piece):
+    path = write_video(tmp_path / "a.mp4", frames=50)
+    expected = list(read_frames(VideoReader(path), **piece))[::7]
+    reader = VideoReader(path)
+    reader._capture = counted = CountedCapture(reader._capture)
+    taken = list(read_frames(reader, **piece, every=7))
+    assert [seconds for seconds, _ in taken] == [seconds for seconds, _ in expected] and len(taken) > 3
+    assert all(np.array_equal(image, other) for (_, image), (_, other) in zip(taken, expected, strict=True))
+    before = 11 if "start" in piece else 0  # resampling shows the last of those before a moment
+    assert counted.converted <= len(taken) + before + 1
+
+
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mkv", "a.ts", "a.mpg"])
 def test_a_jump_lands_where_reading_from_the_beginning_does(tmp_path, name):
     fourcc = {"ts": "MPG2", "mpg": "MPG1"}.get(name[2:])
     path = write_video(tmp_path / name, frames=700, fourcc=fourcc)
     assert numbers(path, start=20.0, end=20.4) == list(range(500, 510))
     assert numbers(path, start=20.0, end=21.0, fps=5) == [500, 505, 510, 515, 520]
+    assert numbers(path, start=20.0, end=21.0, every=10) == [500, 510, 520]
     reader = VideoReader(path)
     assert next(reader.frames(20.0))[0] >= 18.9 and reader.grabbed < 500
 

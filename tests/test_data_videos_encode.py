@@ -12,7 +12,13 @@ from generated_videos import HEIGHT, WIDTH, numbered_frame, read_number, write_v
 from videorep.build_config import ClipsConfig
 from videorep.data.videos import encode
 from videorep.data.videos.decode import VideoError, VideoReader, read_frames
-from videorep.data.videos.encode import encode_in_worker, encode_video, hash_video, measure_in_worker
+from videorep.data.videos.encode import (
+    encode_in_worker,
+    encode_video,
+    hash_video,
+    measure_in_worker,
+    sample_bytes_in_worker,
+)
 
 SOUND = ClipsConfig()
 PARTIAL = ClipsConfig(keep_partial=True)
@@ -47,6 +53,20 @@ def test_size_rate_and_quality_are_as_asked(tmp_path):
     assert [read_number(frame) for frame in decoded(video)] == [int(k * 2.5) for k in range(10)]
     sizes = [sum(map(len, encode_video(path, ClipsConfig(quality=quality)).images)) for quality in (30, 60, 95)]
     assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("rate", [25.0, 10.0])
+def test_every_nth_frame_has_its_own_time_and_rate(tmp_path, rate):
+    path = write_video(tmp_path / "a.mp4", frames=31, fps=rate)
+    video, whole = encode_video(path, ClipsConfig(every=4)), encode_video(path, ClipsConfig())
+    assert (video.images, video.timestamps) == (whole.images[::4], whole.timestamps[::4])
+    assert video.frame_rate == rate / 4 and video.damage == ""
+    assert [read_number(frame) for frame in decoded(video)] == list(range(0, 31, 4))
+    piece = encode_video(path, ClipsConfig(every=4), start=0.3, end=1.2)
+    assert piece.images == encode_video(path, ClipsConfig(), start=0.3, end=1.2).images[::4]
+    sizes = [sample_bytes_in_worker(path, [ClipsConfig(every=every)], None, None, None)[0][0] for every in (1, 4)]
+    assert sizes[0] / sizes[1] == pytest.approx(4, rel=0.15)
+    assert refusal(path, ClipsConfig(every=31)) == "too short: 1 frame"
 
 
 def test_a_frame_that_is_shown_twice_has_the_same_bytes(tmp_path):

@@ -51,6 +51,8 @@ FILM = "VIDEOS/Archery/v_Archery_g01_c01.avi"
 IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
 IN_PLACE_OF |= dict.fromkeys(["0", "rtsp://camera/live", "holiday.mp4"], FILM)  # what is watched
 IN_PLACE_OF |= {"openvino": "auto", "bfloat16": "float32"}  # not everywhere
+IN_PLACE_OF |= dict.fromkeys(["hub:dinov2_small", "hub:siglip_base_patch16_224"], "tiny.keras")
+IN_PLACE_OF |= {"stage8": "block5_pool"}
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
 SETTINGS["change.toml"] = "[training]\nlearning_rate = 5e-4\n"
 SETTINGS["tiny.toml"] = (

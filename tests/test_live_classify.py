@@ -54,10 +54,11 @@ def test_it_equals_shards_percepts_evaluate(chain, runs):
     assert np.ptp([list(row.values()) for row in expected.values()], axis=0).max() > 1e-4, "videos differ"
 
 
-def direct_by_hand(chain, path):
+def direct_by_hand(chain, path, fps=20.0, every=1):
     """The probabilities (K,) of frames that pass through the convnet in float32, and through no JPEG."""
     with contextlib.closing(VideoReader(str(path))) as reader:
-        frames = [cv2.resize(frame, (30, 16), interpolation=cv2.INTER_AREA) for _, frame in read_frames(reader, 20.0)]
+        taken = [frame for _, frame in read_frames(reader, fps)][::every]
+    frames = [cv2.resize(frame, (30, 16), interpolation=cv2.INTER_AREA) for frame in taken]
     seen = np.stack([crop_centre(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), SIZE).numpy() for frame in frames])
     features = keras.models.load_model(chain / "net.keras")(seen.astype(np.float32)).numpy()
     blocks = np.stack([features[start : start + 8] for start in range(0, len(features) - 7, 4)])
@@ -72,6 +73,13 @@ def test_direct_leaves_out_jpeg_and_storage_alone(chain):
         np.testing.assert_allclose(direct, direct_by_hand(chain, path), atol=1e-6)
         _, [(_, staged, _)] = classify_videos([load_run(chain / "rgb")], [path])
         assert 1e-6 < np.abs(direct - staged).max() < 0.1
+    run = shutil.copytree(chain / "rgb", chain / "every")
+    provenance = json.loads((run / "provenance.json").read_text())
+    provenance["data"]["stages"]["clips"] |= {"fps": None, "every": 3}
+    (run / "provenance.json").write_text(json.dumps(provenance))
+    _, [(_, direct, _)] = classify_videos([load_run(run)], videos[:1], direct=True)
+    np.testing.assert_allclose(direct, direct_by_hand(chain, videos[0], None, 3), atol=1e-6)
+    assert ["skipped:", "26"] in [line.split() for line in call("watch", videos[0], "--run", run).splitlines()]
     runs = [chain / "rgb", chain / "flow"]
     staged, direct = (classified(chain, *runs, *videos, *option) for option in ([], ["--direct"]))
     for row, other in zip(staged, direct, strict=True):

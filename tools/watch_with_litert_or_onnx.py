@@ -69,11 +69,11 @@ def cut(image, side, stored):
     return np.ascontiguousarray(image[top : top + side, left : left + side, ::-1])
 
 
-def read_frames(path, rate):
-    """(seconds, image) of a video's frames, or of as many of them as come nearest to `rate` a second."""
+def read_frames(path, rate, every=None):
+    """(seconds, image) of each `every`-th of a video's frames, or of as many as come nearest to `rate` a second."""
     video, number = cv2.VideoCapture(str(path)), 0
     own = video.get(cv2.CAP_PROP_FPS) or 25.0
-    every = max(1, round(own / rate)) if rate else 1
+    every = every or (max(1, round(own / rate)) if rate else 1)
     while video.grab():
         if number % every == 0:
             there, image = video.retrieve()
@@ -86,7 +86,7 @@ def watch(folder, video, clips):
     """Seconds from the video's beginning, probabilities (K,), and how long convnet and step took, of every frame."""
     (see, image_shape), (step, step_shapes) = load(folder, "backbone"), load(folder, "step")
     side, state = int(image_shape["image"][1]), np.zeros(step_shapes["state"], np.float32)
-    for seconds, image in read_frames(video, clips.get("fps")):
+    for seconds, image in read_frames(video, clips.get("fps"), clips.get("every")):
         image = cut(image, side, clips.get("size"))
         begun = time.perf_counter()
         percept = see(image=image[None])["percept"]

@@ -32,6 +32,7 @@ LARGEST = {
     "seed": 2**53,  # initial weights are seeded by 1000 times it
     "repeats": 10**4,
     "quality": 100,
+    "every": 10**6,
     "workers": 1024,
     "count": 10**7,  # the plan of a build is held in memory
 }

@@ -23,6 +23,7 @@ class ClipsConfig:
     Args:
         labels, split, classes, allow_leaks: See `videorep.data.videos.labels.list_videos`.
         fps: Frames per second to resample to, each the one shown at that moment; None keeps every frame.
+        every: Keep each `every`-th frame, from the first of the video or piece on; not together with `fps`.
         size: (height, width) to resize to by area averaging, or the shorter side alone, which keeps each video's
             proportions (the other side is rounded to whole pixels); None keeps each video's.
         quality: Of the JPEG images, 1 to 100; None: PNG, or no images at all, where nothing of a frame is lost.
@@ -54,13 +55,15 @@ class ClipsConfig:
     keep_partial: bool = False
     allow_leaks: bool = False
     name: str = "clips"
+    every: int | None = None
 
     def __post_init__(self):
         require(self.fps is None or 0.001 <= self.fps <= 1000, "fps", "from 0.001 to 1000", self.fps)
+        require(None in (self.fps, self.every), "every", "without --fps, or left out", self.every)
         sides = self.size if isinstance(self.size, (tuple, list)) and len(self.size) == 2 else (self.size,)
         fits = self.size is None or all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in sides)
         require(fits, "size", f"HEIGHTxWIDTH, or a shorter side, of 1 to {MAX_SIDE} pixels", self.size)
-        require_whole(self, 1, *(name for name in ("quality", "workers") if getattr(self, name) is not None))
+        require_whole(self, 1, *(name for name in ("quality", "workers", "every") if getattr(self, name) is not None))
         for name in ("sample_seconds", "total_hours"):
             value = getattr(self, name)
             require(value is None or 0 < value <= 1e6, name, "above 0 and at most 1,000,000", value)
@@ -74,7 +77,7 @@ class ClipsConfig:
     def shaping(self):
         """What shapes the records, beside the videos and the seed: part of the build's fingerprint."""
         names = ("fps", "size", "quality", "keep_partial", "sample_seconds", "total_hours")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | ({"every": self.every} if self.every else {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,14 +107,15 @@ class PerceptsConfig:
     dtype: str = "float16"
     compression: str = ""
     batch_size: int = 32
-    pool: str = "mean"
+    pool: str | None = None
     engine: str = "auto"
     precision: str = "float32"
 
     def __post_init__(self):
         several = self.layer if isinstance(self.layer, tuple) else ()
         require(len(set(several)) == len(several) != 1, "layer", "different layers", list(several))
-        require(POOL.fullmatch(self.pool), "pool", "mean, none or grid:ROWSxCOLUMNS such as grid:2x2", self.pool)
+        known = self.pool is None or POOL.fullmatch(self.pool)
+        require(known, "pool", "mean, none or grid:ROWSxCOLUMNS such as grid:2x2", self.pool)
         if self.stream is not None:
             require_choice(self, "stream", STREAMS)
         require_choice(self, "dtype", DTYPES)

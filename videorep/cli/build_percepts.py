@@ -19,8 +19,9 @@ from videorep.quiet import load_tensorflow
 @click.option(
     "--backbone",
     required=True,
-    metavar="[vgg16|NAME|MODEL.keras|RUN]",
-    help="A name from keras.applications, a Keras model whose input is an image, or a run of train-stream.",
+    metavar="[vgg16|NAME|hub:PRESET|MODEL.keras|RUN]",
+    help="A name from keras.applications, a preset of keras-hub (extra hub) or its folder, a Keras model whose input "
+    "is an image, or a run of train-stream.",
 )
 @click.option(
     "--layer",
@@ -31,9 +32,9 @@ from videorep.quiet import load_tensorflow
 )
 @click.option(
     "--pool",
-    default=PerceptsConfig.pool,
     metavar="[mean|none|grid:RxC]",
-    help="Positions of a layer: their mean, all of them, or the means of R x C cells of the frame.",
+    help="Positions of a layer: their mean, all of them, or the means of R x C cells of the frame.  [default: mean; "
+    "the class token of transformers]",
 )
 @click.option(
     "--weights",
@@ -80,6 +81,7 @@ def build_percepts(ctx, source, out, **_):
     Examples:
       videorep build-shards percepts shards --out percepts --backbone vgg16
       videorep build-shards percepts shards --out percepts --backbone features.keras
+      videorep build-shards percepts shards --out percepts --backbone hub:dinov2_small
       videorep build-shards percepts shards --out percepts --backbone vgg16 --layer block5_pool --pool grid:2x2
       videorep build-shards percepts shards --out percepts --backbone runs/flow
       videorep build-shards percepts my_videos --out percepts --backbone vgg16 --labels folders --fps 10

@@ -64,7 +64,7 @@ overwrite = click.option("--overwrite", is_flag=True, help="Replace what lies th
 moved_backbone = click.option(
     "--backbone",
     multiple=True,
-    metavar="FILE|RUN",
+    metavar="FILE|RUN|hub:FOLDER",
     help="The convnet of the run's percepts, where it has moved; compared by hash.",
 )
 direct = click.option(

@@ -17,7 +17,9 @@ OFFICIAL = ("ucf101", "hmdb51")
 @click.option("--ucf101", nargs=2, metavar="VIDEOS LISTS", help="UCF-101, and the folder of its official lists.")
 @click.option("--hmdb51", nargs=2, metavar="VIDEOS LISTS", help="HMDB-51, and the folder of its official lists.")
 @click.option("--scale", required=True, type=click.Choice(["laptop", "paper"]), help="Named settings.")
-@click.option("--backbone", required=True, metavar="[vgg16|NAME|MODEL.keras|RUN]", help="Convnet that sees the frames.")
+@click.option(
+    "--backbone", required=True, metavar="[vgg16|NAME|hub:PRESET|MODEL.keras|RUN]", help="Convnet that sees the frames."
+)
 @click.option("--weights", default="imagenet", metavar="[imagenet|PATH]", help="Weights of a named backbone.")
 @click.option("--flow-backbone", metavar="MODEL.keras|RUN", help="Convnet that sees optical flow: tables 1 and 4.")
 @click.option("--flow-stack", type=int, help="Flow fields that it sees.  [default: as the RUN was trained; else 1]")

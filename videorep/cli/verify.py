@@ -12,7 +12,7 @@ from videorep.quiet import load_tensorflow
 @click.option(
     "--sources", metavar="FOLDER", help="The videos, or the clip shards, that the shards, or the run's, were made from."
 )
-@click.option("--backbone", metavar="FILE|RUN", help="The convnet of percepts (.keras or run), or its weights (.h5).")
+@click.option("--backbone", metavar="FILE|RUN|hub:PRESET", help="The convnet of percepts, or its weights (.h5).")
 @click.option("--decode", is_flag=True, help="Decode every image and decompress every percept as well.")
 def verify(path, sources, backbone, decode):
     """Compare an export, a run or shards with the hashes that were written down when it was made.

@@ -20,6 +20,7 @@ of_videos = options.combine(
         "0.8.",
     ),
     click.option("--fps", type=float, help="Frames per second to keep; as filmed unless given."),
+    click.option("--every", type=int, metavar="N", help="Keep every N-th frame, at whatever rate it was filmed."),
     click.option(
         "--size",
         type=FrameSize(),

@@ -44,7 +44,7 @@ FULL = 6.0  # surprise of a full bar
     "--every",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Take every N-th frame.  [default: all, or as many as the run was trained on per second]",
+    help="Take every N-th frame.  [default: as the run was trained: all, every N-th or as many per second]",
 )
 @options.moved_backbone
 @options.overwrite
@@ -80,7 +80,7 @@ def watch(source, runs, out, events, every, backbone, overwrite, **surprising):
         Source(source).close()  # one that is not there is told before minutes go into what is usual
         kinds, ahead = (FinetuneConfig, PretrainConfig), {"ahead": surprising["ahead"], "progress": make_progress()}
     live = LiveRuns(runs, backbone, kinds, **ahead)
-    opened = Source(source, every, live.fps, tell=lambda sentence: say(sentence, err=True))
+    opened = Source(source, every or live.every, live.fps, tell=lambda sentence: say(sentence, err=True))
     tally = Tally()
     with contextlib.closing(opened):
         try:

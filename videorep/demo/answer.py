@@ -66,7 +66,7 @@ class Answerer:
         """Yields what is told before the end; returns why not one frame was seen, or ""."""
         self._live.reset()
         with WorkerPool(1, ClipsConfig.timeout) as pool:
-            tasks = ((path, self._live.fps, first, BATCH) for first in range(0, MOST_FRAMES, BATCH))
+            tasks = ((path, self._live.fps, self._live.every, first, BATCH) for first in range(0, MOST_FRAMES, BATCH))
             for place, result in enumerate(pool.map(frames_in_worker, tasks)):
                 told, data = (([], None, str(result)), b"") if isinstance(result, WorkerError) else result
                 moments, length, reason = told

@@ -25,7 +25,8 @@ class LiveRuns:
     Attributes:
         classes: K names; () without a classifier.
         views: [(perception, [(run, its `Stream` or `Surprise`), ...]), ...], one for all runs that share their stages.
-        fps: Frames per second that the first run was trained on; None where it was as filmed.
+        fps, every: Frames per second that the first run was trained on, or the step from one frame to the next; None
+            where it was as filmed.
         seconds: {"backbone", "step"}: what the last frame took, of scaling and convnet, and of the LSTMs.
     Raises:
         RunError, BackboneError: see `videorep.live.perception.open_runs` and `videorep.live.usual.open_surprise`.
@@ -35,7 +36,8 @@ class LiveRuns:
         opened = open_runs(runs, backbones, kinds)
         self.classes = shared_classes(runs)
         self.views = [(see, [(run, _open_stream(run, options)) for run in runs]) for see, runs in opened]
-        self.seconds, self.fps = {"backbone": 0.0, "step": 0.0}, opened[0][0].stages.clips.fps
+        self.seconds, clips = {"backbone": 0.0, "step": 0.0}, opened[0][0].stages.clips
+        self.fps, self.every = clips.fps, clips.every
 
     def reset(self):
         """Forgets what went before: the next frame is the first one of another video."""

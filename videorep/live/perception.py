@@ -19,7 +19,7 @@ from videorep.data.shards.images import decode_image
 from videorep.data.videos.decode import resize_frame
 from videorep.errors import BackboneError, ConfigError, LayerError, RunError, VideorepWarning
 
-REPEATED = ("fps", "size", "quality", "keep_partial")  # of a build of clips; pieces are not cut anew
+REPEATED = ("fps", "every", "size", "quality", "keep_partial")  # of a build of clips; pieces are not cut anew
 WANTED = {
     FinetuneConfig: "a classifier that videorep finetune trained",
     PretrainConfig: "a predictor that videorep pretrain trained",
@@ -96,7 +96,8 @@ def read_stages(run, kinds=(FinetuneConfig,)):
                 "made: the backbone is not known, so that no video can be turned into such features; ask "
                 "videorep evaluate about shards of them"
             )
-        clips = from_dict(ClipsConfig, {name: data["stages"]["clips"][name] for name in REPEATED})
+        clips = {"every": None} | data["stages"]["clips"]  # where it is not asked for, it is not noted
+        clips = from_dict(ClipsConfig, {name: clips[name] for name in REPEATED})
         percepts = from_dict(PerceptsConfig, {"engine": "tensorflow"} | data["stages"]["percepts"])  # once the only one
         return Stages(clips, percepts, data["backbone"]["weights_sha256"])
     except (KeyError, TypeError, ConfigError) as error:

@@ -11,6 +11,7 @@ from keras import ops
 
 from videorep.data.percepts.backbone_sources import load_application, load_file
 from videorep.data.percepts.frames import PAPER_CROP
+from videorep.data.percepts.hub import PREFIX, load_preset
 from videorep.data.percepts.pooling import pool_positions, pooled_width
 from videorep.errors import BackboneError
 from videorep.runs import CONFIG, load_run
@@ -31,21 +32,22 @@ class Backbone:
     description: dict
 
 
-def load_backbone(name, layer=None, weights="imagenet", pool="mean"):
+def load_backbone(name, layer=None, weights="imagenet", pool=None):
     """Loads the convnet `name` and cuts it at `layer`.
 
     A keras.applications convnet gets that module's own `preprocess_input`; a `.keras` file receives its images as they
-    are (RGB in 0..255) and scales them itself. A layer with positions (B, H, W, C) is pooled over them to (B, D); the
-    values of several layers follow one another.
+    are (RGB in 0..255) and scales them itself; a preset of keras-hub has an image converter. A layer with positions
+    (B, H, W, C) is pooled over them to (B, D); the values of several layers follow one another.
 
     Args:
-        name: A name from keras.applications in any case ("vgg16"), a `.keras` file, or a run of train-stream.
+        name: A name from keras.applications in any case ("vgg16"), a `.keras` file, a run of train-stream, or
+            "hub:PRESET" of keras-hub, see `videorep.data.percepts.hub`.
         layer: Name of the layer that gives the percepts, or names of several. Default: the paper's fc6, named "fc1" in
             VGG and "fc6" in a run of train-stream; otherwise the output of the file, or of the application without its
             head.
         weights: "imagenet" (what Keras has in its cache or downloads) or a file of the full or of the headless
             application; a `.keras` file brings its own.
-        pool: See `videorep.data.percepts.pooling`.
+        pool: See `videorep.data.percepts.pooling`. Default: the mean; the class token of a transformer with one.
     Returns:
         Backbone.
     Raises:
@@ -53,11 +55,15 @@ def load_backbone(name, layer=None, weights="imagenet", pool="mean"):
             that cannot be pooled so.
     """
     path, layers = Path(name), [layer] if isinstance(layer, str) else list(layer or [])
-    if path.suffix == ".keras" or path.is_dir():
+    told = {"backbone": path.name, "weights": path.name, "preprocessing": "", "pool": pool or "mean"}
+    if str(name).startswith(PREFIX):
+        model, preprocess, layers, own = load_preset(str(name), layers, weights, pool)
+        told |= own
+    elif path.suffix == ".keras" or path.is_dir():
         model, preprocess = load_file(path, layers, weights), None
-        weights = name
     else:
         model, preprocess = load_application(name, layers, weights)
+        told |= {"weights": Path(weights).name, "preprocessing": preprocess.__module__.removeprefix("keras.src.")}
     _, height, width, channels = model.input_shape
     size = height or PAPER_CROP
     shapes = [tuple(output.shape) for output in model.outputs]
@@ -71,17 +77,13 @@ def load_backbone(name, layer=None, weights="imagenet", pool="mean"):
         images = keras.Input((size, size, channels))
         model = keras.Model(images, model(images))
         shapes = [tuple(output.shape) for output in model.outputs]
+    pool = pool or "mean"
     widths = [pooled_width(*each, pool, name) for each in zip(shapes, layers, strict=True)]
     _require_finite(model, name)
-    description = {
-        "backbone": path.name,
-        "layer": layers if len(layers) > 1 else layers[0],
-        "weights": Path(weights).name,
-        "weights_sha256": hash_weights(model),
-        "preprocessing": "" if preprocess is None else preprocess.__module__.removeprefix("keras.src."),
-    }
-    description |= {"layer_features": widths} if len(layers) > 1 else {}
-    description |= {"pool": pool} if pool != "mean" else {}
+    several = len(layers) > 1
+    description = {"layer": layers, "layer_features": widths} if several else {"layer": layers[0]}
+    description |= {key: value for key, value in told.items() if (key, value) != ("pool", "mean")}
+    description["weights_sha256"] = hash_weights(model)
 
     @tf.function(reduce_retracing=True)
     def extract(images):

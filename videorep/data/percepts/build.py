@@ -11,6 +11,7 @@ from videorep.data.percepts.backbones import load_backbone, trained_on
 from videorep.data.percepts.engines import open_engine
 from videorep.data.percepts.flow import require_longer
 from videorep.data.percepts.frames import ADVICE, read_batches
+from videorep.data.percepts.hub import PREFIX
 from videorep.data.python_functions import ReadableDataset
 from videorep.data.shards.build import build_dataset
 from videorep.data.shards.build_folder import require_free
@@ -85,7 +86,9 @@ def open_net(config):
 
 
 def _place(name):
-    """The whole path of a file or folder; any other name as it is."""
+    """The whole path of a file or folder, also behind "hub:"; any other name as it is."""
+    if str(name).startswith(PREFIX):
+        return PREFIX + _place(name.removeprefix(PREFIX))
     return str(Path(name).resolve()) if Path(name).exists() else str(name)
 
 

@@ -143,16 +143,21 @@ class VideoReader:
             self._beat()
         return True
 
-    def frames(self, start=0.0):
-        """Yields (seconds, BGR image) from a little before `start` to the end."""
+    def frames(self, start=0.0, every=1):
+        """Yields (seconds, BGR image) from a little before `start` to the end.
+
+        Of the frames from `start` on only each `every`-th is converted and comes: FFmpeg decodes all, as it must.
+        """
         lead = max(1.0, 3 / (self.header_rate or 1.0))
         if start > max(SEEK_FROM, 2 * lead):
             self._seek(start, lead)
+        number = 0
         while self.grab():
-            if self.seconds >= start - lead:
+            if self.seconds >= start - lead and number % every == 0:
                 converted, image = self._capture.retrieve()
                 if converted:
                     yield self.seconds, image
+            number += self.seconds >= start - INSTANT
 
     def _seek(self, start, lead):
         """Jumps to a little before `start`, or begins anew where the container's index leads astray."""
@@ -173,9 +178,9 @@ class VideoReader:
         return 0.0 if self.seconds is None else self.seconds * self.grabbed / max(1, self.grabbed - 1)
 
 
-def frame_step(rate, fps):
-    """Every how many frames one is taken, so that of `rate` per second about `fps` are; 1 where `fps` is None."""
-    return max(1, round(rate / fps)) if fps else 1
+def frame_step(rate, fps, every=None):
+    """Every how many frames one is taken: `every`, or so that of `rate` per second about `fps` are; 1 without both."""
+    return every or (max(1, round(rate / fps)) if fps else 1)
 
 
 def _whole(frames, start, end):
@@ -204,10 +209,11 @@ def _resampled(frames, start, end, fps):
         k += 1
 
 
-def read_frames(reader, fps=None, start=None, end=None):
-    """Yields (seconds, BGR image) of a video or of the piece [start, end) of it, resampled to `fps` where given."""
+def read_frames(reader, fps=None, start=None, end=None, every=None):
+    """Yields (seconds, BGR image) of a video or of the piece [start, end) of it: of all frames, of those that are shown
+    `fps` times a second, or of each `every`-th."""
     start, end = start or 0.0, float("inf") if end is None else end
-    with contextlib.closing(reader.frames(start)) as frames:
+    with contextlib.closing(reader.frames(start, every or 1)) as frames:
         yield from _whole(frames, start, end) if fps is None else _resampled(frames, start, end, fps)
 
 

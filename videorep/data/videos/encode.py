@@ -22,7 +22,7 @@ import cv2
 from videorep.data.shards.encode import encode_clip
 from videorep.data.shards.hashes import hash_file
 from videorep.data.shards.records import Clip
-from videorep.data.videos.decode import DecoderLog, VideoError, VideoReader, read_frames, resize_frame
+from videorep.data.videos.decode import USUAL_RATE, DecoderLog, VideoError, VideoReader, read_frames, resize_frame
 from videorep.data.videos.segments import label_frames
 
 MIN_FRAMES = 2  # one frame shows no motion
@@ -87,7 +87,7 @@ class _Frames:
     def read(self, reader, start, end, log):
         """Takes all frames of the piece [start, end); notes what goes wrong on the way."""
         try:
-            for seconds, image in read_frames(reader, self.config.fps, start, end):
+            for seconds, image in read_frames(reader, self.config.fps, start, end, self.config.every):
                 if start and not self.images:
                     log.discard()  # a decoder that begins in the middle complains until it has its bearings
                 if not self.add(seconds, image):
@@ -103,16 +103,16 @@ class _Frames:
         if self.config.fps is not None:
             return float(self.config.fps)
         measured = (len(self.seconds) - 1) / (self.seconds[-1] - self.seconds[0])
-        agrees = reader.header_rate is not None and abs(measured / reader.header_rate - 1) < 0.02
-        return reader.header_rate if agrees else measured
+        promised = measured if reader.header_rate is None else reader.header_rate / (self.config.every or 1)
+        return promised if abs(measured / promised - 1) < 0.02 else measured
 
 
 def encode_video(path, config, start=None, end=None, beat=None, send=None):
     """Decodes a video, or the piece [start, end) of it in seconds, into images: an `EncodedVideo`.
 
-    Of the `ClipsConfig` only `fps`, `size`, `quality` and `keep_partial` matter here; `beat` is called with each frame,
-    to show that the decoder is alive. Images are JPEG, or PNG where the quality is None. With `send` they are empty:
-    it is called with (H, W) of each frame and its bytes, (H, W, 3) uint8 RGB.
+    Of the `ClipsConfig` only `fps`, `every`, `size`, `quality` and `keep_partial` matter; `beat` is called with each
+    frame, to show that the decoder is alive. Images are JPEG, or PNG where the quality is None. With `send` they are
+    empty: it is called with (H, W) of each frame and its bytes, (H, W, 3) uint8 RGB.
 
     Raises:
         VideoError: unreadable, no frames, too short, too long, or damaged.
@@ -282,7 +282,8 @@ def sample_bytes_in_worker(path, configs, start, end, beat):
     seconds = min(length, length if end is None else end) - (start or 0.0)
     if not images or seconds <= 0:
         return [], b""
-    return [_record_bytes(images, config, seconds * (config.fps or rate or 25.0)) for config in configs], b""
+    rates = [config.fps or (rate or USUAL_RATE) / (config.every or 1) for config in configs]
+    return [_record_bytes(images, each, seconds * per) for each, per in zip(configs, rates, strict=True)], b""
 
 
 def _record_bytes(images, config, frames):
