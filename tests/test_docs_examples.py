@@ -48,13 +48,14 @@ SMALL = {
     "prediction": "--config small.toml",
 }
 FILM = "VIDEOS/Archery/v_Archery_g01_c01.avi"
-IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2"}
+IN_PLACE_OF = {"vgg16": "tiny.keras", "MNIST_FOLDER": "rendered", "2000": "2", "10000": "2"}
 IN_PLACE_OF |= dict.fromkeys(["0", "rtsp://camera/live", "holiday.mp4"], FILM)  # what is watched
 IN_PLACE_OF |= {"openvino": "auto", "bfloat16": "float32"}  # not everywhere
 IN_PLACE_OF |= dict.fromkeys(["hub:dinov2_small", "hub:siglip_base_patch16_224"], "tiny.keras")
 IN_PLACE_OF |= {"stage8": "block5_pool"}
 SETTINGS = {"often.toml": "[training]\nreport_every = 1\n", "stream.toml": "[training]\nwarmup_steps = 20\n"}
 SETTINGS["change.toml"] = "[training]\nlearning_rate = 5e-4\n"
+SETTINGS["watched.toml"] = "[training]\nevaluate_every = 1\nevaluation_sequences = 2\n"
 SETTINGS["tiny.toml"] = (
     "units = 3\nlayers = 1\nsteps = [1]\ndraws = 1\nvideos_per_class = [1]\nmodels = ['composite']\nsplits = [1]\n"
     "[pretraining]\nsteps = 1\nbatch_size = 2\n"
