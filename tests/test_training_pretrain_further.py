@@ -92,6 +92,13 @@ def test_what_is_no_pretrained_run_is_told_apart(tmp_path):
         pretrain(digits(1, tmp_path / "none"), tmp_path / "further")
 
 
+@pytest.mark.parametrize("option", ["--units 512", "--layers 1", "--model composite", "--input-frames 10", "--patch 8"])
+def test_what_the_run_decides_cannot_be_given_even_where_it_is_the_default(first, tmp_path, option):
+    arguments = ["pretrain", "moving-mnist", "--init", str(first), "--out", str(tmp_path / "further"), *option.split()]
+    result = CliRunner().invoke(videorep_command, arguments)
+    assert result.exit_code == 2 and "come from the run of --init: leave them out" in result.output
+
+
 def test_the_command(first, tmp_path):
     arguments = ["pretrain", "moving-mnist", "--init", str(first), "--out", str(tmp_path / "further"), "--steps", "1"]
     again = CliRunner().invoke(videorep_command, arguments)

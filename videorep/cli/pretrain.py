@@ -4,7 +4,7 @@ import click
 
 from videorep.cli import options
 from videorep.cli.printing import print_facts
-from videorep.cli.settings import read_config, setting
+from videorep.cli.settings import given, read_config, setting
 from videorep.config import FEEDINGS, MODELS, OUTPUTS, ModelConfig, PretrainConfig, PretrainTrainingConfig
 from videorep.quiet import load_tensorflow
 from videorep.recipes import RECIPES
@@ -73,6 +73,9 @@ def pretrain(ctx, out, **_):
       videorep pretrain clips --out runs/patches --patch 32 --conditional future --config long.toml
     """
     config = read_config(ctx, PretrainConfig)
+    decided = [name for name in ctx.params if name in ("units", "layers") or name.startswith("model__")]
+    if config.init and any(given(ctx, name) for name in (*decided, "data__patch", "data__colour")):
+        raise click.UsageError("The model and what it sees of a frame come from the run of --init: leave them out.")
 
     load_tensorflow()
     from videorep.training.pretrain import pretrain as train

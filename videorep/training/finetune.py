@@ -14,7 +14,7 @@ from videorep.models import build_classifier
 from videorep.models.averaging import last_step
 from videorep.models.linear_probe import average_states, start_softmax, state_reader
 from videorep.models.pixels import to_unit_range
-from videorep.training.first_weights import load_pretrained
+from videorep.training.first_weights import frames_like, load_pretrained
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job, run_jobs
 from videorep.training.loop import make_validation
@@ -127,5 +127,5 @@ def _like_pretrained(config, pretrained):
     return dataclasses.replace(
         config,
         model=dataclasses.replace(config.model, **shape),
-        data=dataclasses.replace(config.data, colour=pretrained.data.colour, patch=pretrained.data.patch),
+        data=frames_like(config.data, pretrained),
     )

@@ -1,5 +1,7 @@
 """What models begin with beside random kernels: weights of another run, or read-outs that give the mean of the data."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -22,6 +24,11 @@ def load_pretrained(path):
             f"expected --init to name a run of `videorep pretrain`, received {path}, a {run.config.kind} run"
         )
     return run
+
+
+def frames_like(data, pretrained):
+    """A DataConfig that treats frames as the configuration `pretrained` of a run did."""
+    return dataclasses.replace(data, colour=pretrained.data.colour, patch=pretrained.data.patch)
 
 
 def start_at_mean(model, source, training):

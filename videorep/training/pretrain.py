@@ -9,7 +9,7 @@ from videorep.data.batches.sources import open_source
 from videorep.data.shards.statistics import standardising_constants
 from videorep.models import build_model
 from videorep.training.feeding import ScheduledSource
-from videorep.training.first_weights import load_pretrained, start_at_mean
+from videorep.training.first_weights import frames_like, load_pretrained, start_at_mean
 from videorep.training.forecast import require_memory
 from videorep.training.job import Job, run_job
 from videorep.training.loop import make_validation
@@ -74,8 +74,7 @@ def _like_pretrained(config, pretrained):
     shape, default, given = pretrained.model, to_dict(ModelConfig()), to_dict(config.model)
     differs = {name: value for name, value in given.items() if value != default[name]} if config.model != shape else {}
     require(not differs, "the model's settings", f"left out, since {config.init} decides them", differs)
-    data = dataclasses.replace(config.data, colour=pretrained.data.colour, patch=pretrained.data.patch)
-    return dataclasses.replace(config, model=shape, data=data)
+    return dataclasses.replace(config, model=shape, data=frames_like(config.data, pretrained))
 
 
 def _require_fit(config, pretrained):
