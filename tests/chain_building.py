@@ -49,6 +49,7 @@ def make_export(folder, run):
     (folder / "assets.extra").mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(b"graph")
     facts = {"run": str(run.path), "kind": "pretrain", "model_sha256": sha256(run.model_path), "input": {"kind": "x"}}
+    facts |= {"config_sha256": sha256(run.path / "config.json")}
     facts |= {"provenance": run.provenance, "files": {"saved_model.pb": sha256(folder / "saved_model.pb")}}
     (folder / "assets.extra" / "run.json").write_text(json.dumps(facts))
 

@@ -197,6 +197,7 @@ def test_an_export_names_its_run_its_data_and_what_it_takes(plain_run, tmp_path)
     run.write_provenance({"data": {"backbone": backbone, "shards": {"a": "hash"}}, "init": "kept"})
     facts = facts_of(export(run.path, tmp_path / "serving"))
     assert (facts["run"], facts["kind"], facts["provenance"]) == (str(run.path), "finetune", run.provenance)
+    assert facts["config_sha256"] == hashlib.sha256((run.path / "config.json").read_bytes()).hexdigest()
     assert facts["model_sha256"] == hashlib.sha256((run.path / "model.keras").read_bytes()).hexdigest()
     assert facts["checked"] is False
     shape = [None, None, FEATURES]

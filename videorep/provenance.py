@@ -111,7 +111,9 @@ class _Chain:
             self._compare_files(version, _table(facts.get("files")))
             if facts.get("checked") is False:
                 self.unchecked.append(f"the answers of {version}: no other program gave them when it was exported")
-            run = facts.get("run")
+            run, settings = facts.get("run"), facts.get("config_sha256")
+            if isinstance(run, str) and isinstance(settings, str) and (Path(run) / CONFIG).is_file():
+                self._compare(Path(run) / CONFIG, settings, f"{version} came of other settings")
             self._check_model(run, facts.get("model_sha256"), str(version))
             if self._has_changed(run, facts.get("provenance")):
                 self.problems.append(

@@ -1,14 +1,15 @@
 """Where an exported model comes from, and what kind of frames it takes."""
 
 from videorep.data.shards.hashes import hash_file
-from videorep.runs import MODEL
+from videorep.runs import CONFIG, MODEL
 
 
 def describe_origin(run):
-    """ "run" (its folder), "kind" (of the run), "model_sha256" (of its model.keras), "provenance" (all it recorded)."""
+    """ "run" (its folder), its "kind", "config_sha256" and "model_sha256" (of its files), "provenance" (its record)."""
     return {
         "run": str(run.path),
         "kind": run.config.kind,
+        "config_sha256": hash_file(run.path / CONFIG),
         "model_sha256": hash_file(run.path / MODEL),
         "provenance": run.provenance,
     }
