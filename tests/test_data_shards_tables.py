@@ -226,6 +226,21 @@ def test_lines_that_are_no_sources_are_refused(both, line):
     assert dataset.sources[1]["records"] == 1
 
 
+def test_tables_that_went_while_they_were_read_are_told(both):
+    folder = both("percepts")[1]
+    dataset = load_dataset(folder)
+    for name in TABLES:
+        (folder / name).unlink()
+    for read in (
+        lambda: list(dataset.sources),
+        lambda: dataset.sources[2],
+        lambda: dataset.index("train"),
+        lambda: dataset.shards("test")[0].index["crc"],
+    ):
+        with pytest.raises(ShardError, match=r"expected a readable .* restore it"):
+            read()
+
+
 def sign(folder, name):
     """Has dataset.json say that a table is as it was written."""
     plain = json.loads((folder / MANIFEST).read_text())

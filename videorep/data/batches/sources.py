@@ -148,7 +148,8 @@ class LabelledBlocks:
         stream = open_stream(dataset, split, data, block_frames, stride, pad=True, chosen=chosen[video])
         self._stream, self._length = stream, block_frames
         self._video = renumbered[video[stream.records]].astype(np.int32)
-        self._first = (np.cumsum(index["frames"]) - index["frames"])[stream.records] + stream.starts
+        if self.frame_labels is not None:
+            self._first = (np.cumsum(index["frames"]) - index["frames"])[stream.records] + stream.starts
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
         self.block_records, self.video_labels = stream.records, labels[chosen]
@@ -221,8 +222,9 @@ def _number(videos):
     """The first record of each video, in order, and the number of each record's video in that order."""
     first = np.empty(videos.max(initial=-1) + 1, np.int64)
     first[videos[::-1]] = np.arange(len(videos))[::-1]  # of what is assigned to one place the last stays
-    is_first = first[videos] == np.arange(len(videos))
-    return np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[first[videos]]
+    first = first[videos]
+    is_first = first == np.arange(len(videos))
+    return np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[first]
 
 
 def _subset(labels, names, videos_per_class, seed):

@@ -45,10 +45,10 @@ class PerceptStream:
         self._dtype, self._length, self._statistics = dataset.dtype, length, dataset.statistics
         self.features = dataset.features if dataset.features is not None else 0
         frames = self._reader.index["frames"]
-        records, starts = list_windows(frames, length, stride, pad)
+        members = slice(None) if chosen is None else np.flatnonzero(chosen)
+        self.records, self.starts = list_windows(frames[members], length, stride, pad)
         if chosen is not None:
-            records, starts = records[chosen[records]], starts[chosen[records]]
-        self.records, self.starts = records, starts
+            self.records = members[self.records]
         self.short_records = int(np.sum(frames < length))
         if not len(self.records):
             longest = int(frames.max(initial=0))

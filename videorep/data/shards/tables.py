@@ -9,6 +9,7 @@ tens of GB of memory; these can be read row by row:
 """
 
 import collections.abc
+import contextlib
 import functools
 import hashlib
 import json
@@ -102,7 +103,7 @@ def require_file(folder, name, note, hashed=True):
         ShardError: it is missing, of another size or, where `hashed`, of another SHA-256.
     """
     path = folder / name
-    try:
+    with _readable(path):
         if not path.is_file() or path.stat().st_size != note["bytes"]:
             raise ShardError(f"expected {path} of {note['bytes']:,} bytes, received another file or none; {_RESTORE}")
         copy = fetch(path)
@@ -111,9 +112,15 @@ def require_file(folder, name, note, hashed=True):
                 raise ShardError(f"expected {path} as the build wrote it, received a damaged file; {_RESTORE}")
             if isinstance(folder, Path):
                 hash_cache.save(folder)
+    return copy
+
+
+@contextlib.contextmanager
+def _readable(path):
+    try:
+        yield
     except OSError as error:
         raise ShardError(f"expected a readable {path}, received: {error.strerror}; {_RESTORE}") from error
-    return copy
 
 
 class Table:
@@ -139,7 +146,8 @@ class Table:
 
     def read(self, first, count):
         """Rows `first` to `first + count - 1`."""
-        rows = np.fromfile(self.path, self.dtype, count, offset=self._start + first * self.dtype.itemsize)
+        with _readable(self.path):
+            rows = np.fromfile(self.path, self.dtype, count, offset=self._start + first * self.dtype.itemsize)
         if len(rows) < count:
             raise ShardError(f"expected {self.path} as it was when work began, received a shorter one; {_RESTORE}")
         return rows
@@ -197,7 +205,7 @@ class StoredSources(collections.abc.Sequence):
         number = range(len(self))[number]
         before, row = self.table.read(max(0, number - 1), 2 if number else 1)[[0, -1]]
         start = int(before["end"]) if number else 0
-        with open(fetch(self._path), "rb") as file:
+        with _readable(self._path), open(fetch(self._path), "rb") as file:
             file.seek(start)
             return self._parse(file.read(int(row["end"]) - start), number, row)
 
@@ -207,7 +215,7 @@ class StoredSources(collections.abc.Sequence):
     def select(self, wanted):
         """Those whose rows of the table `wanted` accepts: rows -> (N,) bool. Lines are compared by hash on the way."""
         digest, number, end = hashlib.sha256(), 0, 0
-        with open(fetch(self._path), "rb") as file:
+        with _readable(self._path), open(fetch(self._path), "rb") as file:
             for rows in self.table.chunks():
                 lengths, end = np.diff(rows["end"], prepend=end).tolist(), rows["end"][-1]
                 for row, length, taken in zip(rows, lengths, wanted(rows).tolist(), strict=True):
