@@ -96,6 +96,8 @@ WITHOUT_TENSORFLOW = (
     "data/shards/dataset.py",
     "data/shards/manifest.py",
     "data/shards/manifest_schema.py",
+    "data/shards/tables.py",
+    "data/shards/table_schema.py",
     "data/shards/not_shards.py",
     "data/shards/json_types.py",
     "data/shards/guards.py",

@@ -141,7 +141,7 @@ def test_what_is_no_dataset_json_is_a_shard_error(copied, content):
 
 
 def test_a_newer_schema_asks_for_a_newer_videorep(copied):
-    write(copied / "clips", plain_of(copied / "clips") | {"schema_version": 2, "surprise": 1})
+    write(copied / "clips", plain_of(copied / "clips") | {"schema_version": 3, "surprise": 1})
     with pytest.raises(ShardError, match="newer videorep"):
         load_dataset(copied / "clips")
 
@@ -209,7 +209,7 @@ def test_an_edited_dataset_json_is_refused(tmp_path, edit):
         path.write_text(text.replace(values["splits"]["test"][0]["sha256"], "0" * 64))
     elif edit == "version":
         del values["checksum"]
-        values["schema_version"] = 2
+        values["schema_version"] = 3
         path.write_text(json.dumps(values | {"checksum": checksum(values)}))
     elif edit == "json":
         path.write_text(text[:-40])

@@ -223,7 +223,7 @@ class _Chain:
 
     def _check_sources(self, dataset, clips, sources, known):
         """The clip shards, or the videos, that shards were made from."""
-        files = [{"file": entry["path"], "file_sha256": entry["sha256"]} | entry for entry in dataset.sources]
+        files = ({"file": entry["path"], "file_sha256": entry["sha256"]} | entry for entry in dataset.sources)
         hashes = {str(each["file"]): each["file_sha256"] for each in files if each["file_sha256"]}
         if not clips and not hashes:
             self.unchecked.append(f"what {dataset.folder} was made from: no hash of a video or shard is in it")

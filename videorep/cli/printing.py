@@ -63,7 +63,7 @@ def print_dataset(out, dataset):
     if isinstance(dataset, dict):
         print_facts(dataset)
         return
-    left_out = [source for source in dataset.sources if source["status"] != "written"]
+    left_out = [source for source in dataset.flawed() if source["status"] != "written"]
     unit = dataset.made.get("unit", "records")
     facts = {split: f"{sum(shard.records for shard in shards):,} {unit}" for split, shards in dataset.splits.items()}
     say(f"Made {dataset.kind} in {out}")

@@ -154,8 +154,8 @@ def _require_classes(run, labels, folder):
 
 def _hashes(dataset, split):
     hashes = {}
-    for source in dataset.sources:
-        if source["split"] == split and source.get("sha256"):
+    for source in dataset.written(split):
+        if source.get("sha256"):
             hashes.setdefault(source["path"], set()).add(source["sha256"])
     return {path: frozenset(each) for path, each in hashes.items()}
 

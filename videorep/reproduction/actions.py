@@ -180,7 +180,7 @@ def _draw(curves, folder):
 
 def _account(data_set, folder):
     """What is told of a data set: its videos by class, by side of each split, and those that could not be read."""
-    sources = load_dataset(folder / data_set.name / "clips").sources
+    flawed = load_dataset(folder / data_set.name / "clips").flawed()
     wanted = {path for chosen in data_set.splits.values() for path in chosen}
-    unread = {each["path"]: each["reason"] for each in sources if each["status"] == LEFT_OUT and each["path"] in wanted}
+    unread = {each["path"]: each["reason"] for each in flawed if each["status"] == LEFT_OUT and each["path"] in wanted}
     return {"videos": data_set.videos} | data_set.describe() | {"left_out": unread}

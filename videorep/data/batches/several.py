@@ -1,5 +1,7 @@
 """Unlabelled sequences out of several folders of shards at once, none of which may show what another tests on."""
 
+import itertools
+
 import tensorflow as tf
 
 from videorep.bounds import require
@@ -61,13 +63,10 @@ def require_no_leak(folders):
 
     Of each folder of shards the split "train" is trained on, every other one is not.
     """
-    shared = find_shared(
-        (key, source["split"] == TRAIN, f"{source['path']} ({folder}, {source['split']})")
-        for folder in folders
-        for source in load_dataset(folder).sources
-        for key in (source.get("sha256"), ucf_group(source["path"]))
-        if key and source["records"]
-    )
+    datasets = [load_dataset(folder) for folder in folders]
+    tested = {key for key, *_ in _members(datasets, False)}
+    members = itertools.chain(_members(datasets, False), _members(datasets, True))
+    shared = find_shared(member for member in members if member[0] in tested)
     if shared:
         key, names = next(iter(shared.items()))
         what = "the same video" if len(key) == 64 else f"the recording {key}"
@@ -75,3 +74,13 @@ def require_no_leak(folders):
             f"expected nothing of a test or validation split to be trained on, received {what} in {names[True]} and "
             f"{names[False]}, and {len(shared) - 1} more such; leave them out of one folder"
         )
+
+
+def _members(datasets, trained_on):
+    """What a video must not share with another, whether it is trained on, and what to call it: one side's videos."""
+    for dataset in datasets:
+        for split in dataset.splits:
+            if (split == TRAIN) == trained_on:
+                for source in dataset.written(split):
+                    for key in filter(None, (source.get("sha256"), ucf_group(source["path"]))):
+                        yield key, trained_on, f"{source['path']} ({dataset.folder}, {split})"

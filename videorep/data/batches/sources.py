@@ -5,6 +5,7 @@ seen; `videorep.data.batches.streams` says how.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -139,22 +140,26 @@ class LabelledBlocks:
         self.frame_labels = _read_frame_labels(dataset, split) if lacks_labels(dataset, split) else None
         fits = self.frame_labels is None or not videos_per_class
         require(fits, "videos_per_class", "0 where every frame has a class of its own", videos_per_class)
-        paths = np.array([dataset.sources[number]["path"] for number in index["source"]], object)
-        names, video = _number(paths)
-        labels = np.zeros(len(names), np.int32)
+        first, video = _number(index["video"])
+        labels = np.zeros(len(first), np.int32)
         labels[video] = index["label"]
         chosen = _subset(labels, dataset.labels, videos_per_class, seed)
         renumbered = np.cumsum(chosen) - 1
         stream = open_stream(dataset, split, data, block_frames, stride, pad=True, chosen=chosen[video])
         self._stream, self._length = stream, block_frames
         self._video = renumbered[video[stream.records]].astype(np.int32)
-        self._first = (np.cumsum(index["frames"]) - index["frames"])[stream.records] + stream.starts
+        if self.frame_labels is not None:
+            self._first = (np.cumsum(index["frames"]) - index["frames"])[stream.records] + stream.starts
         self.features, self.dtype, self.frame_shape = stream.features, stream.dtype, stream.frame_shape
         self.labels, self.videos, self.blocks = dataset.labels, int(chosen.sum()), len(stream.records)
         self.block_records, self.video_labels = stream.records, labels[chosen]
-        self.video_paths = [name for name, one in zip(names, chosen, strict=True) if one]
+        self._sources, self._named_by = dataset.sources, index["source"][first[chosen]]
         counts = {"split": split, "videos": self.videos, "blocks": self.blocks, "videos_per_class": videos_per_class}
         self.provenance = dataset.provenance | {"frame_shape": self.frame_shape and list(self.frame_shape)} | counts
+
+    @functools.cached_property
+    def video_paths(self):
+        return [self._sources[number]["path"] for number in self._named_by.tolist()]
 
     def statistics(self):
         return self._stream.statistics()
@@ -213,20 +218,23 @@ def _read_frame_labels(dataset, split):
     return np.concatenate(labels)
 
 
-def _number(paths):
-    """The distinct paths in order of first appearance, and the number of each record's path among them."""
-    numbers = {}
-    video = np.array([numbers.setdefault(path, len(numbers)) for path in paths], np.int64)
-    return list(numbers), video
+def _number(videos):
+    """The first record of each video, in order, and the number of each record's video in that order."""
+    first = np.empty(videos.max(initial=-1) + 1, np.int64)
+    first[videos[::-1]] = np.arange(len(videos))[::-1]  # of what is assigned to one place the last stays
+    first = first[videos]
+    is_first = first == np.arange(len(videos))
+    return np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[first]
 
 
 def _subset(labels, names, videos_per_class, seed):
     """Which videos belong to a seeded subset with equally many of every class: (videos,) bool."""
     if not videos_per_class:
         return np.ones(len(labels), bool)
-    chosen = np.zeros(len(labels), bool)
+    chosen, order = np.zeros(len(labels), bool), np.argsort(labels, kind="stable")
+    bounds = np.searchsorted(labels[order], np.arange(len(names) + 1))
     for label, name in enumerate(names):
-        members = np.flatnonzero(labels == label)
+        members = order[bounds[label] : bounds[label + 1]]
         if len(members) < videos_per_class:
             raise ShardError(
                 f"expected at least {videos_per_class} videos of class {name!r}, received {len(members)}; "

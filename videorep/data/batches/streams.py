@@ -4,6 +4,8 @@ Step k of a training stream takes draws k*B to k*B + B - 1 of an endless, reshuf
 arithmetic, so that starting at step k costs no more than starting at 0.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -43,9 +45,10 @@ class PerceptStream:
         self._dtype, self._length, self._statistics = dataset.dtype, length, dataset.statistics
         self.features = dataset.features if dataset.features is not None else 0
         frames = self._reader.index["frames"]
-        records, starts = list_windows(frames, length, stride, pad)
-        keep = np.ones(len(records), bool) if chosen is None else chosen[records]
-        self.records, self.starts = records[keep], starts[keep]
+        members = slice(None) if chosen is None else np.flatnonzero(chosen)
+        self.records, self.starts = list_windows(frames[members], length, stride, pad)
+        if chosen is not None:
+            self.records = members[self.records]
         self.short_records = int(np.sum(frames < length))
         if not len(self.records):
             longest = int(frames.max(initial=0))
@@ -53,7 +56,11 @@ class PerceptStream:
                 f"expected records of at least {length} frames in split {split!r} of {dataset.folder}, received "
                 f"{len(frames)} of at most {longest}; ask for fewer frames or build longer clips"
             )
-        self.valid = np.minimum(length, frames[self.records] - self.starts)
+
+    @functools.cached_property
+    def valid(self):
+        """How many frames of each window are of its record: (W,) int64; the others are padded."""
+        return np.minimum(self._length, self._reader.index["frames"][self.records] - self.starts)
 
     def training(self, batch_size, seed, start_step):
         """Endless batches of `batch_size`, beginning with that of step `start_step`."""

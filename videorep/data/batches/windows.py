@@ -19,8 +19,10 @@ def list_windows(frames, length, stride, pad=False):
     """
     counts = np.where(frames >= length, (frames - length) // stride + 1, int(pad))
     record = np.repeat(np.arange(len(frames)), counts)
-    first = np.repeat(np.cumsum(counts) - counts, counts)
-    return record, (np.arange(len(record)) - first) * stride
+    start = np.arange(len(record))
+    start -= np.repeat(np.cumsum(counts) - counts, counts)  # in place: there may be tens of millions
+    start *= stride
+    return record, start
 
 
 class ShuffledOrder:

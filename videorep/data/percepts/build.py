@@ -17,7 +17,6 @@ from videorep.data.shards.build import build_dataset
 from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.images import DECODER
 from videorep.data.shards.manifest import load_dataset
-from videorep.data.shards.manifest_schema import WRITTEN
 from videorep.data.shards.parse import parse_clip
 from videorep.data.shards.plan import Outcome, Recipe, Source
 from videorep.data.shards.records import Percept
@@ -110,12 +109,11 @@ _Input.__doc__ = "One clip shard: its path, the frames of each record, its sourc
 
 def _list_inputs(dataset):
     """`{split: [_Input per shard with records]}`: what must be read, known from dataset.json alone."""
-    members = collections.defaultdict(list)
-    for entry in dataset.sources:
-        if entry["status"] == WRITTEN:
-            members[entry["shard"]].append(entry)
     inputs = {}
     for split in dataset.splits:
+        members = collections.defaultdict(list)
+        for entry in dataset.written(split):
+            members[entry["shard"]].append(entry)
         for path, shard in zip(dataset.paths(split), dataset.shards(split), strict=True):
             entries = members[shard.file]
             sources = [Source(**{key: entry[key] for key in SOURCE}) for entry in entries]

@@ -8,7 +8,7 @@ from pathlib import Path
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.hashes import checksum
 from videorep.data.shards.manifest import load_dataset, read_manifest
-from videorep.data.shards.manifest_schema import SHARD
+from videorep.data.shards.manifest_schema import SHARD, TABLES
 from videorep.data.shards.shard_writer import output_errors
 from videorep.errors import ConfigError, OutputError, ShardError
 from videorep.locking import alone_in, exclusive
@@ -150,7 +150,7 @@ def _remove_shards(out, coming):
     """Removes what a build made; dataset.json first: from then on the folder is an unfinished build."""
     files = _list_shards(out, coming)
     (out / MANIFEST).unlink(missing_ok=True)
-    for file in files:
+    for file in (*files, *TABLES):
         (out / file).unlink(missing_ok=True)
     remove_folder(out / BUILD_FOLDER)
 

@@ -1,12 +1,15 @@
 """What a folder of shards holds, how it was made, and where each record lies. No TensorFlow."""
 
 import dataclasses
+import functools
+import itertools
 from pathlib import Path
 
 import numpy as np
 
 from videorep.data.shards.hashes import hash_file
-from videorep.data.shards.manifest_schema import FRAMING_BYTES, SCHEMA_VERSION
+from videorep.data.shards.manifest_schema import SCHEMA_VERSION
+from videorep.data.shards.tables import StoredColumns, StoredSources, tabulate_records, tabulate_sources
 from videorep.errors import ShardError
 from videorep.storage import RemotePath
 
@@ -14,6 +17,8 @@ MANIFEST = "dataset.json"
 # What of a build's settings decides the percepts that a frame gets.
 BACKBONE = ("backbone", "layer", "pool", "weights", "weights_sha256", "preprocessing", "stream", "flow_stack", "crop")
 ENGINE = ("engine", "precision")
+INDEX_ROW = [(name, np.int32) for name in ("shard", "number", "size", "frames", "label", "source", "video")]
+INDEX_ROW += [("crc", np.uint32), ("offset", np.int64), ("payload", np.int64), ("frame_rate", np.float64)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Dataset:
 
     Args:
         sources: One dict per source, in the order of the shards: path, split, label_index, sha256, start, end, status
-            ("written" or "left out"), reason, records, shard, and what the builder told of it.
+            ("written" or "left out"), reason, records, shard, and what the builder told of it. Of a large dataset each
+            is read from a file when it is asked for (`tables.StoredSources`).
         height, width, channels: Of every image; None where they differ, and for percepts.
         features, dtype, compression: Of every percept; None for clips.
         frame_rate: Of every record; None where they differ.
@@ -51,7 +57,7 @@ class Dataset:
     name: str
     labels: tuple
     splits: dict
-    sources: tuple
+    sources: tuple | StoredSources
     height: int | None
     width: int | None
     channels: int | None
@@ -79,31 +85,70 @@ class Dataset:
         """The split's shard files in order."""
         return [self.folder / shard.file for shard in self.shards(split)]
 
-    def index(self, split):
-        """The split's records in order, as one NumPy structured array.
+    def written(self, split):
+        """The sources that the records of a split came of, in order."""
+        first, end = self._shard_numbers(split)
+        return self._select(lambda rows: (rows["shard"] >= first) & (rows["shard"] < end))
 
-        Fields: shard (number in the split), number (in the shard), offset, size (of the record's data), frames, label,
-        crc, source (number in `sources`), payload (0 for clips), all int64, and frame_rate, float64.
+    def flawed(self):
+        """The sources that were left out, or of which something else is to be told, in order."""
+        return self._select(lambda rows: rows["flawed"])
+
+    def _select(self, wanted):
+        if isinstance(self.sources, StoredSources):
+            return self.sources.select(wanted)
+        return itertools.compress(self.sources, wanted(*self._source_tables()))
+
+    def _shard_numbers(self, split):
+        """The number of the first shard of a split in the tables, and of one past its last."""
+        first = sum(len(shards) for other, shards in self.splits.items() if other < split)
+        return first, first + len(self.shards(split))
+
+    def index(self, split):
+        """The split's records in order, as one NumPy structured array that is not to be written to.
+
+        Fields: shard (number in the split), number (in the shard), size (of the record's data), frames, label, source
+        (number in `sources`), video (number of the source's path among those of all sources, in order of first
+        appearance), int32; crc, uint32; offset, payload (0 for clips), int64; and frame_rate, float64.
         """
-        columns = ("shard", "number", "offset", "size", "frames", "label", "crc", "source", "payload")
-        types = [(name, np.int64) for name in columns] + [("frame_rate", np.float64)]
-        shards = self.shards(split)
-        rows = np.zeros(sum(shard.records for shard in shards), types)
-        rows["source"] = [
-            number
-            for number, source in enumerate(self.sources)
-            if source["split"] == split
-            for _ in range(source["records"])
-        ]
-        first = 0
-        for number, shard in enumerate(shards):
-            part = rows[first : first + shard.records]
-            part["shard"], part["number"] = number, np.arange(shard.records)
-            for column, values in shard.index.items():
-                part[column] = values
-            part["size"] = np.diff([*shard.index["offset"], shard.bytes]) - FRAMING_BYTES
-            first += shard.records
+        if split not in self._indices:
+            self._indices[split] = self._make_index(split)
+        return self._indices[split]
+
+    @functools.cached_property
+    def _indices(self):
+        return {}
+
+    def _make_index(self, split):
+        shards, (number, end) = self.shards(split), self._shard_numbers(split)
+        counts = np.array([shard.records for shard in shards], np.int64)
+        rows, firsts, place, source = np.zeros(counts.sum(), INDEX_ROW), np.cumsum(counts) - counts, 0, 0
+        for table in self._source_tables():
+            members = np.flatnonzero((table["shard"] >= number) & (table["shard"] < end))
+            of = np.repeat(members, table["records"][members])
+            part = rows[place : place + len(of)]
+            part["source"], part["video"], part["shard"] = source + of, table["video"][of], table["shard"][of] - number
+            part["number"] = np.arange(place, place + len(of)) - firsts[part["shard"]]
+            source, place = source + len(table), place + len(of)
+        place = 0
+        for records in self._record_tables(shards):
+            for column in records.dtype.names:
+                rows[column][place : place + len(records)] = records[column]
+            place += len(records)
+        rows.flags.writeable = False
         return rows
+
+    def _source_tables(self):
+        """SOURCE_ROW of all sources, some of them at a time."""
+        stored = isinstance(self.sources, StoredSources)
+        return self.sources.table.chunks() if stored else [tabulate_sources(self.sources, self.splits)]
+
+    def _record_tables(self, shards):
+        """The rows of the records of neighbouring shards, some of them at a time."""
+        index = shards[0].index
+        if isinstance(index, StoredColumns):
+            return index.table.chunks(index.first, sum(shard.records for shard in shards))
+        return [tabulate_records(shards, self.kind)]
 
     @property
     def backbone(self):

@@ -1,6 +1,9 @@
 """What is checked before shards are read: that they are there, and that records lie where dataset.json says."""
 
 import itertools
+import os
+import stat
+from pathlib import Path
 
 from videorep.data.shards.dataset import MANIFEST
 from videorep.data.shards.manifest_schema import FRAMING_BYTES
@@ -10,16 +13,28 @@ from videorep.errors import ShardError
 def require_files(dataset, split):
     """Raises a ShardError where a shard of a split is missing or of another size; hashes are `verify`'s business."""
     for path, shard in zip(dataset.paths(split), dataset.shards(split), strict=True):
-        if not path.is_file():
+        size = _size(path)
+        if size is None:
             raise ShardError(
                 f"expected {len(dataset.shards(split))} shards of split {split!r} in {dataset.folder}, "
                 f"received a folder without {shard.file}; restore it or rebuild with --overwrite"
             )
-        if path.stat().st_size != shard.bytes:
+        if size != shard.bytes:
             raise ShardError(
-                f"expected {path} to have {shard.bytes:,} bytes, received {path.stat().st_size:,}; "
+                f"expected {path} to have {shard.bytes:,} bytes, received {size:,}; "
                 "videorep verify names the damage; restore the file or rebuild with --overwrite"
             )
+
+
+def _size(path):
+    """Bytes of a file; None where there is none."""
+    if not isinstance(path, Path):
+        return path.stat().st_size if path.is_file() else None
+    try:
+        status = os.stat(path)  # once: there may be a hundred thousand
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def require_framing(path, shard):

@@ -6,6 +6,7 @@ missing, damaged or cannot be written, files are read.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -32,8 +33,9 @@ def remembered(path):
     status = os.stat(path)
     now = [identify(status), status.st_ctime_ns]
     if path not in _known:
-        for file, entry in _load(os.path.dirname(path)).items():
-            _known.setdefault(file, entry)
+        entry = _load(os.path.dirname(path)).get(path)
+        if entry is not None:
+            _known[path] = entry
     *then, digest, settled = _known.get(path, [None, None, None, False])
     return digest if settled and then == now else None
 
@@ -73,7 +75,17 @@ def _cache_file(folder):
 def _load(folder):
     """What the cache says of a folder's files; nothing where it is missing or is not as it was written."""
     try:
-        plain = json.loads(_cache_file(folder).read_bytes())
+        file = _cache_file(folder)
+        return _read(file, folder, *identify(os.stat(file)))
+    except (OSError, RuntimeError):
+        return {}
+
+
+@functools.lru_cache(maxsize=4)
+def _read(file, folder, *identity):
+    """What a cache file of this identity says: each shard of a folder asks for it."""
+    try:
+        plain = json.loads(file.read_bytes())
         if plain["version"] != VERSION or plain["folder"] != folder:
             return {}
         return {path: entry for path, entry in plain["files"].items() if _is_entry(entry)}

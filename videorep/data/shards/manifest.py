@@ -11,24 +11,43 @@ from pathlib import Path
 from videorep.data.shards.dataset import MANIFEST, Dataset, ShardInfo
 from videorep.data.shards.hashes import checksum
 from videorep.data.shards.json_types import MismatchError
-from videorep.data.shards.manifest_schema import SCHEMA_VERSION, require_schema
+from videorep.data.shards.manifest_schema import RECORDS, TABLES, TABLES_VERSION, require_schema
 from videorep.data.shards.not_shards import what_is_file, what_lacks_manifest
+from videorep.data.shards.table_schema import require_tables
+from videorep.data.shards.tables import (
+    StoredColumns,
+    StoredSources,
+    Table,
+    in_order,
+    record_row,
+    require_file,
+    write_tables,
+)
 from videorep.errors import ShardError
 from videorep.storage import RemotePath, locate, write_text_durably
 
 MOST_MANIFEST_BYTES = 1 << 29  # more than a million records take
+MOST_LISTED = 100_000  # sources or records that dataset.json lists itself: with more it is slow to read
 
 
-def to_plain(dataset):
-    """The keys and values of dataset.json, without its checksum."""
+def to_plain(dataset, stored=None):
+    """The keys and values of dataset.json, without its checksum.
+
+    `stored` is what stands in place of sources and index where those lie in files beside it.
+    """
+    if isinstance(dataset.sources, StoredSources):
+        stored = dataset.sources.stored
     values = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
     del values["folder"]
     values["labels"] = list(dataset.labels)
-    values["sources"] = list(dataset.sources)
+    values["sources"] = stored or list(dataset.sources)
+    fields = [field.name for field in dataclasses.fields(ShardInfo) if not (stored and field.name == "index")]
     values["splits"] = {
-        split: [dataclasses.asdict(shard) for shard in shards] for split, shards in dataset.splits.items()
+        split: [{name: getattr(shard, name) for name in fields} for shard in shards]
+        for split, shards in dataset.splits.items()
     }
-    return {"format": "videorep", "schema_version": values.pop("schema_version")} | values
+    version = values.pop("schema_version")
+    return {"format": "videorep", "schema_version": TABLES_VERSION if stored else version} | values
 
 
 def _to_text(plain):
@@ -48,8 +67,14 @@ def _to_text(plain):
 
 
 def save_dataset(dataset):
-    """Writes dataset.json into the dataset's folder, with a checksum over all the rest."""
-    plain = to_plain(dataset)
+    """Writes dataset.json into the dataset's folder, with a checksum over all the rest.
+
+    Where there are more than `MOST_LISTED` sources or records, they go into files beside it, before it.
+    """
+    stored, records = None, sum(shard.records for shard in in_order(dataset.splits))
+    if max(len(dataset.sources), records) > MOST_LISTED:
+        stored = write_tables(dataset.folder, dataset.kind, dataset.sources, dataset.splits)
+    plain = to_plain(dataset, stored)
     write_text_durably(dataset.folder / MANIFEST, _to_text(plain | {"checksum": checksum(plain)}))
 
 
@@ -73,17 +98,17 @@ def read_manifest(folder):
         raise ShardError(f"expected {MANIFEST} in {folder}, received {what_lacks_manifest(folder)}")
     plain = _read_plain(path)
     stated, version = plain.pop("checksum", None), plain.get("schema_version")
-    if type(version) is int and version > SCHEMA_VERSION:
+    if type(version) is int and version > TABLES_VERSION:
         raise ShardError(
-            f"expected schema version {SCHEMA_VERSION} or older in {path}, received {version}; install a newer videorep"
+            f"expected schema version {TABLES_VERSION} or older in {path}, received {version}; install a newer videorep"
         )
     intact = checksum(plain) == stated
     try:
         require_schema(plain)
         _require_inside(folder, plain)
+        return _from_plain(folder, plain), intact
     except MismatchError as error:
         raise ShardError(f"{error}, in {path}; {_REBUILD}") from error
-    return _from_plain(folder, plain), intact
 
 
 def _read_plain(path):
@@ -108,11 +133,15 @@ def _require_inside(folder, plain):
     if isinstance(folder, RemotePath):
         return
     home = os.path.realpath(folder)
-    for shards in plain["splits"].values():
-        for shard in shards:
-            path = folder / shard["file"]
-            if path.is_symlink() and os.path.dirname(os.path.realpath(path)) != home:
-                raise MismatchError(shard["file"], f"a file in {folder}", "a link that leads out of it")
+    files = {shard["file"] for shards in plain["splits"].values() for shard in shards}
+    try:
+        with os.scandir(folder) as entries:
+            links = [entry.name for entry in entries if entry.is_symlink()]  # asks nothing of what is none
+    except OSError as error:
+        raise ShardError(f"expected a readable {folder}, received: {error.strerror}; check its permissions") from error
+    for file in files.union(TABLES).intersection(links):
+        if os.path.dirname(os.path.realpath(folder / file)) != home:
+            raise MismatchError(file, f"a file in {folder}", "a link that leads out of it")
 
 
 _REBUILD = "restore the file or rebuild with --overwrite"
@@ -121,11 +150,36 @@ _REBUILD = "restore the file or rebuild with --overwrite"
 def _from_plain(folder, plain):
     values = {key: value for key, value in plain.items() if key != "format"}
     values["labels"] = tuple(plain["labels"])
-    values["sources"] = tuple(plain["sources"])
-    values["splits"] = {
-        split: tuple(ShardInfo(**shard) for shard in shards) for split, shards in plain["splits"].items()
-    }
+    if plain["schema_version"] < TABLES_VERSION:
+        values["sources"] = tuple(plain["sources"])
+        values["splits"] = {
+            split: tuple(ShardInfo(**shard) for shard in shards) for split, shards in plain["splits"].items()
+        }
+    else:
+        values["splits"], values["sources"] = _open_tables(folder, plain)
     return Dataset(folder=folder, **values)
+
+
+def _open_tables(folder, plain):
+    """The shards and the sources of a large dataset."""
+    note = plain["sources"]
+    path = require_file(folder, RECORDS, note["files"][RECORDS])
+    records, firsts, first = Table(path, record_row(plain["kind"]), note["records"]), {}, 0
+    for shard in in_order(plain["splits"]):
+        firsts[shard["file"]] = first
+        first += shard["records"]
+    if first != note["records"]:
+        raise MismatchError("sources.records", f"{first}, as many as the shards have", note["records"])
+    splits = {
+        split: tuple(
+            ShardInfo(**shard, index=StoredColumns(records, firsts[shard["file"]], shard["records"]))
+            for shard in shards
+        )
+        for split, shards in plain["splits"].items()
+    }
+    sources = StoredSources(folder, plain, splits)
+    require_tables(plain, splits, sources.table, records)
+    return splits, sources
 
 
 def load_dataset(path):

@@ -29,12 +29,16 @@ from videorep.data.shards.json_types import (
 )
 
 SCHEMA_VERSION = 1
+TABLES_VERSION = 2  # of a large dataset, whose sources and index lie in tables beside dataset.json
 KINDS = ("clips", "percepts")
 SHARD = ".tfrecord-"  # in the name of every shard
 WRITTEN, LEFT_OUT = "written", "left out"
 FRAMING_BYTES, HEADER_BYTES = 16, 12
 MOST_BYTES = 2**31 - 1  # of a record, which is one protocol buffer, and of a percept's array
 GZIP_RATIO = 1032  # deflate cannot do better
+ITEM_BYTES = {"float16": 2, "float32": 4}
+MOST_ROWS = 2**31 - 1  # of a table
+LINES, SOURCES, RECORDS = TABLES = ("dataset-sources.jsonl", "dataset-sources.npy", "dataset-records.npy")
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -69,14 +73,15 @@ _source = {
     "records": whole(),
     "shard": optional(text),
 }
+_source_entry = record(_source, plain())
 _made = {"command": text, "settings": optional(record({}, plain())), "versions": record({}, text)}
 _shared = {
     "format": one_of("videorep"),
-    "schema_version": whole(1, SCHEMA_VERSION),
+    "schema_version": whole(1, TABLES_VERSION),
     "kind": one_of(*KINDS),
     "name": _name,
     "labels": listed(text),
-    "sources": listed(record(_source, plain()), least=1),
+    "sources": listed(_source_entry, least=1),
     "frame_rate": optional(number()),
     "fingerprint": _hash,
 }
@@ -92,9 +97,11 @@ def _made_by(value, place):
             check(value[key], f"{place}.{key}")
 
 
+_shard = {"file": text, "records": whole(), "bytes": whole(), "sha256": _hash}
+
+
 def _splits(index):
-    fields = {"file": text, "records": whole(), "bytes": whole(), "sha256": _hash, "index": record(index)}
-    return mapping(_name, listed(record(fields), least=1))
+    return mapping(_name, listed(record(_shard | {"index": record(index)}), least=1))
 
 
 def _range(low, high, meaning):
@@ -110,7 +117,7 @@ _statistics = record(
         "zeros": _range(0, 1, "shares"),
     }
 )
-CLIPS = record(
+_clips = (
     _shared
     | {
         "made": _made_by,
@@ -122,7 +129,7 @@ CLIPS = record(
     }
     | dict.fromkeys(("features", "dtype", "compression"), _null)
 )
-PERCEPTS = record(
+_percepts = (
     _shared
     | {
         "made": _made_by,
@@ -134,13 +141,36 @@ PERCEPTS = record(
     }
     | dict.fromkeys(("height", "width", "channels"), _null)
 )
+_file = record({"bytes": whole(), "sha256": _hash})
+_in_tables = {
+    "sources": record(
+        {"count": whole(1, MOST_ROWS), "records": whole(0, MOST_ROWS), "files": record(dict.fromkeys(TABLES, _file))}
+    ),
+    "splits": mapping(_name, listed(record(_shard), least=1)),
+}
+_forms = {
+    ("clips", SCHEMA_VERSION): record(_clips),
+    ("clips", TABLES_VERSION): record(_clips | _in_tables),
+    ("percepts", SCHEMA_VERSION): record(_percepts),
+    ("percepts", TABLES_VERSION): record(_percepts | _in_tables),
+}
 
 
 def require_schema(values):
-    """Raises MismatchError where the plain values of dataset.json, its checksum left out, break the schema."""
-    record({"kind": one_of(*KINDS)}, lambda value, place: None)(values, "")
-    (CLIPS if values["kind"] == "clips" else PERCEPTS)(values, "")
+    """Raises MismatchError where the plain values of dataset.json, its checksum left out, break the schema.
+
+    Of a large dataset `table_schema` looks at the rest.
+    """
+    form = {"kind": one_of(*KINDS), "schema_version": _shared["schema_version"]}
+    record(form, lambda value, place: None)(values, "")
+    _forms[values["kind"], values["schema_version"]](values, "")
     _require_consistent(values)
+
+
+def require_source(source, place, labels, splits):
+    """Raises MismatchError where a line of a large dataset, of so many labels and of `splits`, is no source."""
+    _source_entry(source, place)
+    _require_source(source, place, labels, splits)
 
 
 # ---- the parts beside one another
@@ -158,8 +188,10 @@ def _require_consistent(values):
             if shard["file"] != expected:
                 raise MismatchError(f"{place}.file", repr(expected), shard["file"])
             files[expected] = split, position, shard["records"]
-            _require_index(shard, place, values)
-    _require_sources(values, files)
+            if "index" in shard:
+                _require_index(shard, place, values)
+    if isinstance(values["sources"], list):
+        _require_sources(values, files)
     statistics = values["statistics"]
     if statistics is not None:
         lengths = [len(statistics[key]) for key in ("mean", "deviation", "zeros")]
@@ -193,7 +225,7 @@ def _require_room(index, position, first, end, place, values):
             raise MismatchError(f"{place}.index.frames", f"at most {end - first} in record {position}", frames)
         return
     payload, ratio = index["payload"][position], GZIP_RATIO if values["compression"] else 1
-    size = frames * values["features"] * {"float16": 2, "float32": 4}[values["dtype"]]
+    size = frames * values["features"] * ITEM_BYTES[values["dtype"]]
     if not (first <= payload < end and size <= min(MOST_BYTES, (end - payload) * ratio)):
         raise MismatchError(f"{place}.index", f"frames within record {position}", [payload, frames])
 
@@ -202,14 +234,9 @@ def _require_sources(values, files):
     """Every record comes of a source, in the sources' order."""
     labels, found, last = values["labels"], dict.fromkeys(files, 0), {}
     for position, source in enumerate(values["sources"]):
-        place, shard, is_written = f"sources[{position}]", source["shard"], source["status"] == WRITTEN
-        if source["split"] not in values["splits"]:
-            raise MismatchError(f"{place}.split", "one of the splits", source["split"])
-        if source["label_index"] is not None and source["label_index"] >= len(labels):
-            raise MismatchError(f"{place}.label_index", f"below {len(labels)}", source["label_index"])
-        if is_written != (shard is not None) or is_written != (source["records"] > 0):
-            raise MismatchError(place, "written into a shard, or left out without records", [shard, source["records"]])
-        if is_written:
+        place, shard = f"sources[{position}]", source["shard"]
+        _require_source(source, place, len(labels), values["splits"])
+        if shard is not None:
             split, number, _ = files.get(shard, (None, 0, 0))
             if split != source["split"] or number < last.get(split, 0):
                 raise MismatchError(f"{place}.shard", "a shard of its split, in order", shard)
@@ -218,3 +245,13 @@ def _require_sources(values, files):
     for file, (*_, records) in files.items():
         if found[file] != records:
             raise MismatchError("sources", f"{records} records in {file}", found[file])
+
+
+def _require_source(source, place, labels, splits):
+    shard, is_written = source["shard"], source["status"] == WRITTEN
+    if source["split"] not in splits:
+        raise MismatchError(f"{place}.split", "one of the splits", source["split"])
+    if source["label_index"] is not None and source["label_index"] >= labels:
+        raise MismatchError(f"{place}.label_index", f"below {labels}", source["label_index"])
+    if is_written != (shard is not None) or is_written != (source["records"] > 0):
+        raise MismatchError(place, "written into a shard, or left out without records", [shard, source["records"]])

@@ -27,11 +27,10 @@ def summarize_dataset(path):
         "splits": {split: _describe_split(dataset, split) for split in dataset.splits},
         "statistics": _describe_statistics(dataset.statistics),
     }
-    left_out = [source for source in dataset.sources if source["status"] == LEFT_OUT]
-    flawed = [source for source in dataset.sources if source["status"] != LEFT_OUT and source["reason"]]
-    for key, sources in (("left_out", left_out), ("written_with_flaws", flawed)):
-        if sources:
-            facts[key] = dict(collections.Counter(source["reason"] for source in sources).most_common())
+    reasons = {"left_out": collections.Counter(), "written_with_flaws": collections.Counter()}
+    for source in dataset.flawed():
+        reasons["left_out" if source["status"] == LEFT_OUT else "written_with_flaws"][source["reason"]] += 1
+    facts |= {key: dict(counts.most_common()) for key, counts in reasons.items() if counts}
     return facts | {"made": dataset.made}
 
 
@@ -66,16 +65,16 @@ def _describe_records(dataset):
 
 def _describe_split(dataset, split):
     index = dataset.index(split)
-    amounts, drawn = _amounts(dataset, index), dataset.made.get("command") == "build-shards moving-mnist"
+    amounts, drawn = _amounts(index), dataset.made.get("command") == "build-shards moving-mnist"
     unit = dataset.made.get("unit", "sequences" if drawn else "records")
     if unit != "records":
         del amounts["videos"]  # sources are whatever the records were drawn in
     return {"shards": len(dataset.shards(split)), unit: len(index)} | amounts
 
 
-def _amounts(dataset, index):
+def _amounts(index):
     """How many videos, frames and hours some records of a dataset are."""
-    videos = len({dataset.sources[number]["path"] for number in index["source"]})
+    videos = len(np.unique(index["video"]))
     known = index["frame_rate"] > 0
     seconds = float(np.sum(index["frames"][known] / index["frame_rate"][known]))
     return {"videos": videos, "frames": int(index["frames"].sum()), "hours": round(seconds / 3600, 4)}
@@ -89,6 +88,6 @@ def count_classes(path):
         return []
     for split, index in indexes.items():
         for label, row in enumerate(rows):
-            amounts = _amounts(dataset, index[index["label"] == label])
+            amounts = _amounts(index[index["label"] == label])
             row |= {f"{split} videos": amounts["videos"], f"{split} hours": amounts["hours"]}
     return rows

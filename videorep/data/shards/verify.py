@@ -76,6 +76,7 @@ def verify_dataset(path, progress=None, decode=False):
         if found.name not in expected
     ]
     reporter, sound = SilentProgress() if progress is None else progress, []
+    problems += _check_sources(dataset)
     with reporter.task("Comparing hashes", len(expected), "shards") as advance:
         for file, shard in expected.items():
             damage = _compare_file(folder / file, shard)
@@ -99,6 +100,16 @@ def _check_framing_alone(folder):
     for path in sorted(folder.glob(SHARD_PATTERN)):
         if path.is_file():
             yield from (f"{path.name}: {fault}" for _, fault, _ in walk_records(path) if fault)
+
+
+def _check_sources(dataset):
+    """What is wrong with the file of sources of a large dataset, whose lines are looked at nowhere else as a whole."""
+    try:
+        for _ in dataset.sources:
+            pass
+    except ShardError as error:
+        return [str(error)]
+    return []
 
 
 def _check_framing(path, shard):
