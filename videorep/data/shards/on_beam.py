@@ -4,6 +4,7 @@ Every worker process plans the build from the same arguments, and must see the i
 the same names. Who is given a shard twice, as after a failure of another worker, writes the same bytes.
 """
 
+import atexit
 import contextlib
 import threading
 
@@ -17,6 +18,7 @@ from videorep.errors import OutputError, ShardError, VideorepError
 from videorep.progress import SilentProgress
 
 FAILURES = "failures"
+QUIET = "--default_sdk_harness_log_level=WARNING"  # unless the options say otherwise
 
 
 def build_on_beam(build, open_work, options, progress):
@@ -34,7 +36,7 @@ def build_on_beam(build, open_work, options, progress):
         _note_path(build.out, number).unlink(missing_ok=True)
     with progress.task("Building shards on Beam", len(pending), "shards") as advance:
         if pending:
-            _run(pending, apache_beam.ParDo(_BuildShard(open_work, build.out)), PipelineOptions(list(options)))
+            _run(pending, apache_beam.ParDo(_BuildShard(open_work, build.out)), PipelineOptions([QUIET, *options]))
         failed = [number for number in pending if build.journal(build.tasks[number]) is None]
         advance(len(pending) - len(failed))
         if failed:
@@ -70,6 +72,7 @@ class _Worker:
 
     def __init__(self, open_work, out):
         self._resources, self._one_at_a_time = contextlib.ExitStack(), threading.Lock()
+        atexit.register(self._resources.close)
         self.work = self._resources.enter_context(open_work(SilentProgress()))
         self.build = Build(out, self.work.recipe, self.work.check)
         if not (self.build.out / BUILD_FOLDER / PLAN_FILE).exists():
