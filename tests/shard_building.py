@@ -13,7 +13,7 @@ from videorep.data.shards.records import Clip, Percept
 
 LABELS = ["jump", "run", "wave"]
 LEFT_OUT = 5  # the source that yields nothing
-WORK = ("resume", "overwrite", "dry_run", "progress")
+WORK = ("resume", "overwrite", "dry_run", "progress", "part", "beam")
 
 
 def with_options(build, config):

@@ -69,7 +69,7 @@ DISTRIBUTIONS = {
 NOT_IMPORTED = {"tensorboard"}
 OF_AN_EXTRA = {"tensorflow_io": "remote", "pyarrow": "parquet", "tensorflow_serving": "serving", "grpc": "serving"}
 OF_AN_EXTRA |= {"ai_edge_litert": "litert", "tf2onnx": "onnx", "onnxruntime": "onnx", "onnx": "onnx", "aiohttp": "demo"}
-OF_AN_EXTRA |= {"openvino": "openvino", "keras_hub": "hub"}
+OF_AN_EXTRA |= {"openvino": "openvino", "keras_hub": "hub", "apache_beam": "beam"}
 
 
 def test_setup_declares_what_the_package_imports_and_nothing_else():

@@ -15,6 +15,28 @@ POOL = re.compile(r"mean|none|grid:[1-9][0-9]?x[1-9][0-9]?")
 ENGINES = ("auto", "openvino", "onnxruntime", "tensorflow")  # of percepts; behind auto in the order of their speed
 ENGINE_PRECISIONS = ("float32", "bfloat16")
 
+FINISH = "finish"  # in place of a part: all of them are there
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What one of several processes writes of a build: every `of`-th shard of the plan, from number `number` on.
+
+    Args:
+        number, of: I and N of I/N, counted from 1.
+    Raises:
+        ConfigError: `number` is not from 1 to `of`.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self):
+        require(1 <= self.number <= self.of, "part", "from 1/N to N/N", str(self))
+
+    def __str__(self):
+        return f"{self.number}/{self.of}"
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipsConfig:

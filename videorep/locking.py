@@ -11,11 +11,11 @@ WITHOUT_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EO
 
 
 @contextlib.contextmanager
-def exclusive(folder):
+def exclusive(folder, shared=False):
     """Keeps other processes from writing into a folder of this machine for as long as the block lasts.
 
     The lock is on the folder itself, so it leaves no file behind and no lock is ever stale. Where the file system
-    cannot lock a folder (NFS), the block runs without.
+    cannot lock a folder (NFS), the block runs without. `shared` keeps only those out who do not share the folder too.
 
     Raises:
         OutputError: another process holds the lock, or removed the folder just now.
@@ -23,7 +23,7 @@ def exclusive(folder):
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, *WITHOUT_LOCKS):
                 raise
@@ -37,7 +37,7 @@ def exclusive(folder):
 
 
 @contextlib.contextmanager
-def alone_in(folder):
+def alone_in(folder, shared=False):
     """Makes a folder and keeps other processes out, as `exclusive`; what it made goes again if it is left empty.
 
     Raises:
@@ -46,7 +46,7 @@ def alone_in(folder):
     """
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder):
+    with exclusive(folder, shared):
         try:
             yield
         finally:

@@ -269,13 +269,13 @@ def replacing(path, shared=False):
         raise
 
 
-def write_text_durably(path, text):
-    """Writes a text file so that it is there whole or not at all, even after a power cut."""
+def write_text_durably(path, text, shared=False):
+    """Writes a text file so that it is there whole or not at all, even after a power cut; `shared`: see `replacing`."""
     if isinstance(path, RemotePath):
         with path.open("wb") as file:
             file.write(text.encode())
         return
-    with replacing(path) as temporary:
+    with replacing(path, shared) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

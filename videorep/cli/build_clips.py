@@ -3,7 +3,7 @@
 import click
 
 from videorep.build_config import ClipsConfig
-from videorep.cli import options
+from videorep.cli import options, several_processes
 from videorep.cli.printing import print_dataset
 from videorep.cli.settings import read_config
 from videorep.cli.video_options import of_videos
@@ -21,6 +21,7 @@ from videorep.quiet import load_tensorflow
 )
 @options.config_file
 @options.long_work
+@several_processes.in_parts
 @click.pass_context
 def build_clips(ctx, videos, out, **_):
     """Write the videos in the folder VIDEOS as clips, each frame a JPEG.
@@ -40,4 +41,4 @@ def build_clips(ctx, videos, out, **_):
     load_tensorflow()
     from videorep.data.videos.build import build_clips as build
 
-    print_dataset(out, build(videos, out, config, **options.work(ctx)))
+    print_dataset(out, build(videos, out, config, **several_processes.work(ctx)))

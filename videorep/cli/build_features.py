@@ -3,7 +3,7 @@
 import click
 
 from videorep.build_config import FeaturesConfig
-from videorep.cli import options
+from videorep.cli import options, several_processes
 from videorep.cli.printing import print_dataset
 from videorep.cli.settings import read_config
 from videorep.config import DTYPES
@@ -44,6 +44,7 @@ from videorep.quiet import load_tensorflow
 @click.option("--allow-leaks", is_flag=True, help="Accept the same array or UCF group in train and test.")
 @options.config_file
 @options.long_work
+@several_processes.in_parts
 @click.pass_context
 def build_features(ctx, folder, out, **_):
     """Write features that others have made as percepts, of which every command but those that see videos makes use.
@@ -62,4 +63,4 @@ def build_features(ctx, folder, out, **_):
     load_tensorflow()
     from videorep.data.features.build import build_features as build
 
-    print_dataset(out, build(folder, out, config, **options.work(ctx)))
+    print_dataset(out, build(folder, out, config, **several_processes.work(ctx)))

@@ -5,7 +5,7 @@ import dataclasses
 import click
 
 from videorep.build_config import ENGINE_PRECISIONS, ENGINES, ClipsConfig, PerceptsConfig
-from videorep.cli import options
+from videorep.cli import options, several_processes
 from videorep.cli.printing import print_dataset
 from videorep.cli.settings import read_configs
 from videorep.cli.video_options import of_videos
@@ -66,6 +66,7 @@ from videorep.quiet import load_tensorflow
 @of_videos
 @options.config_file
 @options.long_work
+@several_processes.in_parts
 @click.pass_context
 def build_percepts(ctx, source, out, **_):
     """Write what a convnet sees in each frame of the clips in SHARDS: a (frames, features) array per clip.
@@ -94,12 +95,12 @@ def build_percepts(ctx, source, out, **_):
     if leads_to_videos(source):
         from videorep.data.percepts.direct import build_percepts_of_videos
 
-        dataset = build_percepts_of_videos(source, out, config, clips, **options.work(ctx))
+        dataset = build_percepts_of_videos(source, out, config, clips, **several_processes.work(ctx))
     else:
         from videorep.data.percepts.build import build_percepts as build
 
         _require_default(clips, source)
-        dataset = build(source, out, config, **options.work(ctx))
+        dataset = build(source, out, config, **several_processes.work(ctx))
     print_dataset(out, dataset)
 
 

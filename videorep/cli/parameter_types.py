@@ -4,6 +4,8 @@ import re
 
 import click
 
+from videorep.build_config import Part
+from videorep.errors import ConfigError
 from videorep.exports import MODEL_NAME
 
 
@@ -31,6 +33,21 @@ class Speed(click.ParamType):
             return value if isinstance(value, tuple) else tuple(float(each) for each in value.split(":"))
         except ValueError:
             self.fail(f"expected a number such as 0.1, or two such as 0.05:0.2, received {value!r}", param, ctx)
+
+
+class PartOfAll(click.ParamType):
+    """I/N, which becomes a `Part`."""
+
+    name = "I/N"
+
+    def convert(self, value, param, ctx):
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
+        if not found:
+            self.fail(f"expected I/N such as 2/3, received {value!r}", param, ctx)
+        try:
+            return Part(int(found[1]), int(found[2]))
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
 
 
 class CommaList(click.ParamType):

@@ -1,7 +1,9 @@
 """Builds percept shards from arrays of features that others have made: `build-shards features`."""
 
 import collections
+import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 from pathlib import Path
@@ -10,11 +12,10 @@ import numpy as np
 
 from videorep.data.features.arrays import FaultyArrayError, features_shape, read_features, read_rate, read_targets
 from videorep.data.features.find import find_features, find_targets
-from videorep.data.shards.build import build_dataset
-from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.hashes import checksum, hash_file
 from videorep.data.shards.keys import BACKGROUND
-from videorep.data.shards.plan import Outcome, Recipe
+from videorep.data.shards.parts import carry_out
+from videorep.data.shards.plan import Outcome, Recipe, Work
 from videorep.data.shards.records import Percept
 from videorep.data.videos.find import printable
 from videorep.data.videos.job import Job
@@ -24,7 +25,7 @@ from videorep.errors import DataError
 from videorep.storage import require_apart
 
 
-def build_features(folder, out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
+def build_features(folder, out, config, **choices):
     """Writes arrays of features (L, D), one per video, as percepts: a record per array, or per piece of one.
 
     Args:
@@ -32,16 +33,19 @@ def build_features(folder, out, config, *, resume=False, overwrite=False, dry_ru
             `build_clips`; its paths may name the videos, with any suffix.
         out: Folder to make or to complete.
         config: `FeaturesConfig`.
-        resume, overwrite, progress: See `shards.build.build_dataset`.
-        dry_run: Only find, count and look at shapes; write nothing.
+        choices: See `videorep.data.shards.parts.carry_out`; a dry run finds, counts and looks at shapes.
     Returns:
         `Dataset`; with `dry_run` a dict of what would be built.
     Raises:
         ConfigError: an unknown kind of labels or split.
         DataError: no arrays, lists that do not fit, a leak between splits, or too many bad arrays.
-        OutputError, ShardError: see `shards.build.build_dataset`.
+        OutputError, ShardError: see `carry_out`.
     """
-    require_free(out, resume, overwrite, dry_run)
+    return carry_out(functools.partial(_open_work, folder, out, config), out, **choices)
+
+
+@contextlib.contextmanager
+def _open_work(folder, out, config, progress):
     root = Path(folder).parent if str(folder).lower().endswith(".csv") else Path(folder)
     if Path(folder).is_dir():
         require_apart(out, {"FOLDER": folder})
@@ -54,13 +58,11 @@ def build_features(folder, out, config, *, resume=False, overwrite=False, dry_ru
         _require_own_targets(listing.videos)
     job = _Job(listing, config, root, targets)
     job.refuse_hopeless()
-    if dry_run:
-        return job.describe("videos")
     made = job.made("build-shards features")
     made["settings"] |= {"targets_sha256": checksum(job.hash_targets())} if targets else {}
     recipe = Recipe("features", "percepts", job.plan, job.labels, made)
-    options = {"resume": resume, "overwrite": overwrite, "progress": progress, "check": job.check}
-    return build_dataset(out, recipe, lambda pending: job.process(pending, job.read), **options)
+    process = functools.partial(job.process, read=job.read)
+    yield Work(recipe, process, job.check, functools.partial(job.describe, "videos"))
 
 
 def _name_columns(targets):

@@ -1,7 +1,9 @@
 """Percepts: what a convnet sees on every frame of clip shards, written as shards that mirror them."""
 
 import collections
+import contextlib
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,11 @@ from videorep.data.percepts.flow import require_longer
 from videorep.data.percepts.frames import ADVICE, read_batches
 from videorep.data.percepts.hub import PREFIX
 from videorep.data.python_functions import ReadableDataset
-from videorep.data.shards.build import build_dataset
-from videorep.data.shards.build_folder import require_free
 from videorep.data.shards.images import DECODER
 from videorep.data.shards.manifest import load_dataset
 from videorep.data.shards.parse import parse_clip
-from videorep.data.shards.plan import Outcome, Recipe, Source
+from videorep.data.shards.parts import carry_out
+from videorep.data.shards.plan import Outcome, Recipe, Source, Work
 from videorep.data.shards.records import Percept
 from videorep.data.shards.verify import require_sound
 from videorep.data.threads import map_ahead, without_tuning
@@ -28,7 +29,7 @@ from videorep.storage import fetch, require_apart
 COMMAND = "build-shards percepts"
 
 
-def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_run=False, progress=None):
+def build_percepts(shards, out, config, **choices):
     """Runs a convnet over clip shards and writes one percept, a (T, D) array, per clip.
 
     The percept shards mirror the clip shards: same splits, same number, same clips in the same order. Frames are
@@ -38,8 +39,7 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
         shards: Folder of clip shards, or its URL.
         out: Folder to make, or its URL.
         config: `PerceptsConfig`.
-        resume, overwrite, progress: See `videorep.data.shards.build.build_dataset`.
-        dry_run: Write nothing.
+        choices: See `videorep.data.shards.parts.carry_out`.
     Returns:
         The new `Dataset`; with `dry_run` a dict that tells what would be made.
     Raises:
@@ -47,21 +47,30 @@ def build_percepts(shards, out, config, *, resume=False, overwrite=False, dry_ru
         ShardError: `shards` is not a finished folder of clips.
         OutputError: `out` cannot be written, holds something, or is not apart from `shards`.
     """
-    dataset = _open_clips(shards, out, hashed=not dry_run)
-    require_free(out, resume, overwrite, dry_run)
+    return carry_out(functools.partial(_open_work, shards, out, config), out, **choices)
+
+
+@contextlib.contextmanager
+def _open_work(shards, out, config, progress):
+    dataset = _open_clips(shards, out)
     net, engine, settings, stage = open_net(config)
     inputs, stack = _list_inputs(dataset), settings["flow_stack"]
     require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
     settings |= {"decoder": DECODER, "clips": dataset.provenance["shards"]}
-    if dry_run:
-        return _describe(inputs, net, settings, dataset)
     plan = {split: [list(each.sources) for each in members] for split, members in inputs.items()}
     made = {"command": COMMAND, "seed": None, "settings": settings}
     made |= {"unit": dataset.made["unit"]} if "unit" in dataset.made else {}
     made["stages"] = {"clips": dataset.made.get("settings"), "percepts": stage}
     recipe = Recipe("percepts", "percepts", plan, dataset.labels, made)
-    run = _Extraction(engine, net.size, inputs, dataset.labels, settings).run
-    return build_dataset(out, recipe, run, resume=resume, overwrite=overwrite, progress=progress)
+    extraction = _Extraction(engine, net.size, inputs, dataset.labels, settings)
+    require_intact = functools.cache(functools.partial(require_sound, dataset))
+
+    def process(pending):
+        for split in dict.fromkeys(task.split for task in pending):
+            require_intact(split)
+        return extraction.run(pending)
+
+    yield Work(recipe, process, None, functools.partial(_describe, inputs, net, settings, dataset))
 
 
 def open_net(config):
@@ -91,14 +100,14 @@ def _place(name):
     return str(Path(name).resolve()) if Path(name).exists() else str(name)
 
 
-def _open_clips(shards, out, hashed):
-    """The clip shards, compared with what their build wrote."""
+def _open_clips(shards, out):
+    """The clip shards, which are all there."""
     dataset = load_dataset(shards)
     require_apart(out, {"SHARDS": dataset.folder})
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
     for split in dataset.splits:
-        require_sound(dataset, split, hashed)
+        require_sound(dataset, split, hashed=False)
     return dataset
 
 
@@ -118,7 +127,7 @@ def _list_inputs(dataset):
             entries = members[shard.file]
             sources = [Source(**{key: entry[key] for key in SOURCE}) for entry in entries]
             if sources:
-                each = _Input(fetch(path), shard.index["frames"], sources, [entry["records"] for entry in entries])
+                each = _Input(path, shard.index["frames"], sources, [entry["records"] for entry in entries])
                 inputs.setdefault(split, []).append(each)
     return inputs
 
@@ -134,14 +143,15 @@ class _Extraction:
     def run(self, pending):
         """One `Outcome` per source, in order; decoding runs ahead across shards."""
         inputs = [self._inputs[task.split][task.index] for task in pending]
+        files = [fetch(each.file) for each in inputs]
         totals = [sum(each.frames) for each in inputs]
-        batches = read_batches([each.file for each in inputs], totals, self._batch_size, self._size, self._stack)
+        batches = read_batches(files, totals, self._batch_size, self._size, self._stack)
         counts = [
             n for each, total in zip(inputs, totals, strict=True) for n in (*each.frames, -total % self._batch_size)
         ]
         arrays = split_rows(map_ahead(self._see, batches, self._engine.at_once), counts)
-        for each in inputs:
-            clips = self._clips(each.file)
+        for file, each in zip(files, inputs, strict=True):
+            clips = self._clips(file)
             for source, records in zip(each.sources, each.records, strict=True):
                 yield Outcome(source, [self._percept(next(clips), next(arrays)) for _ in range(records)])
             next(arrays)  # what filled up the shard's last batch

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -11,19 +12,15 @@ from videorep.build_config import ClipsConfig
 from videorep.data.percepts.build import COMMAND, extract_batch, open_net, require_finite
 from videorep.data.percepts.flow import require_longer
 from videorep.data.percepts.inputs import FrameInputs, ReceivedInputs
-from videorep.data.shards.build import build_dataset
-from videorep.data.shards.build_folder import require_free
-from videorep.data.shards.plan import Recipe
+from videorep.data.shards.parts import carry_out
+from videorep.data.shards.plan import Recipe, Work
 from videorep.data.shards.records import Percept
 from videorep.data.threads import map_ahead
 from videorep.data.videos.encode import stream_in_worker
 from videorep.data.videos.job import open_job, to_outcome
-from videorep.progress import SilentProgress
 
 
-def build_percepts_of_videos(
-    videos, out, config, clips=ClipsConfig(), *, resume=False, overwrite=False, dry_run=False, progress=None
-):
+def build_percepts_of_videos(videos, out, config, clips=ClipsConfig(), **choices):
     """Decodes videos and writes one percept, a (T, D) array, per video or piece; frames are never compressed.
 
     Which videos and pieces there are, their labels, splits, order and shards, and what is said of those that are left
@@ -34,22 +31,22 @@ def build_percepts_of_videos(
         videos, out: As for `build_clips`.
         config: `PerceptsConfig`.
         clips: `ClipsConfig` without `quality` and `name`.
-        resume, overwrite, progress: See `videorep.data.shards.build.build_dataset`.
-        dry_run: Only find and count; write nothing.
+        choices: See `videorep.data.shards.parts.carry_out`; a dry run finds and counts.
     Returns:
         `Dataset`; with `dry_run` a dict of what would be built.
     Raises:
         BackboneError: the convnet or its engine cannot be had, it does not fit the stream, or its values `dtype`.
         ConfigError, DataError: see `build_clips`.
-        ShardError: no video is long enough for a stack of flow; or see `build_dataset`.
-        OutputError: see `build_dataset`.
+        ShardError: no video is long enough for a stack of flow; or see `carry_out`.
+        OutputError: see `carry_out`.
     """
-    progress = progress or SilentProgress()
-    require_free(out, resume, overwrite, dry_run)
+    return carry_out(functools.partial(_open_work, videos, out, config, clips), out, **choices)
+
+
+@contextlib.contextmanager
+def _open_work(videos, out, config, clips, progress):
     net, engine, settings, stage = open_net(config)
     with open_job(videos, out, dataclasses.replace(clips, quality=None), progress) as job:
-        if dry_run:
-            return job.describe() | {"features": net.features, "settings": settings}
         made = job.made(COMMAND)
         made["stages"] = {"clips": made["settings"], "percepts": stage}
         made["settings"] = settings | made["settings"]
@@ -60,9 +57,11 @@ def build_percepts_of_videos(
             if len(entries) == len(job.paths):
                 require_longer(videos, [entry.get("frames", 0) for entry in entries], settings["flow_stack"])
 
-        options = {"resume": resume, "overwrite": overwrite, "progress": progress, "check": check}
+        def describe():
+            return job.describe() | {"features": net.features, "settings": settings}
+
         read = _Extraction(engine, net.size, job, settings).read
-        return build_dataset(out, recipe, lambda pending: job.process(pending, read), **options)
+        yield Work(recipe, functools.partial(job.process, read=read), check, describe)
 
 
 class _Extraction:

@@ -3,24 +3,26 @@
 A shard is written under a temporary name in `.build`, flushed to disk and renamed; then `.build` gets its journal.
 (Where the folder is a URL, a shard is written in this machine's temporary folder and uploaded when it is finished.)
 dataset.json is written when every shard has its journal, and `.build` goes away. One process at a time may write in a
-folder of this machine; a URL has no lock, so there nobody keeps two builds from mixing their shards.
+folder of this machine, or the parts of one build (`parts.py`); a URL has no lock, so there nobody keeps two builds from
+mixing their shards.
 """
 
 import contextlib
 import dataclasses
 import importlib.metadata
 import re
+import secrets
 
 from videorep.bounds import require_choice
 from videorep.data.shards.build_folder import BUILD_FOLDER, open_folder, read_note, require_free, write_note, writing_in
-from videorep.data.shards.dataset import Dataset, ShardInfo
+from videorep.data.shards.dataset import MANIFEST, Dataset, ShardInfo
 from videorep.data.shards.hashes import checksum
 from videorep.data.shards.manifest import load_dataset, save_dataset
 from videorep.data.shards.manifest_schema import KINDS, LEFT_OUT, SCHEMA_VERSION, WRITTEN, shard_name
 from videorep.data.shards.plan import ShardTask
 from videorep.data.shards.shard_writer import TRAITS, ShardWriter, output_errors
 from videorep.data.shards.statistics import FeatureStatistics
-from videorep.errors import ConfigError, DataError, OutputError, ShardError
+from videorep.errors import ConfigError, DataError, ShardError
 from videorep.progress import SilentProgress
 from videorep.storage import locate, remove_folder, workplace
 
@@ -51,20 +53,30 @@ def build_dataset(out, recipe, process, *, resume=False, overwrite=False, progre
         ShardError: resumed with another plan, or records that do not fit together.
         DataError: not one record came of the sources.
     """
-    out = locate(out)
-    _require_plan(recipe)
-    began = _describe_plan(recipe)
-    require_free(out, resume, overwrite)
-    with writing_in(out):
-        finished = open_folder(out, began, resume, overwrite)
-        if finished is not None:
-            return finished
-        build = _Build(out, recipe, began, check or (lambda entries: None))
+    with begin_build(out, recipe, check, resume, overwrite) as build:
+        if build.dataset is None:
+            build.write(build.tasks, process, SilentProgress() if progress is None else progress)
+            build.finish()
+        return build.dataset
+
+
+@contextlib.contextmanager
+def begin_build(out, recipe, check=None, resume=False, overwrite=False, part=None):
+    """Opens the folder of a build for as long as the block lasts; gives its `Build`. Arguments as of `build_dataset`.
+
+    `part` is the `Part` that this process writes of it: others may then write theirs.
+    """
+    build = Build(out, recipe, check)
+    require_free(build.out, resume, overwrite, shared=part is not None)
+    with writing_in(build.out, part):
+        if part is not None:
+            build.began["parts"] = part.of
+        build.open(resume, overwrite, alone=part is None)
         try:
-            build.run(process, SilentProgress() if progress is None else progress)
-            return build.finish()
+            yield build
         except BaseException:
-            build.clean()
+            if part is None:
+                build.clean()
             raise
 
 
@@ -96,11 +108,18 @@ def _versions():
     return versions
 
 
-class _Build:
-    """The state of one run of `build_dataset`."""
+class Build:
+    """The state of one run of a build, or of a part of it.
 
-    def __init__(self, out, recipe, began, check):
-        self.out, self.recipe, self.began, self.check = out, recipe, began, check
+    Attributes:
+        tasks: The `ShardTask`s of the whole plan, in its order.
+        dataset: The `Dataset` once it is finished.
+    """
+
+    def __init__(self, out, recipe, check=None):
+        _require_plan(recipe)
+        self.out, self.recipe, self.began = locate(out), recipe, _describe_plan(recipe)
+        self.check, self.dataset = check or (lambda entries: None), None
         self.tasks = [
             ShardTask(split, index, len(shards), tuple(sources))
             for split, shards in recipe.plan.items()
@@ -108,30 +127,34 @@ class _Build:
         ]
         self.statistics_split = "train" if "train" in recipe.plan else next(iter(recipe.plan))
 
-    def _file(self, task):
+    def open(self, resume, overwrite, alone):
+        """See `open_folder`."""
+        self.dataset = open_folder(self.out, self.began, resume, overwrite, alone)
+
+    def file(self, task):
+        """The name of a task's shard."""
         return shard_name(self.recipe.name, task.split, task.index, task.of)
 
     def _journal_path(self, task):
-        return self.out / BUILD_FOLDER / f"{self._file(task)}.json"
+        return self.out / BUILD_FOLDER / f"{self.file(task)}.json"
 
-    def _journal(self, task):
+    def journal(self, task):
         """What was written down when the shard was finished, or None."""
-        path, shard = self._journal_path(task), self.out / self._file(task)
+        path, shard = self._journal_path(task), self.out / self.file(task)
         if not path.exists():
             return None
         journal = read_note(path)
-        if journal is None or journal["shard"]["file"] != self._file(task):
+        if journal is None or journal["shard"]["file"] != self.file(task):
             return None
         return journal if shard.exists() and shard.stat().st_size == journal["shard"]["bytes"] else None
 
-    def run(self, process, progress):
-        """Writes every shard that has no journal."""
-        journals = {task: self._journal(task) for task in self.tasks}
+    def write(self, tasks, process, progress):
+        """Writes those shards of the tasks that have no journal; progress and check are of these tasks alone."""
+        journals = {task: self.journal(task) for task in tasks}
         pending = [task for task, journal in journals.items() if journal is None]
         finished = [entry for journal in journals.values() if journal for entry in journal["sources"]]
-        total, done = sum(len(task.sources) for task in self.tasks), len(finished)
-        if done:
-            self.check(finished)
+        total, done = sum(len(task.sources) for task in tasks), len(finished)
+        self.check(finished)
         if not pending:
             return
         outcomes = iter(process(pending))
@@ -143,8 +166,8 @@ class _Build:
             getattr(outcomes, "close", lambda: None)()
 
     def _write_shard(self, task, outcomes, advance):
-        temporary = workplace(self.out / BUILD_FOLDER) / (self._file(task) + ".tmp")
-        writer = ShardWriter(self.out, temporary, self._file(task), self.recipe.kind, self.began["labels"])
+        temporary = workplace(self.out / BUILD_FOLDER) / f"{self.file(task)}.{secrets.token_hex(8)}.tmp"
+        writer = ShardWriter(self.out, temporary, self.file(task), self.recipe.kind, self.began["labels"])
         measured = self.recipe.kind == "percepts" and task.split == self.statistics_split
         statistics = FeatureStatistics() if measured else None
         reports = []
@@ -157,7 +180,7 @@ class _Build:
                     writer.write(record)
                     if statistics is not None:
                         statistics.add(record.array)
-                reports.append(_report(outcome, self._file(task)))
+                reports.append(_report(outcome, self.file(task)))
                 advance(1, note=source.path)
             shard = writer.finish()
         finally:
@@ -169,9 +192,8 @@ class _Build:
 
     def finish(self):
         """Writes dataset.json from the journals and removes them."""
-        journals = [self._journal(task) for task in self.tasks]
-        if None in journals:
-            raise OutputError(f"expected the finished shards in {self.out}, found some gone; go on with --resume")
+        journals = [self.journal(task) for task in self.tasks]
+        self._require_all(journals)
         sources = [source for journal in journals for source in journal["sources"]]
         self.check(sources)
         if not any(source["records"] for source in sources):
@@ -199,7 +221,21 @@ class _Build:
         with output_errors(self.out):
             save_dataset(dataset)
             remove_folder(self.out / BUILD_FOLDER)
-        return load_dataset(self.out)
+        self.dataset = load_dataset(self.out)
+
+    def _require_all(self, journals):
+        missing, parts = [index for index, each in enumerate(journals) if each is None], self.began.get("parts")
+        if not missing:
+            return
+        remedy = "go on with --resume"
+        if parts:
+            numbers = sorted({index % parts + 1 for index in missing})
+            which = ", ".join(f"{number}/{parts}" for number in numbers[:10]) + (", ..." if numbers[10:] else "")
+            remedy = f"give these parts again, then --finish: {which}"
+        raise ShardError(
+            f"expected the {len(journals)} shards of the plan in {self.out}, received {len(journals) - len(missing)}; "
+            + remedy
+        )
 
     def _common_traits(self, journals):
         """For each trait of the records the value that all share, or None."""
@@ -216,11 +252,11 @@ class _Build:
 
     def clean(self):
         """After a failure: removes all that was made if no shard was finished, so that nothing half-written is left."""
-        if any(self._journal_path(task).exists() for task in self.tasks):
+        if (self.out / MANIFEST).exists() or any(self._journal_path(task).exists() for task in self.tasks):
             return
         with contextlib.suppress(OSError):
             for task in self.tasks:
-                (self.out / self._file(task)).unlink(missing_ok=True)
+                (self.out / self.file(task)).unlink(missing_ok=True)
             remove_folder(self.out / BUILD_FOLDER)
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import re
+import secrets
 from pathlib import Path
 
 from videorep.data.shards.dataset import MANIFEST
@@ -20,10 +22,11 @@ SHARD_PATTERN = f"*{SHARD}[0-9]*-of-[0-9]*"
 SHARD_NAME = re.compile(r"[A-Za-z0-9._-]+\.tfrecord-\d{5,}-of-\d{5,}")
 
 
-def require_free(out, resume, overwrite, dry_run=False):
+def require_free(out, resume, overwrite, dry_run=False, shared=False):
     """Checks, without writing, that shards can go into the folder `out`: it is new or empty, or an option fits it.
 
-    A dry run does not look whether another process is writing there, and does not keep one from it for a moment.
+    A dry run does not look whether another process is writing there, and does not keep one from it for a moment;
+    `shared` lets the parts of one build write there together.
 
     Returns:
         Whether there are shards, finished or not.
@@ -48,7 +51,7 @@ def require_free(out, resume, overwrite, dry_run=False):
                 "elsewhere would be written or removed; remove the link"
             )
         if begun and not dry_run and isinstance(out, Path):
-            with exclusive(out):
+            with exclusive(out, shared):
                 pass
         if not (resume or overwrite):
             what = "finished shards" if finished else "an unfinished build"
@@ -60,19 +63,22 @@ def require_free(out, resume, overwrite, dry_run=False):
 
 
 @contextlib.contextmanager
-def writing_in(out):
-    """Makes the folder and keeps other processes out of it; at a URL there is nothing to do."""
+def writing_in(out, part=None):
+    """Makes the folder and keeps other processes out, but for other parts of one; at a URL there is nothing to do."""
     with contextlib.ExitStack() as stack:
         if isinstance(out, Path):
             with output_errors(out):
-                stack.enter_context(alone_in(out))
+                stack.enter_context(alone_in(out, shared=part is not None))
+                if part is not None:
+                    stack.enter_context(alone_in(out / BUILD_FOLDER / f"part-{part.number}-of-{part.of}"))
         yield
 
 
-def open_folder(out, began, resume, overwrite):
+def open_folder(out, began, resume, overwrite, alone=True):
     """Makes `out` ready to be written; returns the Dataset if it is finished already.
 
     `began` takes over what the first, interrupted run wrote down, so that the result does not tell of the interruption.
+    Who is not `alone` there must have the versions that the build was begun with, or bytes could differ unnoticed.
     """
     occupied = require_free(out, resume, overwrite, dry_run=True)  # the lock is held
     with output_errors(out):
@@ -83,24 +89,44 @@ def open_folder(out, began, resume, overwrite):
             _require_same_plan(out, dataset.fingerprint, began)
             remove_folder(out / BUILD_FOLDER)
             return dataset
-        if (out / BUILD_FOLDER / PLAN_FILE).exists():
-            first = _read_plan(out)
-            _require_same_plan(out, first["fingerprint"], began)
-            if first["made"]["versions"] != began["made"]["versions"]:
-                first["made"]["resumed_with"] = began["made"]["versions"]
-            began.update(first)
-        else:
+        if not (out / BUILD_FOLDER / PLAN_FILE).exists():
             _begin(out / BUILD_FOLDER, began)
+        elif alone and isinstance(out, Path):
+            for rest in (out / BUILD_FOLDER).glob("*.tmp"):  # of builds that were killed
+                rest.unlink()
+        first = _read_plan(out)
+        _require_same_plan(out, first["fingerprint"], began)
+        versions = began["made"]["versions"]
+        if first["made"]["versions"] != versions and not alone:
+            raise ShardError(
+                f"expected the versions that {out} was begun with ({first['made']['versions']}), received {versions}; "
+                "install those, or go on with --resume without parts"
+            )
+        if first["made"]["versions"] != versions:
+            first["made"]["resumed_with"] = versions
+        began.update(first)
     return None
 
 
 def _begin(folder, began):
-    """Writes down the plan, or leaves nothing behind."""
+    """Writes down the plan, unless another part is quicker, or leaves nothing behind."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_note(folder / PLAN_FILE, began)
+        if not isinstance(folder, Path):
+            write_note(folder / PLAN_FILE, began)
+            return
+        own = folder / f"{secrets.token_hex(8)}-{PLAN_FILE}"
+        write_note(own, began)
+        try:
+            os.link(own, folder / PLAN_FILE)  # which never replaces another's
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            own.replace(folder / PLAN_FILE)
+        own.unlink(missing_ok=True)
     except BaseException:
-        remove_folder(folder)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
         raise
 
 
@@ -115,7 +141,7 @@ def _read_plan(out):
 
 def write_note(path, values):
     """Writes down what a later run is to know of a build: a dict of plain values, with a checksum over them."""
-    write_text_durably(path, json.dumps(values | {"checksum": checksum(values)}) + "\n")
+    write_text_durably(path, json.dumps(values | {"checksum": checksum(values)}) + "\n", shared=True)
 
 
 def read_note(path):

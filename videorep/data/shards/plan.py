@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,22 @@ class Recipe:
     labels: tuple = ()
     made: dict = dataclasses.field(default_factory=dict)
     unit: str = "videos"
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """A build that is planned and may be carried out for as long as what it was opened with lasts.
+
+    Args:
+        recipe: Its `Recipe`.
+        process, check: As of `videorep.data.shards.build.build_dataset`.
+        describe: Function that gives what a dry run tells.
+    """
+
+    recipe: Recipe
+    process: Callable
+    check: Callable | None
+    describe: Callable
 
 
 def plan_shards(sources, per_shard=None, shards=None):

@@ -7,17 +7,15 @@ import contextlib
 import functools
 
 from videorep.build_config import ClipsConfig
-from videorep.data.shards.build import build_dataset
-from videorep.data.shards.build_folder import require_free
-from videorep.data.shards.plan import Recipe
+from videorep.data.shards.parts import carry_out
+from videorep.data.shards.plan import Recipe, Work
 from videorep.data.shards.records import EncodedClip
 from videorep.data.videos.encode import encode_in_worker
 from videorep.data.videos.estimate import estimate_bytes
 from videorep.data.videos.job import open_job, to_outcome
-from videorep.progress import SilentProgress
 
 
-def build_clips(videos, out, config=ClipsConfig(), *, resume=False, overwrite=False, dry_run=False, progress=None):
+def build_clips(videos, out, config=ClipsConfig(), **choices):
     """Decodes videos into clip shards, one record per video or per piece of one.
 
     Shards depend on the videos, the options that shape content and the seed, not on the workers or on interruptions.
@@ -26,24 +24,28 @@ def build_clips(videos, out, config=ClipsConfig(), *, resume=False, overwrite=Fa
         videos: Folder of videos (searched in depth, links followed), or a CSV of path[,start,end][,label].
         out: Folder to make or to complete.
         config: `ClipsConfig`.
-        resume, overwrite, progress: See `shards.build.build_dataset`.
-        dry_run: Only find, count and decode a few frames, to tell about how many bytes the shards take; write nothing.
+        choices: See `videorep.data.shards.parts.carry_out`; a dry run finds, counts and decodes a few frames, to tell
+            about how many bytes the shards take.
     Returns:
         `Dataset`; with `dry_run` a dict of what would be built.
     Raises:
         ConfigError: an unknown kind of labels or split.
         DataError: no videos, lists that do not fit, a leak between splits, or too many bad videos.
-        OutputError, ShardError: see `shards.build.build_dataset`.
+        OutputError, ShardError: see `carry_out`.
     """
-    progress = progress or SilentProgress()
-    require_free(out, resume, overwrite, dry_run)
+    return carry_out(functools.partial(_open_work, videos, out, config), out, **choices)
+
+
+@contextlib.contextmanager
+def _open_work(videos, out, config, progress):
     with open_job(videos, out, config, progress) as job:
-        if dry_run:
+
+        def describe():
             return job.describe() | {"bytes": estimate_bytes(job.usable, config, job.pool)}
+
         recipe = Recipe(config.name, "clips", job.plan, job.labels, job.made("build-shards clips"))
-        read = functools.partial(_decode, job)
-        options = {"resume": resume, "overwrite": overwrite, "progress": progress, "check": job.check}
-        return build_dataset(out, recipe, lambda pending: job.process(pending, read), **options)
+        process = functools.partial(job.process, read=functools.partial(_decode, job))
+        yield Work(recipe, process, job.check, describe)
 
 
 def _decode(job, shards):
