@@ -38,6 +38,7 @@ ONLY_PARSED = {
     "docs/demo.md": "listens until it is told to end; tests/test_demo_*.py run what is said",
     "docs/python.md": "needs the community's file; tests/test_cli_pictures.py runs the same with a small one",
     "docs/remote.md": "needs a bucket; tests/test_data_remote.py runs the same against a server",
+    "docs/scaling.md": "is for several machines; tests/test_training_strategy.py runs the same on one",
 }
 SMALL = {
     "pretrain": "--units 3 --layers 1 --steps 1 --batch-size 2",
