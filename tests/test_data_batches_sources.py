@@ -7,8 +7,11 @@ from batch_shards import FEATURES, HEIGHT, WIDTH, all_windows, as_set, take, wri
 
 from videorep.config import DataConfig
 from videorep.data import write_shards
+from videorep.data.batches.moving_mnist import GeneratedSource
+from videorep.data.batches.several import SeveralSources
 from videorep.data.batches.sources import open_source
 from videorep.errors import ConfigError, ShardError
+from videorep.training.feeding import ScheduledSource
 
 
 def test_an_epoch_of_percepts_is_every_window_once(stored_percepts):
@@ -43,6 +46,19 @@ def test_the_position_decides_the_batch(stored_percepts, stored_clips, step):
         np.testing.assert_array_equal(whole, resumed)
         other = take(source.training(5, seed=10, start_step=step), 2)
         assert not np.array_equal(whole, other)
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_parts_make_up_the_whole(stored_percepts, stored_clips, step):
+    """Batches shared out among three workers, unevenly; of crops eight come of a window, over the ends of parts."""
+    sources = [open_source(stored_percepts[0], "train", 4), GeneratedSource(DataConfig("moving-mnist"), "train", 4)]
+    sources += [open_source(DataConfig(stored_clips[0], stride=2, patch=patch), "train", 4) for patch in (0, 6)]
+    sources.append(SeveralSources([sources[0], sources[0]]))
+    for source in [*sources, ScheduledSource(sources[0], 4, 100)]:
+        for key in source.training(11, 9).element_spec:
+            whole = take(source.training(11, 9, step), 4, key)
+            parts = [take(source.training(11, 9, step, part), 4, key) for part in map(range, (0, 3, 7), (3, 7, 11))]
+            np.testing.assert_array_equal(whole, [np.concatenate(each) for each in zip(*parts, strict=True)])
 
 
 @pytest.mark.parametrize(("compression", "dtype"), [("gzip", np.float16), ("", np.float32), ("gzip", np.float32)])

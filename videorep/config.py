@@ -14,6 +14,7 @@ AUTO = "auto"  # decided by what else is given
 OUTPUTS = (AUTO, "bernoulli", "gaussian")
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "bounded-rmsprop")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+STRATEGIES = ("one", "mirrored", "multi-worker")
 FEEDINGS = ("teacher", "own", "scheduled")
 SOFTMAX_STARTS = ("regression", "random")
 STREAMS = ("flow", "rgb")

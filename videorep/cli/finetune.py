@@ -74,6 +74,7 @@ DEFAULTS = ClassifierConfig()
     help="Runs to make, each with other videos per class and other random weights.",
 )
 @options.training_settings(TrainingConfig())
+@options.strategy
 @options.config_file
 @options.long_work
 @click.pass_context

@@ -8,7 +8,7 @@ from videorep.bounds import LARGEST
 from videorep.cli.errors import DRY_RUN, OUTPUT, RESUMABLE
 from videorep.cli.parameter_types import CommaList, Speed
 from videorep.cli.settings import setting
-from videorep.config import BRANCHES, MOVING_MNIST, OPTIMIZERS, PRECISIONS, DataConfig, ModelConfig
+from videorep.config import BRANCHES, MOVING_MNIST, OPTIMIZERS, PRECISIONS, STRATEGIES, DataConfig, ModelConfig
 from videorep.progress import make_progress
 
 OF_DIGITS = ("digits", "num_digits", "speed")
@@ -27,7 +27,8 @@ def combine(*decorators):
 
 def work(ctx):
     """What the options of `long_work` decide, and who tells how far it is, for the function that works long."""
-    return {name: ctx.params[name] for name in ("resume", "overwrite", "dry_run")} | {"progress": make_progress()}
+    names = [name for name in ("resume", "overwrite", "dry_run", "strategy") if name in ctx.params]
+    return {name: ctx.params[name] for name in names} | {"progress": make_progress()}
 
 
 def data_like(run, path=None):
@@ -83,6 +84,13 @@ dry_run = click.option(
     "--dry-run", is_flag=True, callback=_remember(DRY_RUN), help="Tell what would happen; write nothing."
 )
 long_work = combine(resume, overwrite, dry_run)
+strategy = click.option(
+    "--strategy",
+    type=click.Choice(STRATEGIES),
+    default=STRATEGIES[0],
+    help="Train on one device, on all of this machine, or on the workers that TF_CONFIG or SLURM names, which share "
+    "each batch.",
+)
 config_file = click.option(
     "--config", "config_path", metavar="FILE.toml", help="Settings; options given here overrule them."
 )

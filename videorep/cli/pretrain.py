@@ -54,6 +54,7 @@ DEFAULTS, TRAINING = ModelConfig(), PretrainTrainingConfig()
 @setting("data.patch", "--patch", type=int, default=0, help="Train on NxN crops of the frames; 0: whole.")
 @setting("data.colour", "--colour", is_flag=True, default=False, help="Keep colours; grey otherwise.")
 @options.training_settings(TRAINING)
+@options.strategy
 @options.config_file
 @options.long_work
 @click.pass_context

@@ -42,10 +42,11 @@ class Checkpoints:
         folder: Path of the folder, which need not exist.
         variables: tf.Variables of model and optimizer, in an order that the run's settings decide.
         steps: Steps of the whole training.
+        writes: Whether `save` writes; it looks at the weights in any case.
     """
 
-    def __init__(self, folder, variables, steps):
-        self._folder, self._variables, self._steps = folder, variables, steps
+    def __init__(self, folder, variables, steps, writes=True):
+        self._folder, self.variables, self._steps, self._writes = folder, variables, steps, writes
         self._step = tf.Variable(0, dtype=tf.int64)
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
         self._unreported = tf.Variable(json.dumps([{}, 0]))
@@ -71,6 +72,8 @@ class Checkpoints:
         self.require_finite(totals, position.step)
         if not self._is_finite():
             raise RunError(self._describe_divergence("finite weights", "some that are not", position.step))
+        if not self._writes:
+            return
         # of every Python number that TensorFlow is given it keeps a tensor, of arrays none
         self._step.assign(np.asarray(position.step))
         self._seconds.assign(np.asarray(position.seconds))
@@ -143,7 +146,7 @@ class Checkpoints:
         """Raises a RunError where a readable checkpoint is of another model or optimizer."""
         wanted = {
             f"variables/{number}/.ATTRIBUTES/VARIABLE_VALUE": (variable.shape.as_list(), variable.dtype)
-            for number, variable in enumerate(self._variables)
+            for number, variable in enumerate(self.variables)
         }
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         there = {name: (shapes[name], dtypes[name]) for name in shapes if name.startswith("variables/")}
@@ -160,7 +163,7 @@ class Checkpoints:
         return f"expected {expected}, received {received} by step {step}; lower --learning-rate and train again{kept}"
 
     def _is_finite(self):
-        floating = (variable for variable in self._variables if variable.dtype.is_floating)
+        floating = (variable for variable in self.variables if variable.dtype.is_floating)
         return all(bool(tf.reduce_all(tf.math.is_finite(variable))) for variable in floating)
 
     def _path(self, step):

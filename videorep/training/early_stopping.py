@@ -28,11 +28,11 @@ class EarlyStopping:
     @property
     def is_over(self):
         """Whether to stop."""
-        return int(self._waited) >= self._patience
+        return int(self._waited.numpy()) >= self._patience
 
     def look(self, loss):
         """Takes the loss of an evaluation."""
-        if loss < float(self._loss):
+        if loss < float(self._loss.numpy()):
             self._loss.assign(np.asarray(loss))
             self._waited.assign(np.asarray(0))
             for best, variable in zip(self._best, self._model.variables, strict=True):

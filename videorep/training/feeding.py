@@ -23,12 +23,13 @@ class ScheduledSource:
         self._source, self._frames, self._steps = source, frames, steps
         self.provenance = source.provenance
 
-    def training(self, batch_size, seed, start_step=0):
+    def training(self, batch_size, seed, start_step=0, part=None):
         """The source's batches, each with "shown", (B, frames) bool, beginning with that of step `start_step`."""
+        part = part or range(batch_size)
 
         def draw(batch, step):
             draws = tf.random.stateless_uniform((batch_size, self._frames), (seed, step), dtype=tf.float64)
-            return {**batch, "shown": draws >= step / self._steps}
+            return {**batch, "shown": draws[part.start : part.stop] >= step / self._steps}
 
-        batches = self._source.training(batch_size, seed, start_step)
+        batches = self._source.training(batch_size, seed, start_step, part)
         return ReadableDataset(tf.data.Dataset.zip(batches, tf.data.Dataset.counter(start_step)).map(draw))

@@ -32,7 +32,7 @@ def finetune(config, out, *, repeats=1, **choices):
             encoder and the treatment of frames from the pretrained run `config.init`.
         out: Folder of the run; repeat k goes to `out/repeat-k`, with seed `seed + k`.
         repeats: Runs to make, each with its own draw of `videos_per_class` videos and its own initial weights.
-        choices: resume, overwrite, dry_run and progress, as for `run_job`.
+        choices: resume, overwrite, dry_run, progress and strategy, as for `run_job`.
     Returns:
         dict: where the run is and what its last report said, or {"repeats": [such dicts]}.
     Raises:

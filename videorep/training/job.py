@@ -12,14 +12,16 @@ from pathlib import Path
 
 import keras
 
+from videorep.config_values import to_dict
 from videorep.data.batches.sources import inputs_of
 from videorep.errors import OutputError, VideorepWarning
 from videorep.locking import alone_in, exclusive
-from videorep.runs import CHECKPOINTS, PROVENANCE, check_run, create_run, require_free
+from videorep.runs import CHECKPOINTS, PROVENANCE, Run, check_run, create_run, require_free
 from videorep.storage import require_apart, require_local
 from videorep.training import provenance
 from videorep.training.forecast import forecast
 from videorep.training.loop import TrainingLoop
+from videorep.training.team import join, require_divisible
 from videorep.writing import written
 
 
@@ -56,7 +58,7 @@ class Job:
         return made_from | ({"init": provenance.of_pretrained(self.pretrained)} if self.pretrained else {})
 
 
-def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=False, progress=None, foretell=True):
+def run_job(prepare, config, out, *, dry_run=False, progress=None, foretell=True, strategy="one", **choices):
     """Trains a model and leaves a run's folder, in which nobody else writes meanwhile.
 
     Args:
@@ -64,60 +66,92 @@ def run_job(prepare, config, out, *, resume=False, overwrite=False, dry_run=Fals
             a `Job`.
         config: What `prepare` is to be called with.
         out: Folder of the run.
-        resume, overwrite: Go on with the run that is there, or replace it.
         dry_run: Only tell what would be done, and what it would take unless not `foretell`.
         progress: Reporter, see `videorep.progress`.
+        strategy: "one" device, "mirrored" (all of this machine) or "multi-worker" (TF_CONFIG says which processes,
+            each of which calls this; the first one writes the run, the others nothing).
+        choices: resume, overwrite: go on with the run that is there, or replace it.
     Returns:
         dict: where the run is and what its last report said.
     Raises:
-        RunError, OutputError, ConfigError: the folder cannot be used; before anything is read or built.
+        RunError, OutputError, ConfigError: the folder cannot be used, or the strategy; before anything is read or
+            built.
+        RunError: another worker ended.
         VideorepError: what `prepare` and training raise. An old run goes when its successor could be built.
     """
-    choices = {"resume": resume, "overwrite": overwrite}
     require_local(out, OutputError)
     require_apart(out, inputs_of(config))
-    _require_unused(Path(out), choices)
-    with _writing_in(Path(out), dry_run):
-        job = prepare(config, hashed=not dry_run)
-        training, plan = job.config.training, {"run": str(out)} | job.facts
-        begun, record = check_run(out, job.config, **choices), job.provenance
-        if begun and _has_begun(begun):
-            record, changed = provenance.resume(out, begun.provenance, record)
-            if changed and not begun.finished:
-                sentence = f"{out} was begun with other versions, so its figures may differ a little: {changed}"
-                warnings.warn(sentence, VideorepWarning, stacklevel=3)
+    require_divisible(config.training.batch_size, strategy)
+    team = join("one" if dry_run else strategy)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(team.complete())
+        if team.is_chief:
+            _require_unused(Path(out), choices)
+            stack.enter_context(_writing_in(Path(out), dry_run))
+        with team.strategy.scope():
+            job = prepare(config, hashed=not dry_run)
+        plan, record = {"run": str(out)} | job.facts, job.provenance
+        if team.is_chief:
+            record = _require_continuable(out, job.config, record, choices)
         if dry_run:
             return plan | ({"forecast": forecast(job)} if foretell else {})
-        run = create_run(out, job.config, **choices)
-        if run.finished:
-            return plan | run.last_report()
+        team.require_same([to_dict(job.config), job.provenance])
+        return plan | _train(job, team, out, record, progress, choices)
+
+
+def _require_continuable(out, config, record, choices):
+    """What the run is to record of its making; a RunError where what was begun cannot be gone on with."""
+    begun = check_run(out, config, **choices)
+    if begun and _has_begun(begun):
+        record, changed = provenance.resume(out, begun.provenance, record)
+        if changed and not begun.finished:
+            sentence = f"{out} was begun with other versions, so its figures may differ a little: {changed}"
+            warnings.warn(sentence, VideorepWarning, stacklevel=4)
+    return record
+
+
+def _train(job, team, out, record, progress, choices):
+    """Trains to the end; gives the last report."""
+    training = job.config.training
+    run = create_run(out, job.config, **choices) if team.is_chief else Run(Path(out), job.config)
+    if team.of_chief(run.finished):
+        return run.last_report() if team.is_chief else {}
+    if team.is_chief:
         run.write_provenance(record)
-        loop = TrainingLoop(job.model, job.objective, training, run, job.evaluate, job.slow, job.slow_rate)
-        step = loop.restore()
-        if not step and job.begin:
-            job.begin()
-        report = loop.fit(job.data.training(training.batch_size, training.seed, step), progress)
+    loop = TrainingLoop(job.model, job.objective, training, run, job.evaluate, job.slow, job.slow_rate, team=team)
+    step = loop.restore()
+    if not step and job.begin:
+        job.begin()
+    batches = job.data.training(training.batch_size, training.seed, step, **team.part(training.batch_size))
+    report = loop.fit(batches, progress if team.is_chief else None)
+    if team.is_chief:
         run.save_model(job.model)
-        return plan | report
+    team.of_chief(step)  # Whoever left before it is written would seem to be lost.
+    return report
 
 
-def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, **choices):
+def run_jobs(prepare, configs, out, *, dry_run=False, progress=None, strategy="one", **choices):
     """Trains several models, each into a folder of its own below `out`; looks at all folders before the first begins.
 
     Args:
         configs: {name of the folder: configuration}.
         out: Folder of the folders.
-        dry_run, progress, choices: As for `run_job`.
+        dry_run, progress, strategy, choices: As for `run_job`.
     Returns:
         dict: "run", `out`, and "repeats", what `run_job` gave for each.
     """
     require_local(out, OutputError)
-    for name, config in configs.items():
+    for config in configs.values():
         require_apart(out, inputs_of(config))
-        _require_unused(Path(out) / name, choices)
-    with _writing_in(Path(out), dry_run):
+        require_divisible(config.training.batch_size, strategy)
+    choices_of_all = {"dry_run": dry_run, "progress": progress, "strategy": strategy} | choices
+    with contextlib.ExitStack() as stack:
+        if join("one" if dry_run else strategy).is_chief:
+            for name in configs:
+                _require_unused(Path(out) / name, choices)
+            stack.enter_context(_writing_in(Path(out), dry_run))
         summaries = [
-            run_job(prepare, each, Path(out) / name, dry_run=dry_run, progress=progress, foretell=not number, **choices)
+            run_job(prepare, each, Path(out) / name, foretell=not number, **choices_of_all)
             for number, (name, each) in enumerate(configs.items())
         ]
     summary = {"run": str(out), "repeats": summaries}

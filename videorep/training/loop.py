@@ -1,4 +1,4 @@
-"""The training loop: compiled steps under a distribution strategy, Keras callbacks, checkpoints.
+"""The training loop: compiled steps on one device or on a team of them, Keras callbacks, checkpoints.
 
 Keras' `fit` fails under MultiWorkerMirroredStrategy, so the loop is the project's own. Between callbacks' "epochs"
 lie `report_every` steps; losses stay on the device until then.
@@ -24,6 +24,7 @@ from videorep.training.early_stopping import EarlyStopping
 from videorep.training.gradients import before_cast, global_norm
 from videorep.training.interruption import deferred_interruption
 from videorep.training.optimizers import build_optimizer
+from videorep.training.team import LOST, Team, join
 
 
 @dataclasses.dataclass
@@ -43,7 +44,7 @@ class TrainingLoop:
             the configuration has `patience`.
         slow: Variables of the model that take only the share `slow_rate` of every step.
         callbacks: More Keras callbacks.
-        strategy: tf.distribute strategy under which model and loop were made; the default one where None.
+        team: Team under whose strategy the model was made; its chief alone writes, and validates. None: one device.
     """
 
     model: keras.Model
@@ -54,28 +55,30 @@ class TrainingLoop:
     slow: tuple = ()
     slow_rate: float = 1.0
     callbacks: tuple = ()
-    strategy: object = None
+    team: Team | None = None
 
     def __post_init__(self):
-        self.strategy = self.strategy or tf.distribute.get_strategy()
-        with self.strategy.scope():
-            self.optimizer = build_optimizer(self.config)
+        self.team = self.team or join("one")
+        with self.team.strategy.scope():
+            self.optimizer = build_optimizer(self.config, self._is_distributed)
             self.optimizer.build(self.model.trainable_variables)
             # By position: Keras' object graph leaves the states of random generators (dropout) out.
             variables = [variable.value for variable in (*self.model.variables, *self.optimizer.variables)]
             patience = self.config.patience
             self._stopping = EarlyStopping(self.model, patience) if patience and self.evaluate else None
             variables += self._stopping.variables if self._stopping else []
-            self.checkpoints = Checkpoints(self.run.checkpoints, variables, self.config.steps)
+        # Its text is no variable of the strategy, whose workers cannot send one another any.
+        self.checkpoints = Checkpoints(self.run.checkpoints, variables, self.config.steps, self.team.is_chief)
         self.position = Position()
         self.model.optimizer = self.optimizer
         # One pass over weights, gradients and moments instead of one per operation of the optimizer.
-        self._apply = tf.function(self._apply_gradients, jit_compile=not self._is_distributed)
-        self.train_step = tf.function(lambda batch: self._reduce(self.strategy.run(self._replica_step, args=(batch,))))
+        apply = self._apply_gradients
+        self._apply = apply if self._is_distributed else tf.function(apply, jit_compile=True)
+        self.train_step = tf.function(lambda batch: self.team.run(self._replica_step, batch))
 
     @property
     def _is_distributed(self):
-        return self.strategy.num_replicas_in_sync > 1
+        return self.team.replicas > 1
 
     @functools.cached_property
     def _metrics(self):
@@ -93,6 +96,9 @@ class TrainingLoop:
         Raises:
             RunError: no checkpoint can be read, one is of other settings, or all are gone.
         """
+        if not self.team.is_chief:
+            self.position = Position(int(self.team.of_chief(0)))
+            return self.position.step
         self.position = self.checkpoints.restore()
         reported = max((report[STEP] for report in self._metrics.reports), default=0)
         if not self.position.step and reported > self.config.checkpoint_every:
@@ -100,43 +106,65 @@ class TrainingLoop:
                 f"expected checkpoints in {self.run.checkpoints}, received none though {self.run.metrics_path} has "
                 f"reports up to step {reported:.0f}; restore the folder, or train again with --overwrite"
             )
-        return self.position.step
+        return int(self.team.of_chief(self.position.step))
 
     def fit(self, batches, progress=None):
         """Trains from the present step to the last; warns where the loss rose.
 
         Args:
-            batches: Endless tf.data of batches, beginning with the one of the present step.
+            batches: Endless tf.data of batches, of this worker's part of them, beginning with that of the present step.
             progress: Reporter, see `videorep.progress`.
         Returns:
-            The last report's figures.
+            The last report's figures; none on another worker than the chief.
         Raises:
-            RunError: a loss or a weight is no longer a number; the last sound checkpoint is kept.
+            RunError: a loss or a weight is no longer a number, or another worker was told to stop; the last sound
+                checkpoint is kept.
             OutputError: metrics, events or checkpoints cannot be written.
         """
         step = self.position.step
-        self._metrics.go_on_from(step)
-        with contextlib.closing(EventLog(self.run.events, step)) as events:
-            callbacks = keras.callbacks.CallbackList([self._metrics, events, *self.callbacks], model=self.model)
+        self.team.copy_of_chief(self.checkpoints.variables)
+        self.team.part_seeds(self.model)
+        with contextlib.ExitStack() as stack:
+            logs = self._open_logs(stack) if self.team.is_chief else ()
+            callbacks = keras.callbacks.CallbackList([*logs, *self.callbacks], model=self.model)
             self.model.stop_training = False
             callbacks.on_train_begin()
             title, reporter = f"Training {self.model.name}", progress or SilentProgress()
             with reporter.task(title, total=self.config.steps, unit="steps", done=step) as advance:
-                batches = readable(self.strategy.experimental_distribute_dataset(batches))
+                batches = readable(self.team.distribute(batches, self.config.batch_size))
                 with deferred_interruption() as interrupted:
-                    self._run_steps(batches, callbacks, advance, interrupted)
-            if self._stopping and not interrupted:
+                    stopped = self._run_steps(batches, callbacks, advance, interrupted)
+            if stopped:
+                raise RunError(
+                    f"expected all {self.team.count} workers to go on, received: another one was told to stop by step "
+                    f"{self.position.step}, which is kept; give the same command with --resume to any number of workers"
+                )
+            if self._stopping:
                 self._stopping.restore()
             callbacks.on_train_end()
+        if not self.team.is_chief:
+            return {}
         if sentence := describe_rise(self._metrics.reports):
             warnings.warn(sentence, VideorepWarning, stacklevel=2)
         return (self._metrics.reports or [{}])[-1]
 
+    def _open_logs(self, stack):
+        self._metrics.go_on_from(self.position.step)
+        return self._metrics, stack.enter_context(contextlib.closing(EventLog(self.run.events, self.position.step)))
+
     def _run_steps(self, batches, callbacks, advance, interrupted):
-        config, position, note = self.config, self.position, ""
+        config, position, note, stopped = self.config, self.position, "", False
         saved, begun = position.step, time.monotonic() - position.seconds
-        while position.step < config.steps and not self._is_over and not self.model.stop_training and not interrupted:
-            parts = self.train_step(next(batches))
+        while position.step < config.steps and not self._is_over and not self.model.stop_training:
+            try:
+                if stopped := self.team.any(interrupted):
+                    break
+                parts = self.train_step(next(batches))
+            except LOST:
+                # Weights change only once all gradients have arrived: they are those of the last whole step.
+                if position.step > saved:
+                    self._save(begun)
+                raise
             totals = {name: position.totals.get(name, 0.0) + value for name, value in parts.items()}
             step, last = position.step + 1, position.step + 1 == config.steps
             position = Position(step, time.monotonic() - begun, totals, position.count + 1)
@@ -148,18 +176,19 @@ class TrainingLoop:
                 position = Position(step, position.seconds)
             advance(1, note=note)
             if evaluates:
-                figures = self.evaluate()
+                figures = self.evaluate() if self.team.is_chief else {}
                 logs |= {f"validation_{name}": value for name, value in figures.items()}
                 if self._stopping:
-                    self._stopping.look(figures["loss"])
+                    self._stopping.look(self.team.of_chief(figures.get("loss", 0.0)))
             if logs:
                 callbacks.on_epoch_end(step, logs)
             self.position = position
             if last or self._is_over or step % config.checkpoint_every == 0:
                 self._save(begun)
                 saved = step
-        if interrupted and position.step > saved:
+        if stopped and position.step > saved:
             self._save(begun)
+        return stopped
 
     def _report(self, position):
         logs = {name: float(total) / position.count for name, total in position.totals.items()}
@@ -182,11 +211,16 @@ class TrainingLoop:
             loss = tf.reduce_sum(losses) / self.config.batch_size
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        if not self._is_distributed:  # There the replicas' gradients are yet to be added up, in float32.
+        parts = {name: tf.reduce_sum(part) / self.config.batch_size for name, part in parts.items()}
+        figures = {"loss": loss} | parts
+        if self._is_distributed:
+            gradients, figures = self.team.add_up((gradients, figures))
+        else:
             gradients = [before_cast(gradient) for gradient in gradients]
         limit = self.optimizer.scale_loss(self.config.clip_norm)
-        self._apply(gradients, limit / tf.maximum(global_norm(gradients), limit))
-        return {"loss": loss} | {name: tf.reduce_sum(part) / self.config.batch_size for name, part in parts.items()}
+        with tf.control_dependencies(list(figures.values())):  # Nothing can fail once weights begin to change.
+            self._apply(gradients, limit / tf.maximum(global_norm(gradients), limit))
+        return figures
 
     def _apply_gradients(self, gradients, factor):
         clipped = [factor * tf.cast(gradient, "float32") for gradient in gradients]
@@ -194,12 +228,6 @@ class TrainingLoop:
         self.optimizer.apply(clipped, self.model.trainable_variables)
         for variable, value in zip(self.slow, before, strict=True):
             variable.assign(value + self.slow_rate * (variable - value))
-
-    def _reduce(self, per_replica):
-        return {
-            name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-            for name, value in per_replica.items()
-        }
 
 
 def make_validation(objective, batches):

@@ -6,11 +6,12 @@ from keras import ops
 NOT_DECAYED = ("bias", "peephole_kernel")  # of these a unit has a few each, which keep nothing by heart
 
 
-def build_optimizer(config):
+def build_optimizer(config, summed=False):
     """A Keras optimizer; with loss scaling under float16. The training loop clips the gradients.
 
     Args:
         config: TrainingConfig.
+        summed: Whether the gradients that it will be given are summed over all replicas already, as for clipping.
     """
     choices = {"learning_rate": learning_rate_schedule(config), "weight_decay": config.weight_decay or None}
     if config.optimizer == "sgd":
@@ -21,6 +22,8 @@ def build_optimizer(config):
         optimizer = BoundedRMSprop(rho=config.decay, momentum=config.momentum, **choices)
     else:
         optimizer = keras.optimizers.Adam(**choices)
+    if summed:
+        optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer

@@ -24,7 +24,7 @@ def pretrain(config, out, **choices):
     Args:
         config: PretrainConfig; `features` 0 and `output` "auto" are filled in from the data.
         out: Folder of the run.
-        choices: resume, overwrite, dry_run and progress, as for `run_job`.
+        choices: resume, overwrite, dry_run, progress and strategy, as for `run_job`.
     Returns:
         dict: where the run is and what its last report said.
     Raises:

@@ -36,10 +36,10 @@ class GeneratedSource:
         data = self._data
         return MovingMNIST(data.digits, data.num_digits, self._frames, seed=seed, split=self._split, speed=data.speed)
 
-    def training(self, batch_size, seed, start_step=0):
-        """Endless full batches {"frames": (B, T, D) uint8}, beginning with that of step `start_step`."""
-        shape = (batch_size, self._frames, self.features)
-        batches = self._generator(seed).dataset(batch_size, start_step)
+    def training(self, batch_size, seed, start_step=0, part=None):
+        """Endless full batches {"frames": (B, T, D) uint8}, beginning with that of `start_step`; `part` as there."""
+        shape = (len(part or range(batch_size)), self._frames, self.features)
+        batches = self._generator(seed).dataset(batch_size, start_step, part)
         return batches.map(lambda frames: {"frames": tf.reshape(frames, shape)})
 
     def evaluation(self, batch_size, limit, seed=0):

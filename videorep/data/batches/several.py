@@ -35,12 +35,14 @@ class SeveralSources:
         """As `ShardSource.statistics`, over all sources, each weighted by its sequences."""
         return pool_moments([source.statistics() for source in self._sources], [each.windows for each in self._sources])
 
-    def training(self, batch_size, seed, start_step=0):
-        """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`."""
-        shares = self._shares(batch_size)
-        streams = [
-            source.training(share, seed, start_step) for source, share in zip(self._sources, shares, strict=True)
-        ]
+    def training(self, batch_size, seed, start_step=0, part=None):
+        """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`; `part` as there."""
+        part, first, streams = part or range(batch_size), 0, []
+        for source, share in zip(self._sources, self._shares(batch_size), strict=True):
+            own = range(max(part.start - first, 0), min(part.stop - first, share))
+            if own:
+                streams.append(source.training(share, seed, start_step, own))
+            first += share
         joined = tf.data.Dataset.zip(tuple(streams)).map(
             lambda *batches: {"frames": tf.concat([batch["frames"] for batch in batches], 0)}
         )

@@ -91,9 +91,13 @@ class ShardSource:
         """{"mean": (D,), "deviation": (D,)} of the features: of percepts as stored, of pixels in [0, 1] by channel."""
         return self._stream.statistics()
 
-    def training(self, batch_size, seed, start_step=0):
-        """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`."""
-        return ReadableDataset(self._stream.training(batch_size, seed, start_step).map(_only_frames))
+    def training(self, batch_size, seed, start_step=0, part=None):
+        """Endless full batches {"frames": (B, T, D)}, beginning with that of step `start_step`.
+
+        `part` is the range of places in every batch that are wanted, all where None: B is its length. The parts of
+        several workers make up the batches that one would get.
+        """
+        return ReadableDataset(self._stream.training(batch_size, seed, start_step, part).map(_only_frames))
 
     def evaluation(self, batch_size, limit=None, seed=0):
         """Finite batches {"frames": (b, T, D)}: all sequences or a seeded choice of `limit`; the last may be short."""
@@ -164,12 +168,13 @@ class LabelledBlocks:
     def statistics(self):
         return self._stream.statistics()
 
-    def training(self, batch_size, seed, start_step=0):
+    def training(self, batch_size, seed, start_step=0, part=None):
         """Endless full batches {"frames": (B, T, D), "mask": (B, T) bool, "label": (B,) int32, "video": (B,) int32}.
 
-        One block per draw, every block once per epoch, in an order that (seed, epoch) decides.
+        One block per draw, every block once per epoch, in an order that (seed, epoch) decides; `part` as of
+        `ShardSource`.
         """
-        return ReadableDataset(self._stream.training(batch_size, seed, start_step).map(self._label))
+        return ReadableDataset(self._stream.training(batch_size, seed, start_step, part).map(self._label))
 
     def evaluation(self, batch_size):
         """Finite batches of the same dict: every block of every video, in order; the last may be short."""

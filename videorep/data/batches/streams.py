@@ -62,15 +62,15 @@ class PerceptStream:
         """How many frames of each window are of its record: (W,) int64; the others are padded."""
         return np.minimum(self._length, self._reader.index["frames"][self.records] - self.starts)
 
-    def training(self, batch_size, seed, start_step):
-        """Endless batches of `batch_size`, beginning with that of step `start_step`."""
-        order = ShuffledOrder(len(self.records), seed)
+    def training(self, batch_size, seed, start_step, part=None):
+        """Endless batches of `batch_size`, beginning with that of step `start_step`; of each the `part`, a range."""
+        order, part = ShuffledOrder(len(self.records), seed), part or range(batch_size)
 
         def windows(step):
-            return order.draw(int(step) * batch_size, batch_size)
+            return order.draw(int(step) * batch_size + part.start, len(part))
 
         def draw(step):
-            return tf.ensure_shape(call_python(windows, [step], tf.int64), [batch_size])
+            return tf.ensure_shape(call_python(windows, [step], tf.int64), [len(part)])
 
         return self._read(tf.data.Dataset.counter(start_step).map(draw))
 
@@ -128,19 +128,25 @@ class ClipStream(PerceptStream):
         self._grid = _grid(height, width, data.patch)
         self.cells = len(self._grid)
 
-    def training(self, batch_size, seed, start_step):
-        """Endless batches of `batch_size`, beginning with that of step `start_step`."""
-        order = ShuffledOrder(len(self.records), seed)
-        share = CROPS_PER_WINDOW if self._patch else 1
-        first_group, first_in_group = divmod(start_step * batch_size, share)
+    def training(self, batch_size, seed, start_step, part=None):
+        """As of percepts. A clip of which nothing is in the `part` is not decoded."""
+        order, part = ShuffledOrder(len(self.records), seed), part or range(batch_size)
+        share, first = CROPS_PER_WINDOW if self._patch else 1, start_step * batch_size
+
+        def is_wanted(group, places):
+            sequences = group * share + places
+            in_batch = sequences % batch_size
+            return (sequences >= first) & (in_batch >= part.start) & (in_batch < part.stop)
 
         def draw(group):
             room = np.array(self._size) - self.frame_shape[:2] + 1
             crops = make_generator(seed, CROP_STREAM, group).integers(0, room, (share, 2))
-            return order.draw(int(group))[0], crops
+            return order.draw(int(group))[0], crops[is_wanted(int(group), np.arange(share))]
 
-        sequences = self._read(tf.data.Dataset.counter(first_group), draw).skip(first_in_group)
-        return sequences.batch(batch_size, drop_remainder=True).prefetch(4)
+        groups = tf.data.Dataset.counter(first // share)
+        if len(part) < batch_size:
+            groups = groups.filter(lambda group: tf.reduce_any(is_wanted(group, tf.range(share, dtype=tf.int64))))
+        return self._read(groups, draw).batch(len(part), drop_remainder=True).prefetch(4)
 
     def evaluation(self, items, batch_size):
         """Finite batches of the given (window, cell) numbers, `items` (N,) = window * cells + cell."""

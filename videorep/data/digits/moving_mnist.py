@@ -86,17 +86,22 @@ class MovingMNIST:
         """Batch k of the endless stream: the same whenever it is asked for."""
         return self.sequences(k * batch_size, batch_size)
 
-    def dataset(self, batch_size: int, start_step: int = 0) -> "tf.data.Dataset":
+    def dataset(self, batch_size: int, start_step: int = 0, part: range | None = None) -> "tf.data.Dataset":
         """The endless stream from batch `start_step` on, as a tf.data.Dataset that draws ahead in the background.
 
         Yields:
-            (batch_size, frames, size, size) uint8.
+            (batch_size, frames, size, size) uint8; of every batch only the places in `part` where that is given.
         """
         import tensorflow as tf
 
+        part = part or range(batch_size)
+
+        def sequences(k):
+            return self.sequences(int(k) * batch_size + part.start, len(part))
+
         def draw(k):
-            frames = tf.numpy_function(lambda k: self.batch(int(k), batch_size), [k], tf.uint8, stateful=False)
-            return tf.ensure_shape(frames, (batch_size, self.frames, self.size, self.size))
+            frames = tf.numpy_function(sequences, [k], tf.uint8, stateful=False)
+            return tf.ensure_shape(frames, (len(part), self.frames, self.size, self.size))
 
         release_iterators_at_exit()
         return tf.data.Dataset.counter(start_step).map(draw).prefetch(4)
