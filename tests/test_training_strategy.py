@@ -16,10 +16,10 @@ from job_building import finetune_config, pretrain_composite, pretrain_config, w
 
 from videorep.config_values import to_dict
 from videorep.data import write_shards
-from videorep.errors import ConfigError
+from videorep.errors import ConfigError, RunError
 from videorep.runs import load_run
 from videorep.training.checkpoints import Checkpoints
-from videorep.training.cluster import read_cluster
+from videorep.training.cluster import Cluster, read_cluster
 from videorep.training.pretrain import pretrain
 
 TESTS = Path(__file__).parent
@@ -190,6 +190,26 @@ def test_an_address_in_use_is_told(command, tmp_path):
         ((status, said),) = Workers(tmp_path / "workers", 1, command, of=2, ports=ports).ended()
     assert status == 1
     assert said.startswith("Error: expected to listen at 127.0.0.1:") and said.count("\n") == 1, said
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_waits_for_another_can_be_told_to_end(command, tmp_path, sent):
+    workers = Workers(tmp_path / "workers", 1, command, of=2)
+    said = workers.processes[0].stderr.readline()
+    assert "waiting for workers that do not answer yet: 127.0.0.1:" in said
+    workers.processes[0].send_signal(sent)
+    ((status, said),) = workers.ended()
+    assert status == 128 + sent
+    assert "Interrupted" in said and "Traceback" not in said
+
+
+def test_workers_that_do_not_come_are_named(monkeypatch):
+    monkeypatch.setattr("videorep.training.cluster.LIMIT", 0.5)
+    own, there, absent = free_ports(3)
+    addresses = [f"127.0.0.1:{port}" for port in (own, there, absent)]
+    with socket.create_server(("127.0.0.1", there)), pytest.raises(RunError) as caught:
+        Cluster({"worker": addresses}, "worker", 0).meet()
+    assert str(caught.value).startswith(f"expected 3 workers to meet, waited 0 s for 127.0.0.1:{absent}; start all")
 
 
 def test_a_classifier_with_dropout_and_validation(percepts, tmp_path):

@@ -4,16 +4,20 @@ import dataclasses
 import json
 import os
 import socket
+import time
+import warnings
 
 import tensorflow as tf
 
-from videorep.errors import ConfigError, RunError
+from videorep.errors import ConfigError, RunError, VideorepWarning
 
 TF_CONFIG, SLURM = "TF_CONFIG", "SLURM_STEP_NUM_TASKS"
 CHIEF, WORKER = "chief", "worker"
 EXAMPLE = '{"cluster": {"worker": ["host-a:2222", "host-b:2222"]}, "task": {"type": "worker", "index": 0}}'
 REMEDY = f"set it for every worker as docs/scaling.md says, or use another --strategy; an example: {EXAMPLE}"
 FIRST_PORT = 8888  # of the tasks of a SLURM node
+PATIENCE, LIMIT, PAUSE = 10.0, 600.0, 0.2  # seconds: until a word, until an error, between two looks
+BACKLOG = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,18 +42,52 @@ class Cluster:
         """The place of this process among all; the chief has 0."""
         return self.task + (len(self.jobs.get(CHIEF, ())) if self.job == WORKER else 0)
 
-    def require_free_port(self):
-        """Raises a RunError where another process listens at this one's port, which TensorFlow would wait for."""
-        address = self.jobs[self.job][self.task]
-        with socket.socket() as own:
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                own.bind(("", int(address.rpartition(":")[2])))
-            except OSError as error:
-                raise RunError(
-                    f"expected to listen at {address}, received: {error.strerror}; end what is there, or give this "
-                    f"worker another port in every worker's {TF_CONFIG}"
-                ) from error
+    def meet(self):
+        """Waits until every worker listens at its address; TensorFlow would wait without a word, an end or Ctrl-C.
+
+        Raises:
+            RunError: another process listens at this worker's port, or others did not come.
+        """
+        with _listener(self.jobs[self.job][self.task]):
+            absent = [address for of_job in self.jobs.values() for address in of_job]
+            start, warned = time.monotonic(), False
+            while absent := [address for address in absent if not _answers(address)]:
+                waited = time.monotonic() - start
+                names = ", ".join(absent)
+                if waited > LIMIT:
+                    raise RunError(
+                        f"expected {self.count} workers to meet, waited {LIMIT:.0f} s for {names}; start all of them, "
+                        "each at an address that the others can reach, and see what those that ended said"
+                    )
+                if waited > PATIENCE and not warned:
+                    warnings.warn(f"waiting for workers that do not answer yet: {names}", VideorepWarning, stacklevel=3)
+                    warned = True
+                time.sleep(PAUSE)
+
+
+def _listener(address):
+    """A socket that answers at the port of an address, which TensorFlow will take over."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("", int(address.rpartition(":")[2])))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise RunError(
+            f"expected to listen at {address}, received: {error.strerror}; end what is there, or give this worker "
+            f"another port in every worker's {TF_CONFIG}"
+        ) from error
+    return listener
+
+
+def _answers(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def read_cluster():

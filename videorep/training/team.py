@@ -156,7 +156,7 @@ def join(strategy):
         strategy: As for `count_replicas`.
     Raises:
         ConfigError: as `read_cluster`.
-        RunError: the others cannot be reached, or another process listens where this one should.
+        RunError: as `Cluster.meet`.
     """
     if strategy == "one":
         return Team(tf.distribute.get_strategy())
@@ -166,7 +166,7 @@ def join(strategy):
     cluster = read_cluster()
     if cluster.count == 1:
         return join("mirrored")
-    cluster.require_free_port()
+    cluster.meet()
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(cluster.jobs),
         task_type=cluster.job,
