@@ -37,7 +37,7 @@ ONLY_PARSED = {
     "docs/serving.md": "exports what README.md trains and exports too; tests/test_serving_*.py run what is said",
     "docs/demo.md": "listens until it is told to end; tests/test_demo_*.py run what is said",
     "docs/python.md": "needs the community's file; tests/test_cli_pictures.py runs the same with a small one",
-    "docs/scaling.md": "is for several machines; test_data_shards_parts.py, _on_beam.py, test_training_strategy.py run it on one",
+    "docs/scaling.md": "is for several machines; tests/test_data_shards_parts.py and others run the same on one",
     "docs/remote.md": "needs a bucket; tests/test_data_remote.py runs the same against a server",
 }
 SMALL = {
