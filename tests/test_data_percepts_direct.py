@@ -54,15 +54,19 @@ def records(folder):
     return [record for split in ("train", "test") for record in read_shards(folder, split).as_numpy_iterator()]
 
 
-@pytest.mark.parametrize("net, keep_partial", [("net.keras", False), ("motion.keras", True)])
-def test_it_equals_two_builds_with_lossless_images(place, tmp_path, net, keep_partial):
+@pytest.mark.parametrize(
+    "net, keep_partial, rate",
+    [("net.keras", False, {"fps": 15.0}), ("motion.keras", True, {"fps": 15.0}), ("net.keras", True, {"every": 3})],
+)
+def test_it_equals_two_builds_with_lossless_images(place, tmp_path, net, keep_partial, rate):
     percepts = {"dtype": "float32", "batch_size": 7}
     if net == "motion.keras":
         percepts |= {"stream": "flow", "flow_stack": STACK}
-    clips = ClipsConfig(**CHOICES, quality=None, keep_partial=keep_partial)
+    rate = {"fps": None} | rate
+    clips = ClipsConfig(**CHOICES | rate, quality=None, keep_partial=keep_partial)
     frames = build_clips(place / "VIDEOS", tmp_path / "clips", clips)
     build_percepts(tmp_path / "clips", tmp_path / "two", PerceptsConfig(str(place / net), **percepts))
-    made = build(place, tmp_path / "one", net=net, percepts=percepts, keep_partial=keep_partial)
+    made = build(place, tmp_path / "one", net=net, percepts=percepts, keep_partial=keep_partial, **rate)
     one, two = records(tmp_path / "one"), records(tmp_path / "two")
     assert len(one) == len(two) == 12 + keep_partial
     for record, other in zip(one, two, strict=True):
@@ -72,7 +76,7 @@ def test_it_equals_two_builds_with_lossless_images(place, tmp_path, net, keep_pa
     assert list(made.sources) == renamed
     left_out = {entry["path"].split("/")[1]: entry["reason"] for entry in made.sources if not entry["records"]}
     assert left_out.keys() == {"noise.mp4", "again.mp4", "single.avi", "notes.txt", *["cut.avi"][keep_partial:]}
-    assert made.labels == frames.labels and made.frame_rate == frames.frame_rate == 15.0
+    assert made.labels == frames.labels and made.frame_rate == frames.frame_rate == (rate["fps"] or 25 / rate["every"])
     assert {split: [each.records for each in shards] for split, shards in made.splits.items()} == {
         split: [each.records for each in shards] for split, shards in frames.splits.items()
     }
