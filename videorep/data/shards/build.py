@@ -154,7 +154,8 @@ class Build:
         pending = [task for task, journal in journals.items() if journal is None]
         finished = [entry for journal in journals.values() if journal for entry in journal["sources"]]
         total, done = sum(len(task.sources) for task in tasks), len(finished)
-        self.check(finished)
+        if finished:
+            self.check(finished)
         if not pending:
             return
         outcomes = iter(process(pending))
