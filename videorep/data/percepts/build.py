@@ -47,12 +47,13 @@ def build_percepts(shards, out, config, **choices):
         ShardError: `shards` is not a finished folder of clips.
         OutputError: `out` cannot be written, holds something, or is not apart from `shards`.
     """
+    require_apart(out, {"SHARDS": shards})
     return carry_out(functools.partial(_open_work, shards, out, config), out, **choices)
 
 
 @contextlib.contextmanager
 def _open_work(shards, out, config, progress):
-    dataset = _open_clips(shards, out)
+    dataset = _open_clips(shards)
     net, engine, settings, stage = open_net(config)
     inputs, stack = _list_inputs(dataset), settings["flow_stack"]
     require_longer(shards, [count for members in inputs.values() for each in members for count in each.frames], stack)
@@ -100,10 +101,9 @@ def _place(name):
     return str(Path(name).resolve()) if Path(name).exists() else str(name)
 
 
-def _open_clips(shards, out):
+def _open_clips(shards):
     """The clip shards, which are all there."""
     dataset = load_dataset(shards)
-    require_apart(out, {"SHARDS": dataset.folder})
     if dataset.kind != "clips":
         raise ShardError(f"expected clips in {shards}, received {dataset.kind}; name the folder of clip shards")
     for split in dataset.splits:
