@@ -10,9 +10,11 @@ from pathlib import Path
 import cv2
 import pytest
 from generated_videos import numbered_frame, read_number, write_video
+from live_building import save_net
 from shard_building import count_outcomes, with_options
 
-from videorep.build_config import ClipsConfig
+from videorep.build_config import ClipsConfig, PerceptsConfig
+from videorep.data.percepts.direct import build_percepts_of_videos
 from videorep.data.shards.read import read_shards
 from videorep.data.shards.verify import verify_dataset
 from videorep.data.videos import build
@@ -162,6 +164,20 @@ def test_all_sixty_are_accounted_for_and_the_good_ones_are_complete(folder, tmp_
     assert seen == dict.fromkeys(good, 1)
     assert verify_dataset(tmp_path / "out") == []
     assert children() == [] and capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("keep_partial", [False, True])
+def test_straight_to_percepts_all_sixty_have_the_account_of_clips(folder, tmp_path, keep_partial):
+    choices = {"workers": 2, "timeout": 4.0, "keep_partial": keep_partial}
+    clips = build_clips(folder[0], tmp_path / "clips", **choices)
+    save_net(tmp_path / "net.keras", 3)
+    config = PerceptsConfig(str(tmp_path / "net.keras"))
+    percepts = build_percepts_of_videos(folder[0], tmp_path / "percepts", config, ClipsConfig(**choices))
+    shards = {shard.file.replace("clips", "percepts"): shard.index["frames"] for shard in clips.shards("train")}
+    assert {shard.file: shard.index["frames"] for shard in percepts.shards("train")} == shards
+    sources = [dict(entry, shard=entry["shard"] and f"percepts{entry['shard'][5:]}") for entry in clips.sources]
+    assert list(percepts.sources) == sources and len(sources) == 60
+    assert children() == []
 
 
 def test_partial_frames_of_damaged_ones_are_kept_only_on_demand_and_counted(folder, tmp_path):
