@@ -14,11 +14,12 @@ from shard_building import build, folder_bytes, make_outcome, make_recipe
 pytest.importorskip("apache_beam")
 
 from videorep.build_config import ClipsConfig
+from videorep.data.shards import on_beam
 from videorep.data.shards.parts import carry_out
 from videorep.data.shards.plan import Work
 from videorep.data.videos import job
 from videorep.data.videos.build import build_clips
-from videorep.errors import ShardError
+from videorep.errors import ConfigError, ShardError
 
 SCRIPT = """
 import functools, sys
@@ -67,6 +68,23 @@ def open_work(progress, failing=None):
             yield from map(make_outcome, task.sources)
 
     yield Work(make_recipe(), process, None, dict)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--no_such_option", "3"], "received --no_such_option 3, which its runner on this machine does not have"),
+        (["--direct_running_mode", "bogus"], "received: argument --direct_running_mode: invalid choice: 'bogus'"),
+    ],
+)
+def test_options_that_beam_does_not_have_are_refused_before_anything_is_read(tmp_path, options, said):
+    with pytest.raises(ConfigError) as told:
+        carry_out(None, tmp_path / "out", beam=options)
+    assert said in str(told.value) and not (tmp_path / "out").exists()
+
+
+def test_options_of_other_runners_are_left_to_these(tmp_path):
+    on_beam.require_options(["--runner=FlinkRunner", "--flink_master=host:8081", "--of_the_job_server=1"])
 
 
 def test_shards_that_cannot_be_built_are_told_with_their_reasons_and_the_others_stay(tmp_path, whole_build):

@@ -128,7 +128,7 @@ def test_parts_live_together_but_not_with_themselves_a_whole_build_or_the_end(tm
 def test_a_part_of_another_plan_or_with_other_versions_is_refused(tmp_path, monkeypatch):
     in_part(tmp_path / "out", Part(1, 2))
     before = folder_bytes(tmp_path / "out")
-    with pytest.raises(ShardError, match="the inputs and options"):
+    with pytest.raises(ShardError, match=r"the inputs and options .*; give every part the same, or remove the folder"):
         in_part(tmp_path / "out", Part(2, 2), per_shard=3)
     monkeypatch.setattr(builder, "PACKAGES", ("click",))
     with pytest.raises(ShardError, match="the versions that"):
@@ -137,7 +137,7 @@ def test_a_part_of_another_plan_or_with_other_versions_is_refused(tmp_path, monk
 
 
 def test_finishing_what_was_not_begun_leaves_nothing_and_parts_go_on_with_a_whole_build(tmp_path, whole_build):
-    with pytest.raises(ShardError, match=r"12 shards of the plan .* received 0; go on with --resume"):
+    with pytest.raises(ShardError, match=r"received nothing.*; write them with --part 1/N to N/N"):
         in_part(tmp_path / "out", FINISH)
     assert not (tmp_path / "out").exists()
     with pytest.raises(BuildError):
@@ -145,6 +145,16 @@ def test_finishing_what_was_not_begun_leaves_nothing_and_parts_go_on_with_a_whol
     in_part(tmp_path / "out", Part(1, 1))
     in_part(tmp_path / "out", FINISH)
     assert folder_bytes(tmp_path / "out") == folder_bytes(whole_build)
+
+
+def test_finishing_too_early_leaves_what_the_parts_were_begun_with(tmp_path):
+    out = tmp_path / "out"
+    assert in_part(out, Part(13, 13))["shards"] == 0
+    before = folder_bytes(out)
+    for _ in range(2):
+        with pytest.raises(ShardError, match=r"give these parts again, then --finish: 1/13, 2/13"):
+            in_part(out, FINISH)
+    assert folder_bytes(out) == before != {}
 
 
 def test_bad_videos_are_counted_over_all_parts_and_a_part_ends_when_it_is_certain(tmp_path, few_clips_per_shard):
@@ -169,7 +179,7 @@ def test_bad_videos_are_counted_over_all_parts_and_a_part_ends_when_it_is_certai
         (["--part", "half"], "expected I/N such as 2/3, received 'half'"),
         (["--part", "1/2", "--finish"], "one of --part, --finish and --runner beam"),
         (["--finish", "--overwrite"], "remove the folder first"),
-        (["more"], "Got unexpected extra arguments (more)"),
+        (["more"], "Got unexpected extra arguments (more); options of Beam need --runner beam"),
     ],
 )
 def test_what_makes_no_sense_is_bad_usage(tmp_path, options, said):

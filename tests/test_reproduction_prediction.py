@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from videorep.cli.main import videorep_command
 from videorep.data import write_shards
 from videorep.errors import ConfigError, OutputError
+from videorep.evaluation.scores import COPY
 from videorep.reproduction import prediction
 from videorep.reproduction.named_settings import SCALES
 from videorep.reproduction.prediction_settings import VARIANTS, PredictionRequest
-from videorep.reproduction.prediction_tables import find_orders
+from videorep.reproduction.prediction_tables import find_copied, find_orders
 from videorep.runs import load_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::videorep.errors.VideorepWarning")
@@ -132,6 +133,20 @@ def test_the_order_is_compared_with_the_papers():
     (same,), (other,) = find_orders(scores(9, 7, 6, 5)), find_orders(scores(9, 6, 7, 5))
     assert same.endswith("which is the paper's.") and "conditional-future-predictor, composite" in other
     assert "which is not the paper's (future-predictor, composite, conditional-future-predictor" in other
+
+
+def test_where_copying_wins_is_told():
+    def scores(*copied):
+        curves = ({"model": [3.0, 4.0, 8.0], COPY: list(copied)}, {"model": [5.0, 4.0, 4.0], COPY: list(copied)})
+        models = ("future-predictor", "composite")
+        unit = "standardised_half_squared_error_per_frame"
+        return {
+            "patches": {name: {0: {"future_by_frame": {unit: each}}} for name, each in zip(models, curves, strict=True)}
+        }
+
+    assert find_copied(scores(3, 5, 4)) == []
+    told = "patches: copying the last frame is better than every model at future frame 1, 3."
+    assert find_copied(scores(2.5, 5, 3.5)) == [told]
 
 
 @pytest.mark.parametrize("name", SCALES)

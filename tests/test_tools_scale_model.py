@@ -110,6 +110,29 @@ def test_failures_cost_what_the_closed_form_says():
     assert expected_seconds(600, 0, 90) == 600
 
 
+def test_where_no_worker_lives_long_enough_it_says_so():
+    assumed = scale_model.Assumptions(failures_per_hour=100.0)
+    ((what, days),) = scale_model.simulate_build("clips", 10, 1000.0, 1e9, assumed).items()
+    assert "no worker lives as long" in what and days == math.inf
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rates", "nothing.json"], "expected rates that --measure wrote in nothing.json, received: FileNotFound"),
+        (["--measure", "rates.json"], "expected --videos FOLDER beside --measure"),
+        (["--rates", "rates.json", "--devices", "0"], "expected devices above 0, received 0"),
+        (["--rates", "rates.json", "--restart-seconds", "-5"], "expected restart_seconds from 0 on, received -5.0"),
+        (["--rates", "rates.json", "--stragglers", "2"], "expected stragglers, a share, up to 1, received 2.0"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(monkeypatch, capsys, words, said):
+    monkeypatch.setattr(sys, "argv", ["scale_model.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        scale_model.main()
+    assert ended.value.code == 2 and said in capsys.readouterr().err
+
+
 def test_it_prints_the_check_before_it_extrapolates(tmp_path, monkeypatch, capsys):
     for noise, status in ((1.0, 0), (2.0, 1)):
         (tmp_path / "rates.json").write_text(json.dumps(make_rates(noise)))

@@ -275,7 +275,7 @@ def test_what_cannot_be(percepts, tmp_path, monkeypatch, text, said):
 
 @pytest.mark.parametrize(
     ("jobs", "job", "task", "index"),
-    [(CLUSTER, "worker", 1, 1), ({"chief": ["a:1"], "worker": ["a:2"]}, "worker", 0, 1)],
+    [(CLUSTER, "worker", 1, 1), (CLUSTER, "worker", "1", 1), ({"chief": ["a:1"], "worker": ["a:2"]}, "worker", 0, 1)],
 )
 def test_the_chief_comes_first(monkeypatch, jobs, job, task, index):
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": jobs, "task": {"type": job, "index": task}}))

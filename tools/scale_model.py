@@ -23,6 +23,7 @@ HOURS = 300, 30_000, 30_000_000
 RECORD_BYTES = 40 + 24 + 310  # of the two tables, and of the usual line, of a record
 INDEX_BYTES = 56 + 80  # of memory for a record: its row of the index, its windows and their order
 SIMULATED = 20_000  # shards at most
+HOPELESS = 5.0  # failures expected during the work on one shard, of which e**5 attempts to one would succeed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,16 @@ class Assumptions:
     checkpoint_seconds: float = 600.0
     core_price: float = 0.04
     device_price: float = 3.0
+
+    def faults(self):
+        """A sentence on each value that makes no sense."""
+        may_be_zero = {"failures_per_hour", "restart_seconds", "stragglers", "core_price", "device_price"}
+        for name, value in dataclasses.asdict(self).items():
+            bound = "from 0 on" if name in may_be_zero else "above 0"
+            if not (0 < value < math.inf or (value == 0 and name in may_be_zero)):
+                yield f"expected {name} {bound}, received {value}"
+        if self.stragglers > 1:
+            yield f"expected stragglers, a share, up to 1, received {self.stragglers}"
 
 
 def step_flops(features, units, layers, batch, frames, future):
@@ -148,6 +159,8 @@ def simulate_build(stage, shards, core_hours, size, assumed):
     each = core_hours * 3600 / shards
     chosen = {field.name: getattr(assumed, field.name) for field in dataclasses.fields(Cluster) if field.name in _KEYS}
     found = {}
+    if assumed.failures_per_hour / 3600 * each * assumed.slowness > HOPELESS:
+        return {f"{stage}, taken: days (no worker lives as long as a shard takes)": math.inf}
     for name, dealt in (("taken", False), ("dealt", True)):
         cluster = Cluster(min(assumed.cores, several), dealt=dealt, **chosen)
         told = simulate(cluster, several, each, size / shards)
@@ -182,6 +195,17 @@ def find_limits(stages, assumed):
     return sorted(limits, reverse=True)
 
 
+def read_rates(path, parser):
+    """What `--measure` wrote; ends the program in one sentence where it is not that."""
+    try:
+        rates = json.loads(path.read_text())
+        check_rates(rates)
+        _ = rates["features"], [rates[stage][-1]["bytes_per_frame"] for stage in ("clips", "percepts")]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        parser.error(f"expected rates that --measure wrote in {path}, received: {type(error).__name__}: {error}")
+    return rates
+
+
 def _print(title, facts):
     print(f"\n{title}")
     for name, value in facts.items():
@@ -194,17 +218,23 @@ def main():
     parser.add_argument("--videos", type=Path)
     parser.add_argument("--backbone", default="efficientnet_lite0_features.keras")
     parser.add_argument("--rates", type=Path, metavar="JSON", help="the rates to go by")
+    assumptions = parser.add_argument_group("assumptions", "What they mean is told above `class Assumptions`.")
     for field in dataclasses.fields(Assumptions):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
+        option = f"--{field.name.replace('_', '-')}"
+        assumptions.add_argument(option, type=field.type, default=field.default, help="default: %(default)s")
     args = parser.parse_args()
+    assumed = Assumptions(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Assumptions)})
+    for fault in assumed.faults():
+        parser.error(fault)
+    if args.measure and not args.videos:
+        parser.error("expected --videos FOLDER beside --measure, received none")
     if args.measure:
         with tempfile.TemporaryDirectory() as folder:
             rates = measure_rates(args.videos, args.backbone, Path(folder) / "measured")
         args.measure.write_text(json.dumps(rates, indent=2) + "\n")
     if not (args.rates or args.measure):
         parser.error("--measure or --rates is needed")
-    rates = json.loads((args.rates or args.measure).read_text())
-    assumed = Assumptions(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Assumptions)})
+    rates = read_rates(args.rates or args.measure, parser)
     rows, close = check_rates(rates)
     print(f"{'stage':10} {'size':>16} {'measured/s':>12} {'modelled/s':>12} {'ratio':>7} {'unseen':>7}")
     for row in rows:

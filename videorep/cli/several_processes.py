@@ -32,6 +32,7 @@ def work(ctx):
     if ctx.params["overwrite"] and (part or finish):
         raise click.UsageError("expected parts to begin in a new folder, received --overwrite; remove the folder first")
     if ctx.params["beam_options"] and not beam:
-        raise click.UsageError(f"Got unexpected extra arguments ({' '.join(ctx.params['beam_options'])})")
+        received = " ".join(ctx.params["beam_options"])
+        raise click.UsageError(f"Got unexpected extra arguments ({received}); options of Beam need --runner beam")
     chosen = {"part": FINISH if finish else part, "beam": list(ctx.params["beam_options"]) if beam else None}
     return options.work(ctx) | {name: value for name, value in chosen.items() if value is not None}

@@ -9,7 +9,7 @@ from videorep.errors import OutputError
 from videorep.evaluation import evaluate_future_prediction
 from videorep.locking import alone_in
 from videorep.reproduction.prediction_pictures import draw_pictures
-from videorep.reproduction.prediction_tables import find_orders, make_tables
+from videorep.reproduction.prediction_tables import find_copied, find_orders, make_tables
 from videorep.reproduction.stages import Stages
 from videorep.runs import load_run
 from videorep.storage import require_apart, require_local, write_text_durably
@@ -76,7 +76,7 @@ def reproduce_prediction(request, out, *, resume=False, overwrite=False, dry_run
         "seed": ", ".join(map(str, scale.seeds)),
         "versions": versions(),
         "data": {},
-        "findings": find_orders(scores),
+        "findings": find_orders(scores) + find_copied(scores),
         "tables": make_tables(scores),
         "pictures": pictures,
         "seconds": stages.done,

@@ -2,13 +2,11 @@
 
 import dataclasses
 
-import numpy as np
-
 from videorep.evaluation import predict_side_by_side, record_activity
 from videorep.figures import draw_activity, draw_features, draw_horizon, draw_strips
 from videorep.figures.features import input_features, output_features
 from videorep.reproduction.prediction_settings import DIGITS
-from videorep.reproduction.prediction_tables import MODEL, UNITS
+from videorep.reproduction.prediction_tables import UNITS, average_by_frame
 
 STRIPS = {DIGITS: "figure-5", "patches": "figure-6"}
 OTHER_COUNTS = (1, 3)  # of digits that move
@@ -35,7 +33,7 @@ def draw_pictures(runs, scores, folder):
         figure = STRIPS[data]
         draw(figure, f"{figure.replace('-', ' ').capitalize()}: {data}", draw_strips, **predict_side_by_side(named))
         unit = UNITS[data][0].removeprefix("future_")
-        curves = _average_by_frame(scores[data], unit)
+        curves = average_by_frame(scores[data], unit)
         frames = next(iter(named.values())).config.model.future_frames
         draw(f"horizon-{data}", f"{data}, frame by frame", draw_horizon, curves, unit, frames)
     digits = runs[DIGITS]
@@ -51,15 +49,3 @@ def draw_pictures(runs, scores, folder):
         caption = f"Figure {number}: {title} features of the {name}, the {MOST_FEATURES} of the largest norm"
         draw(f"figure-{number}", caption, draw_features, groups, shape, count=MOST_FEATURES, together=together)
     return pictures
-
-
-def _average_by_frame(models, unit):
-    """{model or predictor: a figure of each future frame, averaged over the seeds}, of models on their own."""
-    curves = {}
-    for name, seeds in models.items():
-        for predictor in next(iter(seeds.values()))["future_by_frame"].get(unit, {}):
-            values = [result["future_by_frame"][unit][predictor] for result in seeds.values()]
-            title = name.replace("-", " ") if predictor == MODEL else predictor
-            if predictor == MODEL or not predictor.startswith(MODEL):
-                curves.setdefault(title, np.mean(values, axis=0).tolist())
-    return curves

@@ -3,6 +3,7 @@
 import numpy as np
 
 from videorep.evaluation.metrics import STANDARDISED
+from videorep.evaluation.scores import COPY
 from videorep.reproduction.prediction_settings import DIGITS, PATCHES, VARIANTS
 from videorep.reproduction.published import TABLE_2
 
@@ -45,6 +46,31 @@ def find_orders(scores):
         verdict = "is the paper's" if ours == paper else f"is not the paper's ({', '.join(paper)})"
         sentences.append(f"{data}: from the worst to the best, the order is {', '.join(ours)}, which {verdict}.")
     return sentences
+
+
+def find_copied(scores):
+    """A sentence for each kind of sequences whose copied last frame is closer to some frames than every model is."""
+    sentences = []
+    for data, models in scores.items():
+        curves = average_by_frame(models, UNITS[data][0].removeprefix("future_"))
+        best = np.min([curve for name, curve in curves.items() if name.replace(" ", "-") in models], axis=0)
+        frames = np.flatnonzero(np.array(curves[COPY]) < best) + 1
+        if len(frames):
+            named = ", ".join(map(str, frames))
+            sentences.append(f"{data}: copying the last frame is better than every model at future frame {named}.")
+    return sentences
+
+
+def average_by_frame(models, unit):
+    """{model or predictor: a figure of each future frame, averaged over the seeds}, of models on their own."""
+    curves = {}
+    for name, seeds in models.items():
+        for predictor in next(iter(seeds.values()))["future_by_frame"].get(unit, {}):
+            values = [result["future_by_frame"][unit][predictor] for result in seeds.values()]
+            title = name.replace("-", " ") if predictor == MODEL else predictor
+            if predictor == MODEL or not predictor.startswith(MODEL):
+                curves.setdefault(title, np.mean(values, axis=0).tolist())
+    return curves
 
 
 def _make_table(name, title, columns, scores):

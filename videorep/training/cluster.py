@@ -107,7 +107,8 @@ def _parse(text):
     try:
         config = json.loads(text)
         jobs, task = config["cluster"], config["task"]
-        cluster = Cluster({job: list(jobs[job]) for job in jobs}, task["type"], task["index"])
+        index = int(task["index"]) if str(task["index"]).isdecimal() else task["index"]
+        cluster = Cluster({job: list(jobs[job]) for job in jobs}, task["type"], index)
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise _refusal('a JSON object with "cluster" and "task"', repr(text[:200])) from error
     addresses = [address for of_job in cluster.jobs.values() for address in of_job]

@@ -134,11 +134,12 @@ class TrainingLoop:
                 batches = readable(self.team.distribute(batches, self.config.batch_size))
                 with deferred_interruption() as interrupted:
                     stopped = self._run_steps(batches, callbacks, advance, interrupted)
-            if stopped:
-                raise RunError(
-                    f"expected all {self.team.count} workers to go on, received: another one was told to stop by step "
-                    f"{self.position.step}, which is kept; give the same command with --resume to any number of workers"
-                )
+                if stopped:
+                    raise RunError(
+                        f"expected all {self.team.count} workers to go on, received: another one was told to stop by "
+                        f"step {self.position.step}, which is kept; give the same command with --resume to any number "
+                        "of workers"
+                    )
             if self._stopping:
                 self._stopping.restore()
             callbacks.on_train_end()

@@ -121,7 +121,9 @@ class Team:
         except LOST as error:
             if self.count == 1:
                 raise
-            reason = (error.message.strip() or type(error).__name__).splitlines()[0].split("aborted by: ")[-1]
+            reason = (
+                (error.message.strip() or type(error).__name__).splitlines()[0].split("aborted by: ")[-1].rstrip(":")
+            )
             raise RunError(
                 f"expected {self.count} workers to train together, received: another one ended or cannot be reached "
                 f"({reason}); see what it said, then give the same command with --resume to any number of workers"

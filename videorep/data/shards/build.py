@@ -75,7 +75,7 @@ def begin_build(out, recipe, check=None, resume=False, overwrite=False, part=Non
         try:
             yield build
         except BaseException:
-            if part is None:
+            if not build.began.get("parts"):  # what others began stays theirs
                 build.clean()
             raise
 

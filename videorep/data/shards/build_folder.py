@@ -95,7 +95,7 @@ def open_folder(out, began, resume, overwrite, alone=True):
             for rest in (out / BUILD_FOLDER).glob("*.tmp"):  # of builds that were killed
                 rest.unlink()
         first = _read_plan(out)
-        _require_same_plan(out, first["fingerprint"], began)
+        _require_same_plan(out, first["fingerprint"], began, first.get("parts"))
         versions = began["made"]["versions"]
         if first["made"]["versions"] != versions and not alone:
             raise ShardError(
@@ -164,12 +164,12 @@ def _read_json(path):
         return None
 
 
-def _require_same_plan(out, fingerprint, began):
+def _require_same_plan(out, fingerprint, began, parts=None):
     if fingerprint != began["fingerprint"]:
-        raise ShardError(
-            f"expected the inputs and options that {out} was begun with, received others; "
-            "give the first command again with --resume, or start over with --overwrite"
-        )
+        remedy = "give the first command again with --resume, or start over with --overwrite"
+        if parts:
+            remedy = "give every part the same, or remove the folder to start over"
+        raise ShardError(f"expected the inputs and options that {out} was begun with, received others; {remedy}")
 
 
 def _remove_shards(out, coming):

@@ -4,8 +4,10 @@ Every worker process plans the build from the same arguments, and must see the i
 the same names. Who is given a shard twice, as after a failure of another worker, writes the same bytes.
 """
 
+import argparse
 import atexit
 import contextlib
+import logging
 import threading
 
 import apache_beam
@@ -14,11 +16,30 @@ from apache_beam.utils.shared import Shared
 
 from videorep.data.shards.build import Build
 from videorep.data.shards.build_folder import BUILD_FOLDER, PLAN_FILE, read_note, write_note
-from videorep.errors import OutputError, ShardError, VideorepError
+from videorep.errors import ConfigError, OutputError, ShardError, VideorepError
 from videorep.progress import SilentProgress
 
 FAILURES = "failures"
-QUIET = "--default_sdk_harness_log_level=WARNING"  # unless the options say otherwise
+QUIET = "--default_sdk_harness_log_level=ERROR"  # unless the options say otherwise
+LOCAL = (None, "DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner", "PrismRunner")  # others have more
+
+
+def require_options(options):
+    """Raises a ConfigError where Beam has no such options; it would pass over them. Other runners ask their server."""
+    parser = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False, conflict_handler="resolve"
+    )
+    for group in PipelineOptions.__subclasses__():
+        group._add_argparse_args(parser)
+    try:
+        known, unknown = parser.parse_known_args(options)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"expected options of Apache Beam behind --, received: {error}; see Beam's pages") from error
+    if unknown and known.runner in LOCAL:
+        raise ConfigError(
+            f"expected options of Apache Beam behind --, received {' '.join(unknown)}, which its runner "
+            f"{known.runner or 'on this machine'} does not have; see Beam's pages for their names"
+        )
 
 
 def build_on_beam(build, open_work, options, progress):
@@ -51,6 +72,7 @@ def build_on_beam(build, open_work, options, progress):
 
 def _run(numbers, build_shard, options):
     """Has Beam build the shards of these numbers; those that cannot be built go to a side output, not retried."""
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
     try:
         with apache_beam.Pipeline(options=options) as pipeline:
             built = (

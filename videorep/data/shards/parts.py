@@ -9,7 +9,7 @@ import importlib.util
 from videorep.build_config import FINISH
 from videorep.data.shards.build import begin_build, build_dataset
 from videorep.data.shards.build_folder import require_free
-from videorep.errors import ConfigError
+from videorep.errors import ConfigError, ShardError
 from videorep.progress import SilentProgress
 
 
@@ -25,22 +25,32 @@ def carry_out(open_work, out, *, resume=False, overwrite=False, dry_run=False, p
     Returns:
         `Dataset`; with `dry_run`, and of a part, a dict that tells what would be, or is, made.
     Raises:
-        ConfigError: `beam` without Apache Beam, or options that exclude one another.
-        ShardError: `FINISH` before all shards are there; a part of another plan, or with other versions.
+        ConfigError: `beam` without Apache Beam, options that it does not have, or that exclude one another.
+        ShardError: `FINISH` where nothing was begun, or before all shards are there; a part of another plan, or with
+            other versions.
         OutputError: see `build_dataset`; or the same part is being written.
     """
     if overwrite and part is not None:
         raise ConfigError("expected parts to begin in an empty or new folder, received --overwrite; remove the folder")
-    if beam is not None and importlib.util.find_spec("apache_beam") is None:
-        raise ConfigError(
-            "expected Apache Beam for --runner beam, received an installation without it; pip install 'videorep[beam]'"
-        )
+    if beam is not None:
+        if importlib.util.find_spec("apache_beam") is None:
+            raise ConfigError(
+                "expected Apache Beam for --runner beam, received an installation without it; "
+                "pip install 'videorep[beam]'"
+            )
+        from videorep.data.shards.on_beam import require_options
+
+        require_options(beam)
     together = part not in (None, FINISH)
-    require_free(out, resume or part is not None, overwrite, dry_run, shared=together)
+    there = require_free(out, resume or part is not None, overwrite, dry_run, shared=together)
+    if part == FINISH and not there:
+        raise ShardError(
+            f"expected parts of a build in {out}, received nothing there; write them with --part 1/N to N/N"
+        )
     progress = progress or SilentProgress()
     with open_work(progress) as work:
         if dry_run:
-            return work.describe()
+            return work.describe() | (_describe_part(work.recipe, part) if together else {})
         if together:
             return _write_part(out, work, part, progress)
         if beam is not None:
@@ -63,5 +73,9 @@ def _write_part(out, work, part, progress):
             return build.dataset
         tasks = build.tasks[part.number - 1 :: part.of]
         build.write(tasks, work.process, progress)
-    told = {"part": str(part), "shards": len(tasks), "shards_of_all_parts": len(build.tasks)}
-    return told | {"then": "the same command with --finish, when all parts are written"}
+    return _describe_part(work.recipe, part) | {"then": "the same command with --finish, when all parts are written"}
+
+
+def _describe_part(recipe, part):
+    shards = sum(map(len, recipe.plan.values()))
+    return {"part": str(part), "shards": len(range(part.number - 1, shards, part.of)), "shards_of_all_parts": shards}
