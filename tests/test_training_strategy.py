@@ -16,7 +16,7 @@ from job_building import finetune_config, pretrain_composite, pretrain_config, w
 
 from videorep.config_values import to_dict
 from videorep.data import write_shards
-from videorep.errors import ConfigError, RunError
+from videorep.errors import ConfigError, RunError, VideorepWarning
 from videorep.runs import load_run
 from videorep.training.checkpoints import Checkpoints
 from videorep.training.cluster import Cluster, read_cluster
@@ -271,6 +271,12 @@ def test_what_cannot_be(percepts, tmp_path, monkeypatch, text, said):
     assert status == 1
     assert said in message
     assert not (tmp_path / "run").exists()
+
+
+def test_workers_that_would_all_train_alone_are_told(percepts, tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 0}}))
+    with pytest.warns(VideorepWarning, match="TF_CONFIG counts for nothing without --strategy multi-worker"):
+        pretrain(configuration(percepts), tmp_path / "run", dry_run=True)
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,17 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 import signal
 import threading
+import warnings
 
 import numpy as np
 import tensorflow as tf
 
 from videorep.bounds import require
-from videorep.errors import ConfigError, RunError
-from videorep.training.cluster import read_cluster
+from videorep.errors import ConfigError, RunError, VideorepWarning
+from videorep.training.cluster import TF_CONFIG, read_cluster
 
 SUM = tf.distribute.ReduceOp.SUM
 # What TensorFlow raises on those that are left when a worker ends, is cut off or does not come.
@@ -144,7 +146,12 @@ def count_replicas(strategy):
 
 
 def require_divisible(batch_size, strategy):
-    """Raises a ConfigError where a batch cannot be shared out evenly, or nothing tells who the workers are."""
+    """Raises a ConfigError where a batch cannot be shared out evenly, or nothing tells who the workers are.
+
+    Warns where workers are told of, who would all train alone.
+    """
+    if strategy != "multi-worker" and TF_CONFIG in os.environ:
+        warnings.warn(f"{TF_CONFIG} counts for nothing without --strategy multi-worker", VideorepWarning, stacklevel=4)
     replicas = count_replicas(strategy)
     shared = f"a multiple of {replicas}, the devices that share a batch"
     require(batch_size % replicas == 0, "batch_size", shared, batch_size, "choose another --batch-size")
