@@ -56,10 +56,12 @@ def test_table_of_words(capsys):
 
 def test_dataset_names_what_was_left_out_and_what_was_absent(capsys):
     bad = [{"path": f"{n}.avi", "status": "left out", "reason": "no frames"} for n in range(12)]
+    bad[1] |= {"start": 0.5, "end": 20.0}
+    flawed = [*bad, {"path": "12.avi", "status": "written", "reason": "damaged"}]
     shard = types.SimpleNamespace(records=1200)
     dataset = types.SimpleNamespace(
         kind="clips",
-        sources=[*bad, {"status": "written"}],
+        flawed=lambda: iter(flawed),
         splits={"train": [shard, shard]},
         labels=("a", "b"),
         made={"found": {"absent": 7}},
@@ -69,6 +71,7 @@ def test_dataset_names_what_was_left_out_and_what_was_absent(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == ["Made clips in shards", "  train:    2,400 records", "  labels:   2"]
     assert lines[3:6] == ["  absent:   7", "  left out: 12", "    0.avi: no frames"] and len(lines) == 16
+    assert lines[6] == "    1.avi, 0.5 to 20 s: no frames"
     assert lines[-1] == "    and 2 more: videorep inspect shards"
 
 
