@@ -75,7 +75,7 @@ def print_dataset(out, dataset):
     }
     print_facts(facts, "  ")
     for source in left_out[:10]:
-        piece = "" if source.get("end") is None else f", {source['start']:g} to {source['end']:g} s"
+        piece = "" if source.get("end") is None else f", {source['start'] or 0:g} to {source['end']:g} s"
         say(f"    {source['path']}{piece}: {source['reason']}")
     if len(left_out) > 10:
         say(f"    and {len(left_out) - 10} more: videorep inspect {out}")
