@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from videorep.training.pretrain import pretrain
 
 TESTS = Path(__file__).parent
 BATCH, STEPS, EVERY = 12, 50, 10
+NOTES = re.compile(r"^(WARNING: All log messages|[IWE]0000 ).*\n", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,10 @@ class Workers:
             )
 
     def ended(self):
-        """[(exit status, standard error)]"""
+        """[(exit status, standard error without TensorFlow's notes, of which 2.17 has many)]"""
         try:
-            return [(each.communicate(timeout=90)[1], each.returncode)[::-1] for each in self.processes]
+            said = [each.communicate(timeout=90)[1] for each in self.processes]
+            return [(each.returncode, NOTES.sub("", text)) for each, text in zip(self.processes, said, strict=True)]
         finally:
             for each in self.processes:
                 each.kill()
@@ -174,7 +177,8 @@ def test_one_is_killed_and_others_go_on(percepts, of_one, command, tmp_path, cou
 
 def test_sigterm_to_one_stops_all_at_the_same_step(command, tmp_path, of_one):
     _, ends = train(tmp_path / "before", 2, command, {1: (signal.SIGTERM, 17)})
-    assert ends[1] == (143, "\nInterrupted: give the same command again with --resume to go on.\n")
+    assert ends[1][0] == 143
+    assert "\nInterrupted: give the same command again with --resume to go on.\n" in ends[1][1]
     assert ends[0][0] == 1
     assert "another one was told to stop by step 16, which is kept" in ends[0][1]
     _, ends = train(tmp_path / "after", 1, [*command, "--resume"])
