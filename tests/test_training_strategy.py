@@ -17,10 +17,10 @@ from job_building import finetune_config, pretrain_composite, pretrain_config, w
 
 from videorep.config_values import to_dict
 from videorep.data import write_shards
-from videorep.errors import ConfigError, RunError, VideorepWarning
+from videorep.errors import RunError, VideorepWarning
 from videorep.runs import load_run
 from videorep.training.checkpoints import Checkpoints
-from videorep.training.cluster import Cluster, read_cluster
+from videorep.training.cluster import Cluster
 from videorep.training.pretrain import pretrain
 
 TESTS = Path(__file__).parent
@@ -281,26 +281,3 @@ def test_workers_that_would_all_train_alone_are_told(percepts, tmp_path, monkeyp
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 0}}))
     with pytest.warns(VideorepWarning, match="TF_CONFIG counts for nothing without --strategy multi-worker"):
         pretrain(configuration(percepts), tmp_path / "run", dry_run=True)
-
-
-@pytest.mark.parametrize(
-    ("jobs", "job", "task", "index"),
-    [(CLUSTER, "worker", 1, 1), (CLUSTER, "worker", "1", 1), ({"chief": ["a:1"], "worker": ["a:2"]}, "worker", 0, 1)],
-)
-def test_the_chief_comes_first(monkeypatch, jobs, job, task, index):
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": jobs, "task": {"type": job, "index": task}}))
-    cluster = read_cluster()
-    assert (cluster.jobs, cluster.index, cluster.count) == (jobs, index, 2)
-
-
-def test_what_srun_tells(monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    step = {"STEP_NUM_TASKS": "4", "PROCID": "2", "STEP_NODELIST": "node[1-2]", "STEP_TASKS_PER_NODE": "2(x2)"}
-    for name, value in step.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-    cluster = read_cluster()
-    assert cluster.jobs == {"worker": ["node1:8888", "node1:8889", "node2:8888", "node2:8889"]}
-    assert cluster.index == 2
-    monkeypatch.delenv("SLURM_PROCID")
-    with pytest.raises(ConfigError, match="begun by srun, received variables that make no sense: SLURM_PROCID"):
-        read_cluster()
